@@ -1,0 +1,110 @@
+// Files and directories: reading whole, publishing by rename, locking, mapping. All errors are
+// Error(kFileError) that name the path and errno's text; a full disk says how much was needed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace sdxl {
+
+namespace fs = std::filesystem;
+
+/// The whole file; Error(kFileError) past `limit` bytes.
+std::string read_file(const fs::path& path, uint64_t limit = uint64_t{1} << 32);
+
+/// Creates or replaces `path` so that a reader sees the old content or the new, never a part:
+/// a temporary file beside it, fsync, rename, fsync of the directory.
+void write_file_atomically(const fs::path& path, std::string_view bytes);
+
+/// A file being written under a temporary name beside `path`; commit() publishes it, the destructor
+/// removes it if that was not called.
+class AtomicFile {
+ public:
+  explicit AtomicFile(fs::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, size_t size);
+  void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+  /// fsync, close, rename, fsync of the directory. Fails if `path` exists and `replace` is false.
+  void commit(bool replace = true);
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_, temporary_;
+  int descriptor_ = -1;
+};
+
+/// A directory being filled under `.tmp-<name>-<pid>` beside `path`; commit() syncs every file, then
+/// renames. The destructor removes it if that was not called.
+class AtomicDirectory {
+ public:
+  explicit AtomicDirectory(fs::path path);
+  ~AtomicDirectory();
+  AtomicDirectory(const AtomicDirectory&) = delete;
+  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+
+  const fs::path& working_path() const { return working_; }
+  void commit();
+
+ private:
+  fs::path path_, working_;
+};
+
+/// Removes `.tmp-*` left in `directory` by processes of this host that are gone.
+void remove_stale_temporaries(const fs::path& directory);
+
+/// Creates a directory and its parents; Error when a file is in the way.
+void create_directories(const fs::path& path);
+
+/// A file mapped read-only. The bytes stay valid as long as the object lives.
+class MappedFile {
+ public:
+  explicit MappedFile(const fs::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// An exclusive lock (flock) on a file, held while the object lives. Null if another process has it.
+class FileLock {
+ public:
+  static std::unique_ptr<FileLock> try_acquire(const fs::path& path);
+  static std::unique_ptr<FileLock> acquire(const fs::path& path);
+  ~FileLock();
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+/// Appends whole lines to a file, each by one write(2), so that a kill leaves at most one torn line.
+class LineWriter {
+ public:
+  explicit LineWriter(const fs::path& path);
+  ~LineWriter();
+  void line(std::string_view text);  ///< Adds the newline.
+
+ private:
+  fs::path path_;
+  int descriptor_;
+};
+
+/// $XDG_CACHE_HOME/sdxl, else ~/.cache/sdxl.
+fs::path user_cache_directory();
+
+}  // namespace sdxl

@@ -1,0 +1,45 @@
+// Strict JSON reading: duplicate keys, deep nesting and bad UTF-8 are errors that name the source.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace sdxl {
+
+using Json = nlohmann::ordered_json;
+
+/// Parses `text`; `source` names it in errors (Error(kBadData)). Depth at most 64, no duplicate keys.
+Json parse_json(std::string_view text, const std::string& source);
+Json read_json(const std::filesystem::path& path);
+/// Two-space indentation and a final newline, published by rename.
+void write_json(const std::filesystem::path& path, const Json& json);
+
+/// The value of `key`, or `fallback` where it is absent or null; Error(kBadData) naming `source`, the
+/// key and what is there when the type is another.
+template <typename T>
+T json_value(const Json& object, const std::string& key, T fallback, const std::string& source);
+
+[[noreturn]] void throw_json_type_error(const std::string& source, const std::string& key,
+                                        const Json& value, const char* expected);
+
+template <typename T>
+T json_value(const Json& object, const std::string& key, T fallback, const std::string& source) {
+  auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return fallback;
+  try {
+    if constexpr (std::is_same_v<T, bool>) {
+      if (!found->is_boolean()) throw_json_type_error(source, key, *found, "true or false");
+    } else if constexpr (std::is_integral_v<T>) {
+      if (!found->is_number_integer()) throw_json_type_error(source, key, *found, "an integer");
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (!found->is_number()) throw_json_type_error(source, key, *found, "a number");
+    }
+    return found->template get<T>();
+  } catch (const nlohmann::json::exception&) {
+    throw_json_type_error(source, key, *found, "another type");
+  }
+}
+
+}  // namespace sdxl

@@ -1,0 +1,30 @@
+// What a command of the sdxl binary is. To add one: a file here that defines a Command, and its line
+// in all_commands().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "config/option_table.h"
+
+namespace sdxl {
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual std::string name() const = 0;     ///< As typed: "train-full".
+  virtual std::string summary() const = 0;  ///< One line for --help.
+  virtual OptionSet& options() = 0;         ///< Bound to this object's config.
+  /// The positional arguments' name for help ("" if the command takes none) and their values.
+  virtual std::string positional_name() const { return ""; }
+  virtual void set_positionals(const std::vector<std::string>&) {}
+  /// Checks combinations of options before anything is loaded; Error(kUsage).
+  virtual void validate() = 0;
+  virtual ExitStatus run() = 0;
+};
+
+std::vector<std::unique_ptr<Command>> all_commands();
+
+}  // namespace sdxl

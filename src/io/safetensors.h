@@ -1,0 +1,49 @@
+// Reading safetensors files by mapping and writing them as a stream.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/safetensors_header.h"
+
+namespace sdxl {
+
+using TensorMap = std::map<std::string, at::Tensor>;
+
+/// A mapped file. Tensors are views of the mapping (private: writing to one never reaches the file)
+/// and keep it alive; one whose offset is not aligned for its type is copied.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::vector<SafetensorsEntry>& entries() const { return header_.entries; }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  const std::filesystem::path& path() const { return path_; }
+  bool contains(const std::string& name) const { return index_.count(name) != 0; }
+  /// Error(kBadData) if there is none of this name or its dtype has no ATen type.
+  at::Tensor tensor(const std::string& name) const;
+  TensorMap tensors() const;
+  /// Asks the kernel to read the file ahead; returns at once.
+  void prefetch() const;
+
+ private:
+  struct Mapping;
+  std::filesystem::path path_;
+  SafetensorsHeader header_;
+  std::map<std::string, size_t> index_;
+  std::shared_ptr<Mapping> mapping_;
+};
+
+/// Writes `tensors` (any device, any strides) as the reference writer lays them out: by alignment,
+/// then name. Streamed, one tensor in memory at a time; published by rename, so that `path` is whole
+/// or untouched. `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads it.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+}  // namespace sdxl

@@ -1,0 +1,50 @@
+// CLIP's text encoders, after transformers' models/clip/modeling_clip.py: CLIPTextModel and
+// CLIPTextModelWithProjection are one class with and without the projection.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "models/module.h"
+
+namespace sdxl {
+
+struct CLIPTextConfig {
+  int64_t vocab_size = 49408, hidden_size = 768, intermediate_size = 3072;
+  int64_t num_hidden_layers = 12, num_attention_heads = 12, max_position_embeddings = 77;
+  int64_t projection_dim = 768, eos_token_id = 49407;
+  double layer_norm_eps = 1e-5;
+  std::string hidden_act = "quick_gelu";
+  bool with_projection = false;  ///< The class is CLIPTextModelWithProjection.
+  Json json;
+
+  static CLIPTextConfig from_json(const Json& json, const std::string& source);
+};
+
+struct CLIPTextOutput {
+  at::Tensor hidden_state;  ///< [B, S, D]: entry `hidden_index` of the list of hidden states.
+  at::Tensor pooled;        ///< [B, P], only with projection: of the first eos position.
+};
+
+class CLIPTextModel : public Module {
+ public:
+  explicit CLIPTextModel(const CLIPTextConfig& config);
+  ~CLIPTextModel() override;
+
+  /// ids [B, S] int64. `hidden_index` counts from the end of the hidden states, -1 the last block's
+  /// output, -2 the input of the last block, which SDXL uses; no final LayerNorm is applied to it.
+  CLIPTextOutput forward(const at::Tensor& ids, int64_t hidden_index = -2) const;
+
+  const CLIPTextConfig& config() const { return config_; }
+  void set_gradient_checkpointing(bool value);
+
+ private:
+  struct Parts;
+  CLIPTextConfig config_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sdxl

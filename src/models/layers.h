@@ -1,0 +1,86 @@
+// The layers that the models are made of. Members carry the checkpoint's names.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+
+#include "models/module.h"
+
+namespace sdxl {
+
+class Linear;
+class Conv2d;
+
+/// Takes the place of a layer's own arithmetic: adapters in training, quantised or prepacked weights.
+class LinearMethod {
+ public:
+  virtual ~LinearMethod() = default;
+  virtual at::Tensor forward(const Linear& layer, const at::Tensor& input) const = 0;
+};
+class ConvMethod {
+ public:
+  virtual ~ConvMethod() = default;
+  virtual at::Tensor forward(const Conv2d& layer, const at::Tensor& input) const = 0;
+};
+
+class Linear : public Module {
+ public:
+  Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
+         bool with_bias = true);
+  /// [.., in] -> [.., out], through `method` if there is one.
+  at::Tensor forward(const at::Tensor& input) const;
+  /// The plain arithmetic, whatever `method` says.
+  at::Tensor plain_forward(const at::Tensor& input) const;
+
+  at::Tensor weight;  ///< [out, in]
+  at::Tensor bias;    ///< [out], undefined without one
+  std::shared_ptr<const LinearMethod> method;
+  int64_t in_features, out_features;
+};
+
+class Conv2d : public Module {
+ public:
+  Conv2d(Module* parent, std::string name, int64_t in_channels, int64_t out_channels,
+         int64_t kernel_size, int64_t stride = 1, int64_t padding = 0);
+  /// [B, in, H, W] -> [B, out, H', W']
+  at::Tensor forward(const at::Tensor& input) const;
+  at::Tensor plain_forward(const at::Tensor& input) const;
+
+  at::Tensor weight;  ///< [out, in, k, k]
+  at::Tensor bias;    ///< [out]
+  std::shared_ptr<const ConvMethod> method;
+  int64_t in_channels, out_channels, kernel_size, stride, padding;
+};
+
+class GroupNorm : public Module {
+ public:
+  GroupNorm(Module* parent, std::string name, int64_t groups, int64_t channels, double eps);
+  at::Tensor forward(const at::Tensor& input) const;
+
+  at::Tensor weight, bias;
+  int64_t groups, channels;
+  double eps;
+};
+
+class LayerNorm : public Module {
+ public:
+  LayerNorm(Module* parent, std::string name, int64_t features, double eps = 1e-5);
+  at::Tensor forward(const at::Tensor& input) const;
+
+  at::Tensor weight, bias;
+  int64_t features;
+  double eps;
+};
+
+class Embedding : public Module {
+ public:
+  Embedding(Module* parent, std::string name, int64_t count, int64_t features);
+  at::Tensor forward(const at::Tensor& ids) const;
+
+  at::Tensor weight;
+  int64_t count, features;
+};
+
+}  // namespace sdxl

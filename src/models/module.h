@@ -1,0 +1,77 @@
+// The base of every model part: a tree of named children and parameters whose names are those of the
+// checkpoint, so that loading needs no rename table.
+//
+// Construction allocates nothing: parameters are undefined tensors until load() gives them the
+// checkpoint's (as they lie when dtype and device agree, else converted one by one), or
+// initialize() random values.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "io/pretrained.h"
+
+namespace sdxl {
+
+/// How load() places tensors.
+struct Placement {
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;
+};
+
+struct NamedParameter {
+  std::string name;             ///< Full, dotted, as in the checkpoint.
+  at::Tensor* tensor;           ///< The member of the module that owns it.
+  std::vector<int64_t> shape;   ///< What the config says.
+};
+
+class Module {
+ public:
+  /// A root.
+  Module() = default;
+  /// A child that `parent` knows by `name` ("to_q", "resnets.0"); registers itself. The parent
+  /// outlives it and neither moves.
+  Module(Module* parent, std::string name);
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  const std::string& path() const { return path_; }  ///< "" for a root.
+  const std::vector<Module*>& children() const { return children_; }
+
+  /// All parameters below, depth first in order of registration (the reference's state_dict order).
+  std::vector<NamedParameter> parameters() const;
+  void visit(const std::function<void(Module&)>& visitor);
+
+  /// Fills every parameter from `weights`. Missing, superfluous or wrongly shaped tensors are
+  /// Error(kBadData) that lists the first of them and their number. Buffers that old checkpoints carry
+  /// (position_ids) are passed over.
+  void load(const Weights& weights, const Placement& placement);
+
+  /// Random values as the reference's constructors draw them, from the weights stream: the i-th
+  /// parameter in order of its name's bytes uses stream_generator(seed, Stream::kWeights, i).
+  void initialize(uint64_t seed, const Placement& placement);
+
+  /// Converts or moves in place every parameter that differs.
+  void to(const Placement& placement);
+  /// Names and tensors for writing.
+  std::vector<std::pair<std::string, at::Tensor>> state() const;
+  void set_requires_grad(bool value);
+
+ protected:
+  void add_parameter(std::string name, at::Tensor* tensor, std::vector<int64_t> shape);
+  /// Draws the initial value of parameter `name` of this module; the default is the reference's for
+  /// its kind (Kaiming-uniform for matrices and kernels, see layers.cc).
+  virtual at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
+                                   const at::Generator& generator) const;
+
+ private:
+  std::string path_;
+  std::vector<Module*> children_;
+  std::vector<NamedParameter> own_;
+};
+
+}  // namespace sdxl

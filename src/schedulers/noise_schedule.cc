@@ -1,0 +1,1 @@
+#include "schedulers/noise_schedule.h"

@@ -1,0 +1,43 @@
+# LibTorch 2.11.0 as sdxl::torch: libtorch_cpu and libc10, nothing of CUDA.
+#
+# By default the folder that tools/wheels.sh unpacked (SDXL_DEPS). With -DTorch_DIR=…/share/cmake/Torch
+# the LibTorch that this folder belongs to. find_package(Torch) is not used: that of the wheel fails
+# without a CUDA toolkit and links CUDA's libraries with one.
+if(Torch_DIR)
+  cmake_path(SET SDXL_TORCH_ROOT NORMALIZE "${Torch_DIR}/../../..")
+else()
+  if(NOT SDXL_DEPS)
+    execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/tools/wheels.sh OUTPUT_VARIABLE SDXL_DEPS
+                    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  endif()
+  set(SDXL_TORCH_ROOT ${SDXL_DEPS})
+  set(SDXL_ARROW_ROOT ${SDXL_DEPS}/arrow)
+endif()
+foreach(library torch_cpu c10)
+  if(NOT EXISTS ${SDXL_TORCH_ROOT}/lib/lib${library}.so)
+    message(FATAL_ERROR "no lib${library}.so in ${SDXL_TORCH_ROOT}/lib: run tools/setup.sh, or give "
+                        "-DTorch_DIR=DIR/share/cmake/Torch of a LibTorch 2.11")
+  endif()
+  add_library(sdxl_${library} SHARED IMPORTED)
+  set_target_properties(sdxl_${library} PROPERTIES
+    IMPORTED_LOCATION ${SDXL_TORCH_ROOT}/lib/lib${library}.so)
+endforeach()
+
+add_library(sdxl_torch INTERFACE)
+add_library(sdxl::torch ALIAS sdxl_torch)
+target_include_directories(sdxl_torch SYSTEM INTERFACE
+  ${SDXL_TORCH_ROOT}/include ${SDXL_TORCH_ROOT}/include/torch/csrc/api/include)
+target_link_libraries(sdxl_torch INTERFACE sdxl_torch_cpu sdxl_c10)
+# libtorch_cpu brings libgomp, libcudart and libcupti, which lie beside it.
+target_link_options(sdxl_torch INTERFACE -Wl,-rpath-link,${SDXL_TORCH_ROOT}/lib)
+
+# One precompiled header for every library that uses ATen.
+file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cc "")
+add_library(sdxl_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cc)
+target_link_libraries(sdxl_torch_pch PRIVATE sdxl::torch sdxl::warnings)
+target_precompile_headers(sdxl_torch_pch PRIVATE
+  <ATen/ATen.h> <algorithm> <filesystem> <functional> <map> <memory> <optional> <string>
+  <string_view> <utility> <vector> <nlohmann/json.hpp>)
+function(sdxl_reuse_torch_pch target)
+  target_precompile_headers(${target} REUSE_FROM sdxl_torch_pch)
+endfunction()
