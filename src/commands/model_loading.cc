@@ -1,0 +1,108 @@
+// Loading of a pipeline's parts.
+#include "commands/model_loading.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "io/pretrained.h"
+
+namespace sdxl {
+
+PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
+    : root_(directory), variant_(std::move(variant)) {
+  const fs::path index = root_ / "model_index.json";
+  if (!fs::is_directory(root_) || !fs::exists(index)) {
+    throw Error(ExitStatus::kBadData,
+                str("--pretrained_model_name_or_path ", quoted(root_.string()),
+                    " is no pipeline directory: it has no model_index.json; give a directory that "
+                    "diffusers' save_pretrained wrote, or a Hub repository's name"));
+  }
+  index_ = read_json(index);
+  const auto class_name = json_value<std::string>(index_, "_class_name", "", index.string());
+  if (class_name.rfind("StableDiffusionXL", 0) != 0) {
+    throw Error(ExitStatus::kBadData,
+                str(index.string(), ": _class_name is ", quoted(class_name),
+                    ", which is no SDXL pipeline; only StableDiffusionXLPipeline is supported"));
+  }
+}
+
+bool PipelineDirectory::force_zeros_for_empty_prompt() const {
+  return json_value(index_, "force_zeros_for_empty_prompt", true,
+                    (root_ / "model_index.json").string());
+}
+
+fs::path PipelineDirectory::part(const std::string& name) const {
+  fs::path directory = root_ / name;
+  if (!fs::is_directory(directory)) {
+    throw Error(ExitStatus::kBadData, str(quoted(root_.string()), " has no folder ", name,
+                                          "/: the pipeline is incomplete, download it again"));
+  }
+  return directory;
+}
+
+std::string PipelineDirectory::scheduler_config_source() const {
+  return (root_ / "scheduler" / "scheduler_config.json").string();
+}
+
+Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_config_source()); }
+
+std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const {
+  return load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
+}
+
+std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
+                                                               const Placement& placement) const {
+  const fs::path directory = part(number == 1 ? "text_encoder" : "text_encoder_2");
+  const fs::path file = directory / "config.json";
+  CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
+  config.with_projection = number == 2;
+  auto model = std::make_shared<CLIPTextModel>(config);
+  model->load(Weights::open(directory, "model", variant_), placement);
+  return model;
+}
+
+PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) const {
+  return PromptEncoder(tokenizer(1), tokenizer(2), text_encoder(1, placement),
+                       text_encoder(2, placement));
+}
+
+std::shared_ptr<AutoencoderKL> PipelineDirectory::vae(const Placement& placement, bool with_encoder,
+                                                      bool with_decoder) const {
+  return load_vae(part("vae"), variant_, placement, with_encoder, with_decoder);
+}
+
+std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& placement) const {
+  return load_unet(part("unet"), variant_, placement);
+}
+
+std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
+                                                const std::string& variant,
+                                                const Placement& placement) {
+  const Json json = read_component_config(directory, "UNet2DConditionModel");
+  auto config = UNet2DConditionConfig::from_json(json, (directory / "config.json").string());
+  auto model = std::make_shared<UNet2DConditionModel>(config);
+  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  return model;
+}
+
+std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::string& variant,
+                                        Placement placement, bool with_encoder, bool with_decoder) {
+  const Json json = read_component_config(directory, "AutoencoderKL");
+  auto config = AutoencoderKLConfig::from_json(json, (directory / "config.json").string());
+  placement.dtype = vae_dtype(config, placement.dtype);
+  auto model = std::make_shared<AutoencoderKL>(config, with_encoder, with_decoder);
+  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  return model;
+}
+
+at::ScalarType compute_dtype(const std::string& mixed_precision) {
+  if (mixed_precision == "fp16") return at::kHalf;
+  return mixed_precision == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+at::ScalarType vae_dtype(const AutoencoderKLConfig& config, at::ScalarType compute) {
+  return config.force_upcast && compute == at::kHalf ? at::kFloat : compute;
+}
+
+}  // namespace sdxl
