@@ -10,14 +10,14 @@ namespace sdxl {
 /// Exit statuses that scripts can act on (sysexits where one fits).
 enum class ExitStatus : int {
   kDone = 0,
-  kFailure = 1,        ///< Anything that has no status of its own.
-  kUsage = 2,          ///< Options or configuration.
-  kBadData = 65,       ///< A malformed model or malformed data.
-  kUnavailable = 69,   ///< A device or the network is not to be had.
-  kBadNumbers = 70,    ///< NaN or infinity where there must be none.
+  kFailure = 1,       ///< Anything that has no status of its own.
+  kUsage = 2,         ///< Options or configuration.
+  kBadData = 65,      ///< A malformed model or malformed data.
+  kUnavailable = 69,  ///< A device or the network is not to be had.
+  kBadNumbers = 70,   ///< NaN or infinity where there must be none.
   kOutOfMemory = 71,
-  kFileError = 74,     ///< A file could not be read or written.
-  kInterrupted = 75,   ///< Stopped by a signal after saving; the run can be resumed.
+  kFileError = 74,    ///< A file could not be read or written.
+  kInterrupted = 75,  ///< Stopped by a signal after saving; the run can be resumed.
 };
 
 /// What a user can do something about. The message is one line: the option or file, the value, the

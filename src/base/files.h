@@ -20,8 +20,8 @@ std::string read_file(const fs::path& path, uint64_t limit = uint64_t{1} << 32);
 /// a temporary file beside it, fsync, rename, fsync of the directory.
 void write_file_atomically(const fs::path& path, std::string_view bytes);
 
-/// A file being written under a temporary name beside `path`; commit() publishes it, the destructor
-/// removes it if that was not called.
+/// A file being written under a temporary name beside `path` (`.tmp-…`); commit() publishes it, the
+/// destructor removes it if that was not called.
 class AtomicFile {
  public:
   explicit AtomicFile(fs::path path);
@@ -29,6 +29,8 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  /// Says how much will be written in all, so that a disk without the room is refused at once.
+  void expect(uint64_t bytes);
   void write(const void* data, size_t size);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   /// fsync, close, rename, fsync of the directory. Fails if `path` exists and `replace` is false.
@@ -38,10 +40,11 @@ class AtomicFile {
  private:
   fs::path path_, temporary_;
   int descriptor_ = -1;
+  uint64_t expected_ = 0, written_ = 0;
 };
 
-/// A directory being filled under `.tmp-<name>-<pid>` beside `path`; commit() syncs every file, then
-/// renames. The destructor removes it if that was not called.
+/// A directory being filled under a temporary name beside `path` (`.tmp-…`); commit() syncs every
+/// file, then renames. The destructor removes it if that was not called.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(fs::path path);
@@ -50,7 +53,9 @@ class AtomicDirectory {
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
 
   const fs::path& working_path() const { return working_; }
-  void commit();
+  /// Fails if `path` exists and `replace` is false; else an old directory makes way in one
+  /// exchange.
+  void commit(bool replace = false);
 
  private:
   fs::path path_, working_;
@@ -58,6 +63,9 @@ class AtomicDirectory {
 
 /// Removes `.tmp-*` left in `directory` by processes of this host that are gone.
 void remove_stale_temporaries(const fs::path& directory);
+
+/// Error(kFileError) unless the file system of `directory` has this much room.
+void require_free_space(const fs::path& directory, uint64_t bytes);
 
 /// Creates a directory and its parents; Error when a file is in the way.
 void create_directories(const fs::path& path);
@@ -80,10 +88,12 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// An exclusive lock (flock) on a file, held while the object lives. Null if another process has it.
+/// An exclusive lock (flock) on a file, held while the object lives. Null if another process has
+/// it.
 class FileLock {
  public:
   static std::unique_ptr<FileLock> try_acquire(const fs::path& path);
+  /// Waits; Interrupted if a stop is requested meanwhile.
   static std::unique_ptr<FileLock> acquire(const fs::path& path);
   ~FileLock();
 
@@ -92,7 +102,8 @@ class FileLock {
   int descriptor_;
 };
 
-/// Appends whole lines to a file, each by one write(2), so that a kill leaves at most one torn line.
+/// Appends whole lines to a file, each by one write(2), so that a kill leaves at most one torn
+/// line, which the next writer closes.
 class LineWriter {
  public:
   explicit LineWriter(const fs::path& path);

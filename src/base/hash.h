@@ -27,4 +27,7 @@ class Hasher {
 std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const std::filesystem::path& path);
 
+/// CRC-32C (Castagnoli), as TFRecord files use it; unmasked.
+uint32_t crc32c(std::string_view bytes);
+
 }  // namespace sdxl

@@ -5,19 +5,24 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace sdxl {
 
 using Json = nlohmann::ordered_json;
 
-/// Parses `text`; `source` names it in errors (Error(kBadData)). Depth at most 64, no duplicate keys.
+/// Parses `text`; `source` names it in errors (Error(kBadData)). Depth at most 64, no duplicate
+/// keys. Takes time linear in the text, also for objects with very many keys; Json's own lookup is
+/// linear in the number of keys, so copy a big object into a map before asking it much.
 Json parse_json(std::string_view text, const std::string& source);
+/// The same for a file of at most 64 MiB.
 Json read_json(const std::filesystem::path& path);
 /// Two-space indentation and a final newline, published by rename.
 void write_json(const std::filesystem::path& path, const Json& json);
 
-/// The value of `key`, or `fallback` where it is absent or null; Error(kBadData) naming `source`, the
-/// key and what is there when the type is another.
+/// The value of `key`, or `fallback` where it is absent or null; Error(kBadData) naming `source`,
+/// the key and what is there when the type is another.
 template <typename T>
 T json_value(const Json& object, const std::string& key, T fallback, const std::string& source);
 
@@ -35,6 +40,12 @@ T json_value(const Json& object, const std::string& key, T fallback, const std::
       if (!found->is_number_integer()) throw_json_type_error(source, key, *found, "an integer");
     } else if constexpr (std::is_floating_point_v<T>) {
       if (!found->is_number()) throw_json_type_error(source, key, *found, "a number");
+    }
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      const bool fits = found->is_number_unsigned()
+                            ? std::in_range<T>(found->template get<uint64_t>())
+                            : std::in_range<T>(found->template get<int64_t>());
+      if (!fits) throw_json_type_error(source, key, *found, "an integer in range");
     }
     return found->template get<T>();
   } catch (const nlohmann::json::exception&) {

@@ -1,5 +1,6 @@
-// Seeds of the random streams: every number that shapes a result is a function of the run's seed, what
-// it is for, and a counter, so that it does not depend on devices, ranks, workers or interruptions.
+// Seeds of the random streams: every number that shapes a result is a function of the run's seed,
+// what it is for, and a counter, so that it does not depend on devices, ranks, workers or
+// interruptions.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,13 @@
 namespace sdxl {
 
 enum class Stream : uint64_t {
-  kShuffle = 0, kImage = 1, kCaption = 2, kPosterior = 3, kNoise = 4, kOffset = 5, kTimestep = 6,
+  kShuffle = 0,
+  kImage = 1,
+  kCaption = 2,
+  kPosterior = 3,
+  kNoise = 4,
+  kOffset = 5,
+  kTimestep = 6,
   kWeights = 7
 };
 

@@ -1,6 +1,7 @@
 // Small text helpers: building messages, escaping what users wrote, near misses of names.
 #pragma once
 
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -21,12 +22,21 @@ std::string escaped(std::string_view text);
 
 /// escaped() between single quotes, cut to `limit` bytes with an ellipsis.
 std::string quoted(std::string_view text, size_t limit = 200);
+// For std::string itself, since argument-dependent lookup would prefer std::quoted, which escapes
+// nothing.
+inline std::string quoted(const std::string& text, size_t limit = 200) {
+  return quoted(std::string_view(text), limit);
+}
+inline std::string quoted(std::string& text, size_t limit = 200) {
+  return quoted(std::string_view(text), limit);
+}
 
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trimmed(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-/// The candidate nearest to `name` by edit distance, or "" when none is near.
+/// The candidate nearest to `name` by edit distance, else the shortest one that contains it, or ""
+/// when none is near.
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
 /// 1536 -> "1.5 KiB"; for tables and messages.

@@ -1,0 +1,169 @@
+// A progress bar on a terminal; in a pipe, a plain line now and then.
+#include "base/progress.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/terminal.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kRedrawInterval{100};
+constexpr std::chrono::seconds kPlainInterval{30};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool environment_set(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' && std::string_view(value) != "0";
+}
+
+enum class Style { kBar, kPlain, kSilent };
+
+Style style() {
+  if (!log::enabled(log::Level::kInfo) || environment_set("TQDM_DISABLE") ||
+      environment_set("HF_HUB_DISABLE_PROGRESS_BARS")) {
+    return Style::kSilent;
+  }
+  return terminal::interactive() && !environment_set("CI") ? Style::kBar : Style::kPlain;
+}
+
+/// `text` cut to `width` columns, counting a character as one.
+std::string cut(const std::string& text, int width) {
+  int used = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool starts_character = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+    if (starts_character && used++ == width) return text.substr(0, i);
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Progress::State {
+  std::mutex mutex;
+  std::string title, unit, note;
+  uint64_t total = 0, position = 0, start = 0;
+  uint64_t plain_position = 0;  // where the last plain line stood
+  Style style = Style::kSilent;
+  Clock::time_point begun = Clock::now(), drawn = begun;
+
+  std::string amount(uint64_t count) const {
+    return unit == "B" ? bytes_text(count) : std::to_string(count);
+  }
+
+  std::string rate(double per_second) const {
+    if (unit == "B") return bytes_text(uint64_t(per_second)) + "/s";
+    char text[48];
+    if (per_second >= 1) {
+      std::snprintf(text, sizeof text, "%.2f ", per_second);
+      return text + unit + "/s";
+    }
+    std::snprintf(text, sizeof text, "%.2f s/", 1 / per_second);
+    return text + unit;
+  }
+
+  /// "60/500 step, 0:31 of 4:18, 1.93 step/s, loss=0.1"
+  std::string figures() const {
+    const double elapsed = seconds_since(begun);
+    const double done = double(position - std::min(start, position));
+    std::string text = amount(position);
+    if (total > 0) text += "/" + amount(total);
+    if (unit != "B") text += " " + unit;
+    text += ", " + duration_text(elapsed);
+    if (done > 0 && elapsed > 0) {
+      const double left = total > position ? double(total - position) * elapsed / done : 0;
+      if (left > 0) text += " (" + duration_text(left) + " left)";
+      text += ", " + rate(done / elapsed);
+    }
+    return note.empty() ? text : text + ", " + note;
+  }
+
+  std::string percentage() const {
+    if (total == 0) return "";
+    return str(" ", std::min<uint64_t>(100, uint64_t(100.0 * double(position) / double(total))),
+               "%");
+  }
+
+  void draw_bar() {
+    constexpr int kCells = 20;
+    std::string bar;
+    if (total > 0) {
+      const int full = int(kCells * std::min(1.0, double(position) / double(total)));
+      bar = " ";
+      for (int i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
+    }
+    const std::string line = str(title, percentage(), bar, " ", figures());
+    const std::lock_guard lock(terminal::mutex());
+    terminal::draw_open_line(cut(line, terminal::columns() - 1));
+  }
+
+  void draw_plain() {
+    plain_position = position;
+    log::info(str(title, percentage(), " ", figures()));
+  }
+
+  void update() {
+    const auto now = Clock::now();
+    const bool complete = total > 0 && position >= total;
+    if (style == Style::kBar && (complete || now - drawn >= kRedrawInterval)) {
+      drawn = now;
+      draw_bar();
+    } else if (style == Style::kPlain && !complete && now - drawn >= kPlainInterval &&
+               (position - plain_position) * 100 >= total) {
+      drawn = now;
+      draw_plain();
+    }
+  }
+};
+
+Progress::Progress(std::string title, uint64_t total, std::string unit, uint64_t start)
+    : state_(std::make_unique<State>()) {
+  state_->title = escaped(title);
+  state_->unit = std::move(unit);
+  state_->total = total;
+  state_->position = state_->start = state_->plain_position = start;
+  state_->style = style();
+  if (state_->style == Style::kBar) state_->draw_bar();
+}
+
+Progress::~Progress() {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->style == Style::kBar) {
+    state_->draw_bar();
+    const std::lock_guard terminal_lock(terminal::mutex());
+    terminal::close_open_line();
+  } else if (state_->style == Style::kPlain) {
+    state_->draw_plain();
+  }
+}
+
+void Progress::advance(uint64_t count) {
+  const std::lock_guard lock(state_->mutex);
+  state_->position += count;
+  state_->update();
+}
+
+void Progress::set(uint64_t position) {
+  const std::lock_guard lock(state_->mutex);
+  state_->position = position;
+  state_->plain_position = std::min(state_->plain_position, position);
+  state_->update();
+}
+
+void Progress::note(std::string text) {
+  const std::lock_guard lock(state_->mutex);
+  state_->note = escaped(text);
+}
+
+}  // namespace sdxl
