@@ -1,0 +1,35 @@
+// A labelled grid of pictures as one picture, and as a page that opens from the disk.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "io/image.h"
+
+namespace sdxl {
+
+/// Labels of rows and columns and the pictures row by row; a place without a picture is empty
+/// (0x0).
+struct ContactSheet {
+  std::vector<std::string> row_labels, column_labels;
+  std::vector<std::vector<Image>> rows;
+};
+
+/// Every cell is as large as the largest picture. Labels are drawn in ASCII, cut to the cell's
+/// width.
+Image draw_contact_sheet(const ContactSheet& sheet);
+
+/// One picture of the page: its file relative to the page, and what made it.
+struct PageCell {
+  std::string file;
+  Json parameters;
+};
+
+/// The same grid as HTML that needs no server and no other file than the pictures.
+std::string contact_sheet_page(const std::string& title, const std::vector<std::string>& row_labels,
+                               const std::vector<std::string>& column_labels,
+                               const std::vector<std::vector<PageCell>>& rows);
+
+}  // namespace sdxl

@@ -1,0 +1,74 @@
+// Writing pictures and their manifest.
+#include "commands/picture_store.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sdxl {
+
+PictureStore::PictureStore(fs::path directory, bool overwrite)
+    : directory_(std::move(directory)), overwrite_(overwrite) {
+  create_directories(directory_);
+  const fs::path manifest = directory_ / "manifest.jsonl";
+  if (fs::exists(manifest)) {
+    for (const std::string& line : split(read_file(manifest), '\n')) {
+      try {
+        Json entry = parse_json(line, manifest.string());
+        const std::string file = entry.at("file").get<std::string>();
+        entry.erase("file");
+        made_[file] = std::move(entry);
+      } catch (const std::exception&) {
+        // A line torn by a kill: its picture is drawn again.
+      }
+    }
+  }
+  manifest_ = std::make_unique<LineWriter>(manifest);
+}
+
+PictureStore PictureStore::single(fs::path file, bool overwrite) {
+  if (fs::exists(file) && !overwrite) {
+    throw Error(ExitStatus::kUsage, str("--output ", quoted(file.string()),
+                                        " exists: give --overwrite or another file"));
+  }
+  PictureStore store;
+  store.single_ = std::move(file);
+  store.overwrite_ = true;
+  return store;
+}
+
+bool PictureStore::has(const std::string& file, const Json& parameters) const {
+  if (overwrite_ || !fs::exists(directory_ / file)) return false;
+  auto found = made_.find(file);
+  if (found != made_.end() && found->second == parameters) return true;
+  throw Error(
+      ExitStatus::kUsage,
+      str((directory_ / file).string(), " exists and was ",
+          found == made_.end() ? "not made by this command (manifest.jsonl does not name it)"
+                               : "made with other parameters",
+          ": give --overwrite or another --output_dir"));
+}
+
+void PictureStore::put(const std::string& file, const Json& parameters,
+                       const std::function<void(const fs::path&)>& write) {
+  const fs::path target = path(file);
+  if (target.has_parent_path()) create_directories(target.parent_path());
+  write(target);
+  if (!manifest_) return;
+  Json line = {{"file", file}};
+  line.update(parameters);
+  manifest_->line(line.dump());
+  made_[file] = parameters;
+}
+
+void PictureStore::put(const std::string& file, const Image& image, const Json& parameters) {
+  put(file, parameters, [&](const fs::path& path) {
+    write_file_atomically(path, png_with_parameters(image, parameters));
+  });
+}
+
+std::string png_with_parameters(const Image& image, const Json& parameters) {
+  return encode_png(image, {{"parameters", parameters.dump()}, {"Software", "sdxl"}});
+}
+
+}  // namespace sdxl
