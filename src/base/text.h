@@ -27,6 +27,9 @@ std::string quoted(std::string_view text, size_t limit = 200);
 inline std::string quoted(const std::string& text, size_t limit = 200) {
   return quoted(std::string_view(text), limit);
 }
+inline std::string quoted(const char* text, size_t limit = 200) {
+  return quoted(std::string_view(text), limit);
+}
 inline std::string quoted(std::string& text, size_t limit = 200) {
   return quoted(std::string_view(text), limit);
 }
