@@ -1,12 +1,13 @@
-// Directories in the layout of diffusers and transformers: config.json and weights with or without a
-// variant, in one file or sharded.
+// Directories in the layout of diffusers and transformers: config.json and weights with or without
+// a variant, in one file or sharded.
 #pragma once
 
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,13 +39,21 @@ class Weights {
   void prefetch() const;
 
  private:
+  /// Error(kBadData) if a tensor of `file` is there already.
+  void add_file(const std::shared_ptr<SafetensorsFile>& file);
+
   std::string source_;
   std::vector<std::shared_ptr<SafetensorsFile>> files_;
-  struct Place { std::shared_ptr<SafetensorsFile> file; std::string name; at::Tensor tensor; };
+  struct Place {
+    std::shared_ptr<SafetensorsFile> file;
+    std::string name;
+    at::Tensor tensor;
+  };
   std::map<std::string, Place> places_;
 };
 
-/// directory/config.json, checked to be an object whose _class_name (where it has one) is `class_name`.
+/// directory/config.json, checked to be an object whose _class_name (where it has one) is
+/// `class_name`.
 Json read_component_config(const std::filesystem::path& directory, const std::string& class_name);
 
 /// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors up to 10 GB, past that

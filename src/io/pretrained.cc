@@ -1,0 +1,316 @@
+// Finds the weights of a component in its directory, and writes them as diffusers does.
+#include "io/pretrained.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+constexpr const char* kSuffix = ".safetensors";
+
+[[noreturn]] void fail(const std::string& message) { throw Error(ExitStatus::kBadData, message); }
+
+bool has_suffix(const std::string& text, std::string_view suffix) {
+  return text.size() >= suffix.size() &&
+         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+std::vector<std::string> file_names(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Weights in a format that runs code when it is read, or that only another framework reads.
+std::string find_foreign_weights(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    for (const char* suffix : {".bin", ".ckpt", ".pt", ".pth", ".pdparams", ".msgpack", ".h5"}) {
+      if (has_suffix(name, suffix)) return name;
+    }
+  }
+  return "";
+}
+
+std::string conversion_hint(const std::string& name) {
+  if (has_suffix(name, ".pdparams")) {
+    return "load it in ppdiffusers and save it with save_pretrained(DIR, to_diffusers=True, "
+           "safe_serialization=True)";
+  }
+  return "load it in diffusers or transformers and save it with save_pretrained(DIR)";
+}
+
+/// What to say of a directory in which no weights were found.
+[[noreturn]] void fail_without_weights(const fs::path& directory, const std::string& stem) {
+  const std::string where = quoted(directory.string());
+  std::error_code error;
+  if (!fs::exists(directory, error)) {
+    fail(str("there is no directory ", where, ": give one in diffusers' layout"));
+  }
+  if (!fs::is_directory(directory, error)) {
+    fail(str(where, " is not a directory: give the one that holds ", stem, kSuffix));
+  }
+  const std::vector<std::string> names = file_names(directory);
+  const std::string foreign = find_foreign_weights(names);
+  if (!foreign.empty()) {
+    fail(str(where, " has its weights in ", quoted(foreign),
+             ", which only its framework can read "
+             "safely: ",
+             conversion_hint(foreign)));
+  }
+  if (std::find(names.begin(), names.end(), "model_index.json") != names.end()) {
+    fail(str(where, " is a whole pipeline: give one of its parts, such as its folder unet"));
+  }
+  for (const std::string& name : names) {
+    if (!has_suffix(name, kSuffix)) continue;
+    if (name.rfind(stem + ".", 0) == 0) {
+      const size_t begin = stem.size() + 1;
+      const size_t end = name.find_first_of(".-", begin);
+      fail(str("no ", stem, kSuffix, " in ", where, ", only the variant ",
+               quoted(name.substr(begin, end - begin)), ": name it with --variant"));
+    }
+    fail(str("no ", stem, kSuffix, " in ", where, ", but ", quoted(name),
+             ": a checkpoint in one file must first be converted to diffusers' layout"));
+  }
+  fail(str("no ", stem, kSuffix, " and no ", stem, kSuffix, ".index.json in ", where,
+           ": not a model's directory, or its download is not complete"));
+}
+
+/// "a.safetensors" and "fp16" -> "a.fp16.safetensors".
+std::string with_variant(const std::string& name, const std::string& variant) {
+  if (variant.empty()) return name;
+  const size_t dot = name.rfind('.');
+  return name.substr(0, dot) + "." + variant + name.substr(dot);
+}
+
+/// The file or index of `stem`, empty if there is neither.
+fs::path find_weights(const fs::path& directory, const std::string& stem,
+                      const std::string& variant) {
+  for (const std::string& name : {stem + kSuffix, stem + kSuffix + ".index.json"}) {
+    const fs::path path = directory / with_variant(name, variant);
+    std::error_code error;
+    if (fs::is_regular_file(path, error)) return path;
+  }
+  return {};
+}
+
+/// A shard must be a file of the index's own directory: an index comes from strangers, and may not
+/// name files elsewhere.
+void check_shard_name(const std::string& name, const fs::path& index) {
+  const bool plain = name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+  if (plain && name[0] != '.' && name.size() > std::string_view(kSuffix).size() &&
+      has_suffix(name, kSuffix)) {
+    return;
+  }
+  fail(str(escaped(index.string()), " names ", quoted(name), " as a shard: it must be a ", kSuffix,
+           " file beside the index"));
+}
+
+/// Tensor name -> shard name.
+std::map<std::string, std::string> read_index(const fs::path& index) {
+  const Json json = read_json(index);
+  const auto found = json.is_object() ? json.find("weight_map") : json.end();
+  if (found == json.end() || !found->is_object() || found->empty()) {
+    fail(str(escaped(index.string()), " has no object \"weight_map\" with the tensors' files"));
+  }
+  std::map<std::string, std::string> map;
+  for (const auto& [tensor, shard] : found->items()) {
+    if (!shard.is_string())
+      fail(str(escaped(index.string()), ": the file of ", quoted(tensor), " is not a text"));
+    map[tensor] = shard.get<std::string>();
+    check_shard_name(map[tensor], index);
+  }
+  return map;
+}
+
+std::shared_ptr<SafetensorsFile> open_shard(const fs::path& path, const fs::path& index) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) {
+    fail(str("the shard ", quoted(path.string()), " named by ", quoted(index.filename().string()),
+             " is missing: fetch the model again"));
+  }
+  return std::make_shared<SafetensorsFile>(path);
+}
+
+}  // namespace
+
+Weights Weights::open(const fs::path& directory, const std::string& stem,
+                      const std::string& variant) {
+  fs::path found = find_weights(directory, stem, variant);
+  if (found.empty() && !variant.empty()) {
+    found = find_weights(directory, stem, "");
+    if (!found.empty()) {
+      log::warning(str("no variant ", quoted(variant), " of ", stem, " in ",
+                       quoted(directory.string()), ": using ", found.filename().string()));
+    }
+  }
+  if (found.empty()) fail_without_weights(directory, stem);
+  if (found.extension() != ".json") return open_file(found);
+
+  const std::map<std::string, std::string> map = read_index(found);
+  Weights weights;
+  weights.source_ = directory.string();
+  std::map<std::string, std::shared_ptr<SafetensorsFile>> shards;
+  for (const auto& [tensor, shard] : map) {
+    std::shared_ptr<SafetensorsFile>& file = shards[shard];
+    if (!file) weights.files_.push_back(file = open_shard(directory / shard, found));
+    if (!file->contains(tensor)) {
+      fail(str("tensor ", quoted(tensor), " is not in ", quoted((directory / shard).string()),
+               ", where ", quoted(found.filename().string()), " says that it is"));
+    }
+  }
+  for (const auto& file : weights.files_) weights.add_file(file);
+  return weights;
+}
+
+Weights Weights::open_file(const fs::path& file) {
+  const std::string name = file.filename().string();
+  if (!find_foreign_weights({name}).empty()) {
+    fail(str(quoted(file.string()),
+             " can only be read safely by its framework: ", conversion_hint(name)));
+  }
+  std::error_code error;
+  if (!fs::exists(file, error)) fail(str("there is no file ", quoted(file.string())));
+  Weights weights;
+  weights.source_ = file.string();
+  weights.files_.push_back(std::make_shared<SafetensorsFile>(file));
+  weights.add_file(weights.files_[0]);
+  return weights;
+}
+
+Weights Weights::from_tensors(TensorMap tensors, std::string source) {
+  Weights weights;
+  weights.source_ = std::move(source);
+  for (auto& [name, tensor] : tensors) weights.places_[name] = {nullptr, name, std::move(tensor)};
+  return weights;
+}
+
+void Weights::add_file(const std::shared_ptr<SafetensorsFile>& file) {
+  for (const SafetensorsEntry& entry : file->entries()) {
+    if (!places_.emplace(entry.name, Place{file, entry.name, {}}).second) {
+      fail(str("tensor ", quoted(entry.name), " is in two files, one of them ",
+               quoted(file->path().string())));
+    }
+  }
+}
+
+std::vector<std::string> Weights::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, place] : places_) names.push_back(name);
+  return names;
+}
+
+bool Weights::contains(const std::string& name) const { return places_.count(name) != 0; }
+
+at::Tensor Weights::tensor(const std::string& name) const {
+  const auto found = places_.find(name);
+  if (found == places_.end()) fail(str(escaped(source_), " has no tensor ", quoted(name)));
+  const Place& place = found->second;
+  return place.file ? place.file->tensor(place.name) : place.tensor;
+}
+
+Weights Weights::renamed(const std::function<std::string(const std::string&)>& rename) const {
+  Weights result;
+  result.source_ = source_;
+  result.files_ = files_;
+  for (const auto& [name, place] : places_) {
+    const std::string new_name = rename(name);
+    if (new_name.empty()) continue;
+    if (!result.places_.emplace(new_name, place).second) {
+      fail(str(escaped(source_), " has two tensors that stand for ", quoted(new_name),
+               ", one of them ", quoted(name)));
+    }
+  }
+  return result;
+}
+
+void Weights::prefetch() const {
+  for (const auto& file : files_) file->prefetch();
+}
+
+Json read_component_config(const fs::path& directory, const std::string& class_name) {
+  const fs::path path = directory / "config.json";
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) {
+    const char* remedy = "give a directory in diffusers' layout";
+    if (fs::exists(directory / "model_index.json", error)) {
+      remedy = "it is a whole pipeline, give one of its parts, such as its folder unet";
+    }
+    fail(str("no config.json in ", quoted(directory.string()), " for the ", class_name, ": ",
+             remedy));
+  }
+  Json config = read_json(path);
+  if (!config.is_object()) fail(str(escaped(path.string()), " does not hold a JSON object"));
+  const std::string found = json_value<std::string>(config, "_class_name", "", path.string());
+  if (!found.empty() && found != class_name) {
+    fail(str(escaped(path.string()), " is of class ", quoted(found), " where ", class_name,
+             " is needed"));
+  }
+  return config;
+}
+
+namespace {
+
+using NamedTensor = std::pair<std::string, at::Tensor>;
+
+/// In the order given, a new shard whenever the limit would be passed; a tensor above the limit has
+/// one of its own.
+std::vector<std::vector<NamedTensor>> split_shards(const std::vector<NamedTensor>& tensors,
+                                                   uint64_t limit) {
+  std::vector<std::vector<NamedTensor>> shards;
+  std::vector<NamedTensor> current;
+  uint64_t size = 0;
+  for (const NamedTensor& named : tensors) {
+    const uint64_t bytes = named.second.nbytes();
+    if (bytes > limit) {
+      shards.push_back({named});
+      continue;
+    }
+    if (size + bytes > limit) {
+      shards.push_back(std::move(current));
+      current.clear();
+      size = 0;
+    }
+    current.push_back(named);
+    size += bytes;
+  }
+  if (!current.empty() || shards.empty()) shards.push_back(std::move(current));
+  return shards;
+}
+
+std::string five_digits(size_t number) { return str(std::setw(5), std::setfill('0'), number); }
+
+}  // namespace
+
+void write_pretrained_weights(const fs::path& directory, const std::string& stem,
+                              const std::vector<NamedTensor>& tensors, uint64_t shard_limit) {
+  const std::vector<std::vector<NamedTensor>> shards = split_shards(tensors, shard_limit);
+  if (shards.size() == 1) {
+    write_safetensors(directory / (stem + kSuffix), shards[0]);
+    return;
+  }
+  uint64_t total = 0;
+  std::map<std::string, std::string> map;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const std::string name =
+        str(stem, "-", five_digits(i + 1), "-of-", five_digits(shards.size()), kSuffix);
+    for (const auto& [tensor_name, tensor] : shards[i]) {
+      map[tensor_name] = name;
+      total += tensor.nbytes();
+    }
+    write_safetensors(directory / name, shards[i]);
+  }
+  write_json(directory / (stem + kSuffix + ".index.json"),
+             {{"metadata", {{"total_size", total}}}, {"weight_map", map}});
+}
+
+}  // namespace sdxl

@@ -1,0 +1,193 @@
+// Tensors as views of a mapped file, and files written tensor by tensor.
+#include "io/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <set>
+
+#include "base/error.h"
+#include "base/file_errors.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+struct DtypeName {
+  const char* name;
+  at::ScalarType type;
+};
+
+/// In the order in which the reference writer sorts tensors, last first (the widest lie in front,
+/// so that every tensor is aligned).
+constexpr DtypeName kDtypes[] = {
+    {"BOOL", at::kBool},
+    {"U8", at::kByte},
+    {"I8", at::kChar},
+    {"F8_E5M2", at::kFloat8_e5m2},
+    {"F8_E4M3", at::kFloat8_e4m3fn},
+    {"F8_E8M0", at::kFloat8_e8m0fnu},
+    {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz},
+    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz},
+    {"I16", at::kShort},
+    {"U16", at::kUInt16},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"I32", at::kInt},
+    {"U32", at::kUInt32},
+    {"F32", at::kFloat},
+    {"C64", at::kComplexFloat},
+    {"F64", at::kDouble},
+    {"I64", at::kLong},
+    {"U64", at::kUInt64},
+};
+
+}  // namespace
+
+struct SafetensorsFile::Mapping {
+  std::byte* data = nullptr;
+  size_t size = 0;
+
+  explicit Mapping(const std::filesystem::path& path) {
+    const Descriptor file(path, O_RDONLY, "open");
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) throw_file_error("read", path, errno);
+    if (!S_ISREG(status.st_mode)) throw_file_error("map", path, EINVAL);
+    if (status.st_size == 0) return;
+    size = static_cast<size_t>(status.st_size);
+    // Private and writable: a tensor may be changed in place, and only its own pages are copied.
+    void* mapped =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
+    if (mapped == MAP_FAILED) throw_file_error("map", path, errno);
+    data = static_cast<std::byte*>(mapped);
+  }
+  ~Mapping() {
+    if (data != nullptr) munmap(data, size);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+};
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : path_(path), mapping_(std::make_shared<Mapping>(path)) {
+  const std::string_view bytes(reinterpret_cast<const char*>(mapping_->data), mapping_->size);
+  header_ = parse_safetensors_header(bytes, bytes.size(), path.string());
+  for (size_t i = 0; i < header_.entries.size(); ++i) index_[header_.entries[i].name] = i;
+}
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  auto found = index_.find(name);
+  if (found == index_.end()) {
+    throw Error(ExitStatus::kBadData,
+                str(escaped(path_.string()), " has no tensor ", quoted(name)));
+  }
+  const SafetensorsEntry& entry = header_.entries[found->second];
+  const auto* dtype =
+      std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                   [&](const DtypeName& known) { return entry.dtype == known.name; });
+  if (dtype == std::end(kDtypes)) {
+    throw Error(ExitStatus::kBadData,
+                str(escaped(path_.string()), ": tensor ", quoted(name), " is of dtype ",
+                    entry.dtype, ", which is not supported"));
+  }
+  const auto options = at::TensorOptions(dtype->type);
+  if (entry.begin == entry.end) return at::empty(entry.shape, options);
+  std::byte* data = mapping_->data + header_.data_offset + entry.begin;
+  at::Tensor view = at::from_blob(
+      data, entry.shape, [mapping = mapping_](void*) {}, options);
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype->type) == 0;
+  return aligned ? view : view.clone();
+}
+
+TensorMap SafetensorsFile::tensors() const {
+  TensorMap result;
+  for (const SafetensorsEntry& entry : header_.entries) result[entry.name] = tensor(entry.name);
+  return result;
+}
+
+void SafetensorsFile::prefetch() const {
+  if (mapping_->size > 0) madvise(mapping_->data, mapping_->size, MADV_WILLNEED);
+}
+
+namespace {
+
+using NamedTensor = std::pair<std::string, at::Tensor>;
+
+[[noreturn]] void fail_to_write(const std::string& name, const std::string& why) {
+  throw Error(ExitStatus::kFailure,
+              str("tensor ", quoted(name), " cannot be written to a safetensors file: it ", why));
+}
+
+size_t dtype_rank(const std::string& name, const at::Tensor& tensor) {
+  for (size_t i = 0; i < std::size(kDtypes); ++i) {
+    if (kDtypes[i].type == tensor.scalar_type()) return i;
+  }
+  fail_to_write(name, str("is of type ", c10::toString(tensor.scalar_type())));
+}
+
+/// By dtype, the widest first, then by name.
+std::vector<const NamedTensor*> in_file_order(const std::vector<NamedTensor>& tensors) {
+  std::vector<std::pair<size_t, const NamedTensor*>> ranked;
+  std::set<std::string_view> names = {"__metadata__"};
+  for (const NamedTensor& named : tensors) {
+    if (!named.second.defined()) fail_to_write(named.first, "is undefined");
+    if (!names.insert(named.first).second) fail_to_write(named.first, "is there twice");
+    ranked.emplace_back(dtype_rank(named.first, named.second), &named);
+  }
+  std::sort(ranked.begin(), ranked.end(), [](const auto& left, const auto& right) {
+    if (left.first != right.first) return left.first > right.first;
+    return left.second->first < right.second->first;
+  });
+  std::vector<const NamedTensor*> order;
+  for (const auto& [rank, named] : ranked) order.push_back(named);
+  return order;
+}
+
+/// Length and JSON, padded with spaces so that the data section starts at a multiple of 8.
+std::string header_text(const std::vector<const NamedTensor*>& order,
+                        const std::map<std::string, std::string>& metadata) {
+  std::string text = "{";
+  if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump() + ",";
+  uint64_t position = 0;
+  for (const NamedTensor* named : order) {
+    const at::Tensor& tensor = named->second;
+    const uint64_t end = position + tensor.numel() * tensor.element_size();
+    const nlohmann::ordered_json entry = {{"dtype", kDtypes[dtype_rank(named->first, tensor)].name},
+                                          {"shape", tensor.sizes().vec()},
+                                          {"data_offsets", {position, end}}};
+    text += nlohmann::json(named->first).dump() + ":" + entry.dump() + ",";
+    position = end;
+  }
+  if (text.back() == ',') text.pop_back();
+  text += "}";
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string length(8, '\0');
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  return length + text;
+}
+
+void write_data(AtomicFile& file, const at::Tensor& tensor) {
+  constexpr size_t kChunk = size_t{64} << 20;
+  const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
+  const auto* data = static_cast<const std::byte*>(plain.const_data_ptr());
+  const size_t size = plain.nbytes();
+  for (size_t done = 0; done < size; done += kChunk) {
+    file.write(data + done, std::min(kChunk, size - done));
+  }
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::vector<const NamedTensor*> order = in_file_order(tensors);
+  AtomicFile file(path);
+  file.write(header_text(order, metadata));
+  for (const NamedTensor* named : order) write_data(file, named->second);
+  file.commit();
+}
+
+}  // namespace sdxl
