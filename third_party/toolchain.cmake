@@ -22,5 +22,6 @@ add_library(sdxl_warnings INTERFACE)
 add_library(sdxl::warnings ALIAS sdxl_warnings)
 target_compile_options(sdxl_warnings INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(sdxl_warnings INTERFACE -Wno-restrict)  # false alarms on "a" + std::string (PR105651)
+  # False alarms on std::string (GCC bugs 105329 and 105651).
+  target_compile_options(sdxl_warnings INTERFACE -Wno-restrict -Wno-stringop-overflow)
 endif()
