@@ -1,5 +1,11 @@
-// What a command of the sdxl binary is. To add one: a file here that defines a Command, and its line
-// in all_commands().
+// What a command of the sdxl binary is. To add one: a file here that defines a Command and a
+// factory for it (std::unique_ptr<Command> make_infer_command()), and the factory's line in
+// registry.cc.
+//
+// A command holds its config (say InferConfig config_) and the OptionSet bound to it
+// (OptionSet options_{infer_options(config_)}), in this order, and is neither copied nor moved. The
+// command line is applied through options(); --print_config, --log_level and --num_threads are
+// dealt with before run(), while --dry_run is run()'s own.
 #pragma once
 
 #include <memory>
@@ -21,6 +27,7 @@ class Command {
   virtual std::string positional_name() const { return ""; }
   virtual void set_positionals(const std::vector<std::string>&) {}
   /// Checks combinations of options before anything is loaded; Error(kUsage).
+  /// Options marked unsupported were refused before.
   virtual void validate() = 0;
   virtual ExitStatus run() = 0;
 };

@@ -1,0 +1,26 @@
+// Values of options: from the texts of a flag, from JSON, to JSON, and the rules that they must
+// keep.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/option_table.h"
+
+namespace sdxl {
+
+/// Sets the option's field from the texts given to its flag. Error(kUsage) names option and value.
+void assign_texts(const Option& option, const std::vector<std::string>& texts);
+
+/// Sets the option's field from a JSON value; `source` names the file. Error(kUsage).
+void assign_json(const Option& option, const Json& value, const std::string& source);
+
+Json option_json(const Option& option);
+
+/// What stands for the value in help: "N", "X", "TEXT", …
+std::string value_name(const Option& option);
+
+bool is_boolean(const Option& option);
+bool is_repeatable(const Option& option);
+
+}  // namespace sdxl
