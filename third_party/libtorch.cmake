@@ -40,4 +40,7 @@ target_precompile_headers(sdxl_torch_pch PRIVATE
   <string_view> <utility> <vector> <nlohmann/json.hpp>)
 function(sdxl_reuse_torch_pch target)
   target_precompile_headers(${target} REUSE_FROM sdxl_torch_pch)
+  # The header was compiled with -fPIC; programs must be too, where CMake would say -fPIE.
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
 endfunction()

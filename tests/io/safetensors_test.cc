@@ -1,0 +1,137 @@
+// Files that the reference writer made are read, and ours equal its own byte for byte.
+#include "io/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "base/files.h"
+#include "support/expect_error.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+const char* const kReferenceFile = SDXL_TEST_DATA "/safetensors/dtypes.safetensors";
+
+at::Tensor counting() { return at::arange(6, at::kFloat).reshape({2, 3}); }
+
+TEST(Safetensors, ReadsEveryDtypeThatAtenHas) {
+  const TensorMap tensors = SafetensorsFile(kReferenceFile).tensors();
+  ASSERT_EQ(tensors.size(), 22u);
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.sizes() != at::IntArrayRef({2, 3}) || name == "b.weight") continue;
+    const at::Tensor expected = counting().to(tensor.scalar_type()).to(at::kComplexDouble);
+    EXPECT_TRUE(at::equal(tensor.to(at::kComplexDouble), expected)) << name;
+  }
+  EXPECT_EQ(tensors.at("bfloat16").scalar_type(), at::kBFloat16);
+  EXPECT_EQ(tensors.at("bool").scalar_type(), at::kBool);
+  EXPECT_EQ(tensors.at("uint64").scalar_type(), at::kUInt64);
+  EXPECT_EQ(tensors.at("empty").sizes(), at::IntArrayRef({0, 4}));
+  EXPECT_EQ(tensors.at("scalar").item<float>(), 2.5f);
+}
+
+TEST(Safetensors, WritesWhatTheReferenceWriterWrites) {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (auto& [name, tensor] : SafetensorsFile(kReferenceFile).tensors()) {
+    tensors.emplace_back(name, tensor);
+  }
+  const test::TemporaryDirectory directory;
+  write_safetensors(directory / "ours.safetensors", tensors);
+  EXPECT_EQ(read_file(directory / "ours.safetensors"), read_file(kReferenceFile));
+}
+
+TEST(Safetensors, WritesStridedTensorsAsTheyRead) {
+  const test::TemporaryDirectory directory;
+  const at::Tensor matrix = counting();
+  const at::Tensor image = at::arange(2 * 3 * 4 * 5).reshape({2, 3, 4, 5});
+  write_safetensors(directory / "f.safetensors",
+                    {{"transposed", matrix.t()},
+                     {"channels_last", image.contiguous(at::MemoryFormat::ChannelsLast)},
+                     {"expanded", matrix.select(0, 1).expand({4, 3})},
+                     {"conjugate", at::complex(matrix, matrix).conj()}});
+  const SafetensorsFile file(directory / "f.safetensors");
+  EXPECT_TRUE(at::equal(file.tensor("transposed"), matrix.t()));
+  EXPECT_TRUE(at::equal(file.tensor("channels_last"), image));
+  EXPECT_TRUE(at::equal(file.tensor("expanded")[3], matrix[1]));
+  EXPECT_TRUE(at::equal(file.tensor("conjugate"), at::complex(matrix, -matrix)));
+}
+
+TEST(Safetensors, TensorsOutliveTheFileObject) {
+  at::Tensor tensor;
+  {
+    const SafetensorsFile file(kReferenceFile);
+    tensor = file.tensor("float32");
+    EXPECT_EQ(tensor.data_ptr(), file.tensor("float32").data_ptr()) << "it was copied";
+  }
+  EXPECT_TRUE(at::equal(tensor, counting()));
+}
+
+TEST(Safetensors, WritingToATensorLeavesTheFile) {
+  const test::TemporaryDirectory directory;
+  write_safetensors(directory / "f.safetensors", {{"a", counting()}});
+  SafetensorsFile(directory / "f.safetensors").tensor("a").zero_();
+  EXPECT_TRUE(at::equal(SafetensorsFile(directory / "f.safetensors").tensor("a"), counting()));
+}
+
+TEST(Safetensors, CopiesATensorThatIsNotAligned) {
+  const test::TemporaryDirectory directory;
+  const std::string header = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                             R"("b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})";
+  const float value = 1.5f;
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  file += header + "x" + std::string(reinterpret_cast<const char*>(&value), 4);
+  write_file_atomically(directory / "f.safetensors", file);
+  const at::Tensor tensor = SafetensorsFile(directory / "f.safetensors").tensor("b");
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 4, 0u);
+  EXPECT_EQ(tensor.item<float>(), value);
+}
+
+TEST(Safetensors, MetadataArrivesAsWritten) {
+  const test::TemporaryDirectory directory;
+  const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"text", "\"ä\n\u2028"}};
+  write_safetensors(directory / "f.safetensors", {}, metadata);
+  EXPECT_EQ(SafetensorsFile(directory / "f.safetensors").metadata(), metadata);
+}
+
+TEST(Safetensors, AFailedWriteLeavesTheOldFile) {
+  const test::TemporaryDirectory directory;
+  write_safetensors(directory / "f.safetensors", {{"a", counting()}});
+  EXPECT_SDXL_ERROR(
+      write_safetensors(directory / "f.safetensors", {{"a", counting()}, {"a", counting()}}),
+      ExitStatus::kFailure, "'a' cannot be written to a safetensors file: it is there twice");
+  EXPECT_TRUE(SafetensorsFile(directory / "f.safetensors").contains("a"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(Safetensors, ErrorsNameFileAndTensor) {
+  EXPECT_SDXL_ERROR(SafetensorsFile("/nowhere/f.safetensors"), ExitStatus::kFileError,
+                    "cannot open '/nowhere/f.safetensors': No such file");
+  EXPECT_SDXL_ERROR(SafetensorsFile(kReferenceFile).tensor("nothing"), ExitStatus::kBadData,
+                    "dtypes.safetensors has no tensor 'nothing'");
+  const test::TemporaryDirectory directory;
+  EXPECT_SDXL_ERROR(SafetensorsFile{directory.path()}, ExitStatus::kFileError, "cannot map '");
+  write_file_atomically(directory / "empty", "");
+  EXPECT_SDXL_ERROR(SafetensorsFile{directory / "empty"}, ExitStatus::kBadData, "8 bytes");
+}
+
+TEST(Safetensors, OpensALargeFileAtOnce) {
+  const test::TemporaryDirectory directory;
+  const uint64_t size = uint64_t{5} << 30;
+  std::string header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[" + std::to_string(size) +
+                       "],\"data_offsets\":[0," + std::to_string(size) + "]}}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  std::string start(8, '\0');
+  start[0] = static_cast<char>(header.size());
+  write_file_atomically(directory / "f.safetensors", start + header);
+  fs::resize_file(directory / "f.safetensors", 8 + header.size() + size);  // a hole, not 5 GB
+  const auto begin = std::chrono::steady_clock::now();
+  const at::Tensor tensor = SafetensorsFile(directory / "f.safetensors").tensor("a");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
+  EXPECT_EQ(tensor[static_cast<int64_t>(size) - 1].item<int>(), 0);
+}
+
+}  // namespace
+}  // namespace sdxl

@@ -1,0 +1,33 @@
+// Expecting an Error: its status and a part of its message.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "base/error.h"
+
+namespace sdxl::test {
+
+/// The Error that `statement` throws; none, with a failed expectation, if it throws none.
+template <typename Statement>
+std::optional<Error> error_of(Statement&& statement) {
+  try {
+    statement();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    return error;
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return std::nullopt;
+}
+
+}  // namespace sdxl::test
+
+/// Expects `statement` to throw an Error with this ExitStatus whose one-line message holds `part`.
+#define EXPECT_SDXL_ERROR(statement, expected_status, part)                           \
+  if (const auto thrown = sdxl::test::error_of([&] { statement; })) {                 \
+    EXPECT_EQ(static_cast<int>(thrown->status()), static_cast<int>(expected_status)); \
+    EXPECT_THAT(thrown->what(), testing::HasSubstr(part));                            \
+  }
