@@ -261,6 +261,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view prefix, uint64_t fil
   try {
     const uint64_t length = header_length(prefix, file_size);
     const std::string_view text = prefix.substr(8, length);
+    // nlohmann's parser takes a zero byte for the end of the text.
+    if (text.find('\0') != text.npos) throw Malformed{"its header holds a zero byte"};
     HeaderEvents events;
     nlohmann::json::sax_parse(text.begin(), text.end(), &events);
     check_entries(events.entries, file_size - 8 - length);

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 
@@ -120,8 +121,8 @@ TEST(Safetensors, ErrorsNameFileAndTensor) {
 TEST(Safetensors, OpensALargeFileAtOnce) {
   const test::TemporaryDirectory directory;
   const uint64_t size = uint64_t{5} << 30;
-  std::string header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[" + std::to_string(size) +
-                       "],\"data_offsets\":[0," + std::to_string(size) + "]}}";
+  std::string header =
+      str(R"({"a":{"dtype":"U8","shape":[)", size, R"(],"data_offsets":[0,)", size, "]}}");
   header.resize((header.size() + 7) / 8 * 8, ' ');
   std::string start(8, '\0');
   start[0] = static_cast<char>(header.size());
