@@ -5,7 +5,6 @@
 
 cases.json           files, as base64, with the verdict of the reference reader and ours where it is stricter
 dtypes.safetensors   a tensor of each dtype, as the reference writer lays them out
-shards.index.json    the index that diffusers writes for tensors of SIZES with a limit of 1000 bytes
 """
 import base64
 import json
@@ -16,7 +15,6 @@ import sys
 sys.path = [p for p in sys.path if os.path.abspath(p or ".") != os.path.dirname(os.path.abspath(__file__))]
 import safetensors  # noqa: E402
 import torch  # noqa: E402
-from huggingface_hub import split_torch_state_dict_into_shards  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/data/safetensors")
@@ -128,10 +126,6 @@ CASES = [
 ]
 
 
-# Bytes of tensors in their order; the names sort differently.
-SIZES = {"d": 600, "c": 400, "b": 4, "a": 1200, "z": 900, "y": 96, "x": 8}
-
-
 def verdict(data):
     try:
         safetensors.deserialize(data)
@@ -160,13 +154,6 @@ def main():
     named["b.weight"], named["a.weight"] = values * 0.5, values[:1] - 1
     named["empty"], named["scalar"] = torch.zeros(0, 4), torch.tensor(2.5)
     save_file(named, os.path.join(OUT, "dtypes.safetensors"), metadata={"format": "pt"})
-
-    state = {name: torch.zeros(size, dtype=torch.uint8) for name, size in SIZES.items()}
-    split = split_torch_state_dict_into_shards(
-        state, max_shard_size=1000, filename_pattern="diffusion_pytorch_model{suffix}.safetensors")
-    index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-    with open(os.path.join(OUT, "shards.index.json"), "w", encoding="utf-8") as out:
-        out.write(json.dumps(index, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

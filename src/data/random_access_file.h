@@ -1,0 +1,41 @@
+// A file read at any position by several threads at once.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace sdxl {
+
+class RandomAccessFile {
+ public:
+  /// Error(kFileError) that names the path where it cannot be opened.
+  explicit RandomAccessFile(std::filesystem::path path);
+  ~RandomAccessFile();
+  RandomAccessFile(const RandomAccessFile&) = delete;
+  RandomAccessFile& operator=(const RandomAccessFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  uint64_t size() const { return size_; }
+  /// What changes when the file does: device, inode, size and time of the last change.
+  const std::string& stamp() const { return stamp_; }
+
+  /// `length` bytes from `offset`; fewer only at the end of the file.
+  std::string read(uint64_t offset, uint64_t length) const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_;
+  uint64_t size_ = 0;
+  std::string stamp_;
+};
+
+struct FileState {
+  uint64_t size = 0;
+  std::string stamp;
+};
+
+/// Size and stamp of a regular file (links are followed). False if there is none.
+bool file_state(const std::filesystem::path& path, FileState* state);
+
+}  // namespace sdxl

@@ -1,0 +1,120 @@
+// Making samples of rows, and batches of samples.
+#include "data/sample_source.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "data/captions.h"
+
+namespace sdxl {
+namespace {
+
+// As at::stack; undefined where the samples have no such tensor.
+at::Tensor stacked(const std::vector<Sample>& samples, at::Tensor Sample::*member) {
+  const at::Tensor& first = samples.front().*member;
+  if (!first.defined()) return {};
+  std::vector<int64_t> shape = first.sizes().vec();
+  shape.insert(shape.begin(), static_cast<int64_t>(samples.size()));
+  at::Tensor result = at::empty(shape, first.options());
+  auto* out = static_cast<char*>(result.mutable_data_ptr());
+  for (const Sample& sample : samples) {
+    const at::Tensor& part = sample.*member;
+    TORCH_CHECK(part.sizes() == first.sizes() && part.dtype() == first.dtype(),
+                "samples of one batch differ in shape");
+    std::memcpy(out, part.const_data_ptr(), part.nbytes());
+    out += part.nbytes();
+  }
+  return result;
+}
+
+at::Tensor stacked_pixels(const std::vector<Sample>& samples) {
+  const Image& first = samples.front().pixels;
+  if (first.rgb.empty()) return {};
+  at::Tensor result =
+      at::empty({static_cast<int64_t>(samples.size()), 3, first.height, first.width}, at::kFloat);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const Image& image = samples[i].pixels;
+    TORCH_CHECK(image.height == first.height && image.width == first.width,
+                "pictures of one batch differ in size");
+    write_normalized_pixels(image,
+                            result.mutable_data_ptr<float>() + i * 3 * first.height * first.width);
+  }
+  return result;
+}
+
+}  // namespace
+
+Batch collate(const std::vector<Sample>& samples) {
+  Batch batch;
+  for (const Sample& sample : samples) {
+    batch.draws.push_back(sample.draw);
+    batch.rows.push_back(sample.row);
+    batch.captions.push_back(sample.caption);
+    batch.caption_dropped.push_back(sample.caption_dropped);
+  }
+  batch.pixels = stacked_pixels(samples);
+  batch.moments = stacked(samples, &Sample::moments);
+  batch.time_ids = stacked(samples, &Sample::time_ids);
+  batch.hidden_states = stacked(samples, &Sample::hidden_states);
+  batch.pooled = stacked(samples, &Sample::pooled);
+  return batch;
+}
+
+SampleSource::SampleSource(std::shared_ptr<const Dataset> dataset,
+                           std::shared_ptr<const DrawOrder> order, SampleOptions options)
+    : dataset_(std::move(dataset)), order_(std::move(order)), options_(std::move(options)) {}
+
+PixelSize SampleSource::target(int64_t row) const {
+  if (options_.bucket_of_row.empty())
+    return {options_.transform.resolution, options_.transform.resolution};
+  return options_.bucket_sizes[options_.bucket_of_row[row]];
+}
+
+Sample SampleSource::sample(int64_t draw) const {
+  Sample sample;
+  sample.draw = draw;
+  sample.row = order_->row(draw);
+  add_picture(&sample);
+  add_caption(&sample);
+  return sample;
+}
+
+// The picture of `*row`, or with skip_bad_images of the first row behind it that has a good one.
+Image SampleSource::picture(int64_t* row) const {
+  for (int64_t tried = 1;; ++tried) {
+    try {
+      return decode_image(dataset_->image_bytes(*row), dataset_->name(*row));
+    } catch (const Error& error) {
+      if (!options_.skip_bad_images || error.status() != ExitStatus::kBadData ||
+          tried == dataset_->size())
+        throw;
+      log::warning(str("row ", *row, " is replaced by the next one: ", error.what()));
+      *row = (*row + 1) % dataset_->size();
+    }
+  }
+}
+
+void SampleSource::add_picture(Sample* sample) const {
+  const PixelSize wanted = target(sample->row);
+  const Image image = picture(&sample->row);
+  const TransformPlan plan =
+      plan_transform({image.height, image.width}, wanted, options_.transform, options_.seed,
+                     sample->draw, dataset_->name(sample->row));
+  sample->pixels = apply(plan, image, options_.transform.filter);
+  sample->time_ids = plan.time_ids();
+}
+
+void SampleSource::add_caption(Sample* sample) const {
+  const std::vector<std::string> captions = dataset_->captions(sample->row);
+  if (captions.empty())
+    throw Error(ExitStatus::kBadData, quoted(dataset_->name(sample->row)) + " has no caption");
+  const CaptionChoice choice =
+      choose_caption(static_cast<int64_t>(captions.size()), options_.proportion_empty_prompts,
+                     options_.seed, sample->draw);
+  sample->caption_dropped = choice.dropped;
+  if (!choice.dropped) sample->caption = captions[choice.choice];
+}
+
+}  // namespace sdxl

@@ -1,0 +1,78 @@
+// What a draw is made of: the picture of its row, transformed or as latents from the cache, the
+// time ids that belong to it, and one of its captions.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/draw_order.h"
+#include "data/transform.h"
+
+namespace sdxl {
+
+/// One sample. Either `pixels` or `moments` is there, and the embedding where prompts are cached.
+struct Sample {
+  int64_t draw = 0, row = 0;
+  Image pixels;         ///< Of the target size.
+  at::Tensor moments;   ///< [2 * latent, h, w]: mean and log-variance, in the cache's dtype.
+  at::Tensor time_ids;  ///< [6] float32
+  std::string caption;  ///< "" when dropped.
+  bool caption_dropped = false;
+  at::Tensor hidden_states;  ///< [S, D]
+  at::Tensor pooled;         ///< [P]
+};
+
+/// A micro-batch of one rank. Undefined tensors where samples have none.
+struct Batch {
+  std::vector<int64_t> draws, rows;
+  at::Tensor pixels;    ///< [B, 3, H, W] float32 in [-1, 1]
+  at::Tensor moments;   ///< [B, 2 * latent, h, w]
+  at::Tensor time_ids;  ///< [B, 6] float32
+  std::vector<std::string> captions;
+  std::vector<bool> caption_dropped;
+  at::Tensor hidden_states;  ///< [B, S, D]
+  at::Tensor pooled;         ///< [B, P]
+};
+
+/// Stacks samples of one size, without LibTorch's threads (it runs in those of the loader).
+Batch collate(const std::vector<Sample>& samples);
+
+struct SampleOptions {
+  TransformOptions transform;
+  uint64_t seed = 0;
+  double proportion_empty_prompts = 0;
+  /// --on_bad_image skip: a row whose picture cannot be decoded is replaced by the next one.
+  bool skip_bad_images = false;
+  /// The target size of each row (--bucketing); empty: a square of the resolution.
+  std::vector<PixelSize> bucket_sizes = {};
+  std::vector<uint16_t> bucket_of_row = {};
+};
+
+class SampleSource {
+ public:
+  SampleSource(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const DrawOrder> order,
+               SampleOptions options);
+
+  /// May be called from several threads.
+  Sample sample(int64_t draw) const;
+
+  const Dataset& dataset() const { return *dataset_; }
+  const SampleOptions& options() const { return options_; }
+  PixelSize target(int64_t row) const;
+
+ private:
+  Image picture(int64_t* row) const;
+  void add_picture(Sample* sample) const;
+  void add_caption(Sample* sample) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  std::shared_ptr<const DrawOrder> order_;
+  SampleOptions options_;
+};
+
+}  // namespace sdxl

@@ -1,0 +1,101 @@
+// Resize, flip and crop by the random stream `image`.
+#include "data/transform.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "device/random.h"
+
+namespace sdxl {
+namespace {
+
+// As Pillow's limit on what a picture may decode to.
+constexpr int64_t kMaximalPixels = 178'956'970;
+
+// Half of an even or odd excess, rounded half to even as Python's round() does.
+int64_t centred_offset(int64_t excess) {
+  const int64_t half = excess / 2;
+  return excess % 2 == 0 ? half : half + half % 2;
+}
+
+bool flip_from(at::Generator& generator) {
+  return at::rand({1}, generator, at::kFloat).item<float>() < 0.5f;
+}
+
+int64_t offset_from(at::Generator& generator, int64_t excess) {
+  return at::randint(0, excess + 1, {1}, generator, at::kLong).item<int64_t>();
+}
+
+}  // namespace
+
+at::Tensor TransformPlan::time_ids() const {
+  at::Tensor ids = at::empty({6}, at::kFloat);
+  const std::array<int64_t, 6> values = {original.height, original.width, crop_top,
+                                         crop_left,       target.height,  target.width};
+  std::copy(values.begin(), values.end(), ids.mutable_data_ptr<float>());
+  return ids;
+}
+
+PixelSize covering_size(PixelSize original, PixelSize target) {
+  if (original.width * target.height >= original.height * target.width)
+    return {target.height, target.height * original.width / original.height};
+  return {target.width * original.height / original.width, target.width};
+}
+
+TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
+                             uint64_t seed, uint64_t index, const std::string& source) {
+  TransformPlan plan{original, covering_size(original, target), target};
+  if (plan.resized.height * plan.resized.width > kMaximalPixels)
+    throw Error(
+        ExitStatus::kBadData,
+        str(quoted(source), " of ", original.width, "x", original.height, " pixels would become ",
+            plan.resized.width, "x", plan.resized.height, " for a target of ", target.width, "x",
+            target.height, "; crop it or leave it out (--on_bad_image skip)"));
+  at::Generator generator = stream_generator(seed, Stream::kImage, index);
+  plan.flipped = options.random_flip && flip_from(generator);
+  const int64_t excess_height = plan.resized.height - target.height;
+  const int64_t excess_width = plan.resized.width - target.width;
+  if (options.center_crop) {
+    plan.crop_top = centred_offset(excess_height);
+    plan.crop_left = centred_offset(excess_width);
+  } else {
+    plan.crop_top = offset_from(generator, excess_height);
+    plan.crop_left = offset_from(generator, excess_width);
+  }
+  return plan;
+}
+
+bool draws_flip(const TransformOptions& options, uint64_t seed, uint64_t index) {
+  if (!options.random_flip) return false;
+  at::Generator generator = stream_generator(seed, Stream::kImage, index);
+  return flip_from(generator);
+}
+
+Image apply(const TransformPlan& plan, const Image& image, ResizeFilter filter) {
+  const bool same_size = image.height == plan.resized.height && image.width == plan.resized.width;
+  Image result = same_size ? image : resize(image, plan.resized.height, plan.resized.width, filter);
+  if (plan.flipped) result = flip_horizontally(result);
+  if (plan.resized == plan.target) return result;
+  return crop(result, plan.crop_top, plan.crop_left, plan.target.height, plan.target.width);
+}
+
+void write_normalized_pixels(const Image& image, float* out) {
+  static const std::array<float, 256> levels = [] {
+    std::array<float, 256> table;
+    for (int i = 0; i < 256; ++i) table[i] = (static_cast<float>(i) / 255.0f - 0.5f) / 0.5f;
+    return table;
+  }();
+  const int64_t plane = image.height * image.width;
+  for (int64_t i = 0; i < plane; ++i)
+    for (int64_t c = 0; c < 3; ++c) out[c * plane + i] = levels[image.rgb[i * 3 + c]];
+}
+
+at::Tensor normalized_pixels(const Image& image) {
+  at::Tensor pixels = at::empty({3, image.height, image.width}, at::kFloat);
+  write_normalized_pixels(image, pixels.mutable_data_ptr<float>());
+  return pixels;
+}
+
+}  // namespace sdxl
