@@ -5,32 +5,59 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <vector>
 
 #include "base/json.h"
+#include "schedulers/scheduler_config.h"
 
 namespace sdxl {
 
+/// What a scheduler's class does with the keys of the forward process.
+struct ForwardProcessTraits {
+  double beta_start = 0.0001, beta_end = 0.02;
+  std::string beta_schedule = "linear";
+  /// Of these all know linear, scaled_linear and squaredcos_cap_v2; more are laplace, sigmoid, exp.
+  std::vector<std::string> more_schedules = {};
+  /// rescale_betas_zero_snr: ignored; abar of the last step becomes 0; or 2^-24, since a sigma of
+  /// infinity would be of no use.
+  enum class ZeroSnr { kIgnored, kExact, kFloored } zero_snr = ZeroSnr::kIgnored;
+};
+
+/// [T] float32 on the CPU, both.
+struct ForwardProcess {
+  at::Tensor betas, alphas_cumprod;
+  int64_t num_train_timesteps() const { return alphas_cumprod.size(0); }
+};
+
+/// Reads num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas and
+/// rescale_betas_zero_snr.
+ForwardProcess read_forward_process(const SchedulerConfig& config,
+                                    const ForwardProcessTraits& traits = {});
+
+/// The forward process as training uses it.
 class NoiseSchedule {
  public:
   /// Reads num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas,
   /// rescale_betas_zero_snr, prediction_type. Error(kBadData) names `source` and the key.
   NoiseSchedule(const Json& config, const std::string& source);
 
-  int64_t num_train_timesteps() const;
+  int64_t num_train_timesteps() const { return process_.num_train_timesteps(); }
   const std::string& prediction_type() const { return prediction_type_; }
   void set_prediction_type(std::string value) { prediction_type_ = std::move(value); }
-  const at::Tensor& betas() const { return betas_; }                    ///< [T] float32, CPU
-  const at::Tensor& alphas_cumprod() const { return alphas_cumprod_; }  ///< [T] float32, CPU
+  const at::Tensor& betas() const { return process_.betas; }  ///< [T] float32, CPU
+  const at::Tensor& alphas_cumprod() const { return process_.alphas_cumprod; }  ///< likewise
 
-  /// sqrt(abar_t) * latents + sqrt(1 - abar_t) * noise, computed in float32; t [B] int64 on the CPU.
-  at::Tensor add_noise(const at::Tensor& latents, const at::Tensor& noise, const at::Tensor& t) const;
-  /// sqrt(abar_t) * noise - sqrt(1 - abar_t) * latents.
-  at::Tensor velocity(const at::Tensor& latents, const at::Tensor& noise, const at::Tensor& t) const;
-  /// abar / (1 - abar) at t, float32.
+  /// sqrt(abar_t) * latents + sqrt(1 - abar_t) * noise, float32; t [B] int64 on the CPU.
+  at::Tensor add_noise(const at::Tensor& latents, const at::Tensor& noise,
+                       const at::Tensor& t) const;
+  /// sqrt(abar_t) * noise - sqrt(1 - abar_t) * latents, float32.
+  at::Tensor velocity(const at::Tensor& latents, const at::Tensor& noise,
+                      const at::Tensor& t) const;
+  /// abar / (1 - abar) at t, [B] float32 on the CPU.
   at::Tensor snr(const at::Tensor& t) const;
 
  private:
-  at::Tensor betas_, alphas_cumprod_;
+  ForwardProcess process_;
   std::string prediction_type_;
 };
 

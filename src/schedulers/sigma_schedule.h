@@ -1,0 +1,79 @@
+// Which timesteps and noise levels (sigma = sqrt((1 - abar) / abar)) a run visits: spacing of
+// timesteps, and the spacings of sigmas of Karras et al. 2022, of even log-sigma and of the beta
+// distribution. Numbers are computed as diffusers does with numpy: in doubles, from float32 tables.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schedulers/noise_schedule.h"
+#include "schedulers/scheduler_config.h"
+
+namespace sdxl {
+
+/// `count` points from `start` to `stop`, both included; of one point, `start`.
+std::vector<double> linspace(double start, double stop, int64_t count);
+
+std::vector<double> reversed(std::vector<double> values);
+std::vector<double> rounded_to_float(std::vector<double> values);
+/// Rounded to integers, half to even.
+std::vector<double> rounded(std::vector<double> values);
+
+/// timestep_spacing and steps_offset of a config.
+struct TimestepSpacing {
+  /// How an algorithm lays n timesteps over the T of training. kFractional: n points, not rounded
+  /// where spaced by linspace. kWhole: n points, rounded. kOpenEnd: the first n of n + 1 points,
+  /// rounded; the last one, where the trajectory ends, is not visited.
+  enum class Grid { kFractional, kWhole, kOpenEnd } grid = Grid::kFractional;
+  std::string kind = "linspace";
+  int64_t steps_offset = 0;
+
+  static TimestepSpacing read(const SchedulerConfig& config, Grid grid,
+                              const std::string& default_kind);
+  /// From the noisiest down. `last` is the number of training timesteps that may be visited, where
+  /// the noisiest are cut off.
+  std::vector<double> timesteps(int64_t num_train_timesteps, int64_t steps,
+                                std::optional<int64_t> last = std::nullopt) const;
+};
+
+/// Sigmas of the training timesteps, and the way back from a sigma to a timestep.
+class SigmaTable {
+ public:
+  explicit SigmaTable(const ForwardProcess& process);
+
+  double first() const { return sigmas_.front(); }  ///< The least noisy one.
+  double last() const { return sigmas_.back(); }    ///< The noisiest.
+  /// Sigmas at possibly fractional timesteps, linearly interpolated; beyond the ends, the end's.
+  std::vector<double> at(const std::vector<double>& timesteps) const;
+  /// The possibly fractional timestep of each sigma, interpolated in log-sigma.
+  std::vector<double> timesteps_of(const std::vector<double>& sigmas) const;
+  /// The same computed in float32, for sigmas that are.
+  std::vector<double> timesteps_of_float(const std::vector<double>& sigmas) const;
+  const std::vector<float>& log_sigmas() const { return log_sigmas_; }
+
+ private:
+  template <typename Real>
+  double timestep_of(Real sigma) const;
+
+  std::vector<double> sigmas_;  // rounded to float32
+  std::vector<float> log_sigmas_;
+};
+
+/// use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, and the bounds sigma_min and
+/// sigma_max that these respect.
+struct SigmaSpacing {
+  enum class Kind { kTimesteps, kKarras, kExponential, kBeta } kind = Kind::kTimesteps;
+  std::optional<double> sigma_min, sigma_max;
+
+  static SigmaSpacing read(const SchedulerConfig& config);
+  bool by_timesteps() const { return kind == Kind::kTimesteps; }
+  /// `steps` sigmas from `from` down to `to`, or the configured bounds in their place.
+  std::vector<double> sigmas(double from, double to, int64_t steps) const;
+};
+
+/// x with I_x(alpha, beta) = probability: the quantile function of the beta distribution.
+double beta_quantile(double probability, double alpha, double beta);
+
+}  // namespace sdxl

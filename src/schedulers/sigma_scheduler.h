@@ -1,0 +1,39 @@
+// What the samplers of k-diffusion share (Karras et al. 2022): latents that carry noise of standard
+// deviation sigma, scaled to unit variance for the model, and an ODE in sigma.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "schedulers/scheduler.h"
+#include "schedulers/sigma_schedule.h"
+
+namespace sdxl {
+
+class SigmaScheduler : public Scheduler {
+ public:
+  double init_noise_sigma() const override;
+  at::Tensor scale_model_input(const at::Tensor& sample, int64_t index) const override;
+
+ protected:
+  SigmaScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
+                 const std::vector<std::string>& prediction_types);
+
+  /// x / sqrt(sigma^2 + 1).
+  static at::Tensor scaled(const at::Tensor& sample, const at::Tensor& sigma);
+  /// The clean latents that the model's output for noise level `sigma` means.
+  at::Tensor original_sample(const at::Tensor& model_output, const at::Tensor& sigma,
+                             const at::Tensor& sample) const;
+  at::Tensor sigma(int64_t index) const { return sigmas_[index]; }
+  /// Sigmas as float32 on the CPU.
+  static at::Tensor sigma_tensor(const std::vector<double>& sigmas);
+  int64_t num_train_timesteps() const { return process_.num_train_timesteps(); }
+
+  const ForwardProcess process_;
+  const SigmaTable table_;
+  const TimestepSpacing spacing_;
+  const std::string prediction_type_;
+  at::Tensor sigmas_;  // float32, CPU
+};
+
+}  // namespace sdxl
