@@ -1,2 +1,148 @@
 // Parses the command line, runs one command, and turns exceptions into one line and an exit status.
-int main() { return 0; }
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "cli/parse.h"
+#include "commands/command.h"
+
+namespace sdxl {
+namespace {
+
+constexpr const char* kMemoryRemedy =
+    "out of memory: take a smaller batch or resolution, or --mixed_precision bf16";
+
+std::string first_line(std::string_view text) {
+  return std::string(trimmed(text.substr(0, text.find('\n'))));
+}
+
+/// Prints the exception being handled as one line and gives the exit status.
+ExitStatus report_exception() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    log::error(error.what());
+    return error.status();
+  } catch (const c10::Error& error) {
+    const std::string text = first_line(error.what_without_backtrace());
+    // The CPU's allocator throws a plain c10::Error.
+    if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+        text.find("can't allocate memory") != std::string::npos) {
+      log::error(str(kMemoryRemedy, " (", text, ")"));
+      return ExitStatus::kOutOfMemory;
+    }
+    log::error(text);
+  } catch (const std::bad_alloc&) {
+    log::error(kMemoryRemedy);
+    return ExitStatus::kOutOfMemory;
+  } catch (const std::filesystem::filesystem_error& error) {
+    log::error(error.what());
+    return ExitStatus::kFileError;
+  } catch (const std::exception& error) {
+    log::error(first_line(error.what()));
+  } catch (...) {
+    log::error("something that is no exception was thrown");
+  }
+  return ExitStatus::kFailure;
+}
+
+/// An exception that left a thread or a destructor: the same line, and no abort().
+[[noreturn]] void on_terminate() {
+  const ExitStatus status = std::current_exception() ? report_exception() : ExitStatus::kFailure;
+  ::_exit(int(status));
+}
+
+/// So that no file that is opened later takes the place of a closed standard stream.
+void open_standard_streams() {
+  for (int descriptor = ::open("/dev/null", O_RDWR);
+       descriptor <= STDERR_FILENO && descriptor >= 0;) {
+    descriptor = ::open("/dev/null", O_RDWR);
+    if (descriptor > STDERR_FILENO) ::close(descriptor);
+  }
+}
+
+/// Whether whoever read our standard output has gone away, as `head` does.
+bool output_reader_left() {
+  pollfd query = {STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&query, 1, 0) == 1 && (query.revents & POLLERR) != 0;
+}
+
+void flush_output() {
+  errno = 0;
+  std::cout.flush();
+  if (std::cout.good() || output_reader_left()) return;
+  throw Error(ExitStatus::kFileError,
+              str("cannot write standard output: ", std::strerror(errno == 0 ? EIO : errno)));
+}
+
+/// --print_config: every option, and where those that were set come from.
+void print_config(const OptionSet& options) {
+  Json json = options.to_json();
+  Json& origins = json["_origins"] = Json::object();
+  for (const Option& option : options.options()) {
+    if (option.rule.flag_only || !options.given(option.name)) continue;
+    origins[option.name] = options.origin(option.name) == OptionOrigin::kFlag ? "flag" : "file";
+  }
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+ExitStatus run_command(Command& command) {
+  OptionSet& options = command.options();
+  if (options.find("log_level") != nullptr) {
+    log::set_level(log::level_from_name(options.get<std::string>("log_level")));
+  }
+  if (options.find("print_config") != nullptr && options.get<bool>("print_config")) {
+    print_config(options);
+    return ExitStatus::kDone;
+  }
+  if (options.find("num_threads") != nullptr && options.get<int64_t>("num_threads") > 0) {
+    at::set_num_threads(int(options.get<int64_t>("num_threads")));
+  }
+  command.validate();
+  options.refuse_unsupported();
+  return command.run();
+}
+
+ExitStatus run(const std::vector<std::string>& arguments) {
+  const auto commands = all_commands();
+  const CommandLine line = parse_command_line(arguments, commands);
+  if (line.command != nullptr) return run_command(*line.command);
+  (line.status == ExitStatus::kDone ? std::cout : std::cerr) << line.text;
+  return line.status;
+}
+
+}  // namespace
+}  // namespace sdxl
+
+int main(int argc, char** argv) {
+  using namespace sdxl;
+  std::set_terminate(on_terminate);
+  open_standard_streams();
+  ExitStatus status = ExitStatus::kFailure;
+  try {
+    install_stop_handlers();
+    status = run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+    flush_output();
+  } catch (...) {
+    status = report_exception();
+  }
+  // No exit(): taking LibTorch's tables of operators apart would cost a quarter of the start-up
+  // time, and threads that still run must not see it happen.
+  ::_exit(int(status));
+}

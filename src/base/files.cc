@@ -127,7 +127,7 @@ void require_free_space(const fs::path& directory, uint64_t bytes) {
     throw_file_error("write into", directory / ".", ENOSPC, bytes);
 }
 
-void create_directories(const fs::path& path) {
+void make_directories(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) throw_file_error("create the directory", path, error.value());

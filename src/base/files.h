@@ -67,8 +67,9 @@ void remove_stale_temporaries(const fs::path& directory);
 /// Error(kFileError) unless the file system of `directory` has this much room.
 void require_free_space(const fs::path& directory, uint64_t bytes);
 
-/// Creates a directory and its parents; Error when a file is in the way.
-void create_directories(const fs::path& path);
+/// Creates a directory and its parents; Error when a file is in the way. (Not create_directories,
+/// which argument-dependent lookup would confuse with std::filesystem's.)
+void make_directories(const fs::path& path);
 
 /// A file mapped read-only. The bytes stay valid as long as the object lives.
 class MappedFile {

@@ -9,7 +9,7 @@ namespace sdxl {
 
 PictureStore::PictureStore(fs::path directory, bool overwrite)
     : directory_(std::move(directory)), overwrite_(overwrite) {
-  create_directories(directory_);
+  make_directories(directory_);
   const fs::path manifest = directory_ / "manifest.jsonl";
   if (fs::exists(manifest)) {
     for (const std::string& line : split(read_file(manifest), '\n')) {
@@ -52,7 +52,7 @@ bool PictureStore::has(const std::string& file, const Json& parameters) const {
 void PictureStore::put(const std::string& file, const Json& parameters,
                        const std::function<void(const fs::path&)>& write) {
   const fs::path target = path(file);
-  if (target.has_parent_path()) create_directories(target.parent_path());
+  if (target.has_parent_path()) make_directories(target.parent_path());
   write(target);
   if (!manifest_) return;
   Json line = {{"file", file}};

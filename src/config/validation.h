@@ -1,0 +1,13 @@
+// Combinations of options that cannot work, refused before anything is loaded or any file looked
+// at. Each is Error(kUsage) that names the option, what it got and what would do.
+#pragma once
+
+#include "config/infer_config.h"
+#include "config/train_config.h"
+
+namespace sdxl {
+
+void validate_train_config(const TrainConfig& config, TrainKind kind);
+void validate_infer_config(const InferConfig& config);
+
+}  // namespace sdxl
