@@ -1,4 +1,8 @@
-// Tokenizers of SDXL's text encoders.
+// Tokenizers of SDXL's text encoders: they give the ids that transformers 5.17 gives for the same
+// files.
+//
+// Text is UTF-8. Each part of it that is not (a maximal subpart, as the Unicode standard says) is
+// read as U+FFFD, the way Python's errors="replace" reads a file.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +15,15 @@
 namespace sdxl {
 
 struct TokenizedText {
-  std::vector<int64_t> ids;  ///< Padded and truncated to model_max_length, with bos and eos.
-  std::string truncated;     ///< The text of what fell off; empty if nothing did.
+  std::vector<int64_t> ids;      ///< Padded and truncated to model_max_length, with bos and eos.
+  std::string truncated;         ///< The text of what fell off, decoded from its ids.
+  int64_t truncated_tokens = 0;  ///< How many ids fell off.
 };
 
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
+  /// May be called by several threads at once.
   virtual TokenizedText encode(std::string_view text) const = 0;
   virtual int64_t model_max_length() const = 0;
   virtual int64_t eos_token_id() const = 0;

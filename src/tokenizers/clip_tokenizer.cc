@@ -1,0 +1,204 @@
+// CLIP's tokenizer: normalise, cut into words, spell each word in bytes, merge.
+#include "tokenizers/clip_tokenizer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tokenizers/padding.h"
+#include "tokenizers/unicode.h"
+
+namespace sdxl {
+namespace {
+
+constexpr std::string_view kEndOfWord = "</w>";
+constexpr size_t kLongestCachedWord = 32, kMostCachedWords = 16384;
+
+// Bytes are spelled as printable characters: those that are printable in Latin-1 as themselves, the
+// others in order from U+0100 on.
+char32_t letter_of_byte(int byte) {
+  const auto printable = [](int b) {
+    return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
+  };
+  if (printable(byte)) return static_cast<char32_t>(byte);
+  char32_t letter = 0x100;
+  for (int b = 0; b < byte; ++b) letter += printable(b) ? 0 : 1;
+  return letter;
+}
+
+const std::unordered_map<char32_t, char>& bytes_of_letters() {
+  static const auto* const map = [] {
+    auto* result = new std::unordered_map<char32_t, char>;
+    for (int b = 0; b < 256; ++b) result->emplace(letter_of_byte(b), static_cast<char>(b));
+    return result;
+  }();
+  return *map;
+}
+
+// The bytes that a token spells; its own if it is not spelled that way.
+void append_bytes_of(const std::string& token, std::string* bytes) {
+  std::string spelled;
+  for (size_t at = 0; at < token.size();) {
+    const CodePoint c = code_point_at(token, at);
+    auto byte = bytes_of_letters().find(c.value);
+    if (byte == bytes_of_letters().end()) {
+      bytes->append(token);
+      return;
+    }
+    spelled.push_back(byte->second);
+    at += c.length;
+  }
+  bytes->append(spelled);
+}
+
+std::string normalized(std::string_view text) {
+  return lower_case(collapse_white_space(nfc(text)));
+}
+
+// The end of the word that begins at `at`, which is no space, by the expression
+//   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
+size_t word_end(std::string_view text, size_t at) {
+  const std::string_view rest = text.substr(at);
+  for (std::string_view literal : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
+    if (rest.starts_with(literal)) return at + literal.size();
+  }
+  const CodePoint first = code_point_at(text, at);
+  size_t end = at + first.length;
+  if (is_number(first.value)) return end;
+  const bool letters = is_letter(first.value);
+  while (end < text.size()) {
+    const CodePoint c = code_point_at(text, end);
+    if (is_letter(c.value) != letters) break;
+    if (!letters && (is_number(c.value) || is_white_space(c.value))) break;
+    end += c.length;
+  }
+  return end;
+}
+
+// CLIP's expression begins with two more alternatives, <|startoftext|> and <|endoftext|>, but the
+// expression of ByteLevel, which goes over each match, takes them apart into three words.
+std::string_view spelled_special_token(std::string_view text) {
+  for (std::string_view token : {"<|startoftext|>", "<|endoftext|>"}) {
+    if (text.starts_with(token)) return token;
+  }
+  return {};
+}
+
+template <typename Function>
+void for_each_word(std::string_view text, const Function& function) {
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint c = code_point_at(text, at);
+    const std::string_view special = spelled_special_token(text.substr(at));
+    if (is_white_space(c.value)) {
+      at += c.length;
+    } else if (!special.empty()) {
+      function(special.substr(0, 2));
+      function(special.substr(2, special.size() - 4));
+      function(special.substr(special.size() - 2));
+      at += special.size();
+    } else {
+      const size_t end = word_end(text, at);
+      function(text.substr(at, end - at));
+      at = end;
+    }
+  }
+}
+
+}  // namespace
+
+ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory)
+    : ClipTokenizer(directory, read_bpe_files(directory)) {}
+
+ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory, BpeFiles files)
+    : settings_(read_tokenizer_settings(directory,
+                                        {{"bos_token", "<|startoftext|>"},
+                                         {"eos_token", "<|endoftext|>"},
+                                         {"unk_token", "<|endoftext|>"},
+                                         {"pad_token", "<|endoftext|>"}},
+                                        {}, files.tokenizer_json)),
+      vocabulary_(std::move(files.tokens), files.tokens_source),
+      merges_(files.merges, vocabulary_, files.merges_source),
+      added_(settings_.added, vocabulary_, normalized, settings_.split_special_tokens,
+             settings_.source),
+      bos_(named_id("bos_token")),
+      eos_(named_id("eos_token")),
+      pad_(named_id("pad_token")) {
+  const auto unknown = vocabulary_.find(settings_.named.at("unk_token"));
+  const auto id_of = [&](std::string token) {
+    const auto id = vocabulary_.find(token);
+    if (!id && !unknown) {
+      throw Error(ExitStatus::kBadData, str(files.tokens_source, ": lacks the byte token ",
+                                            quoted(token), " and has no unk_token instead"));
+    }
+    return id ? *id : *unknown;
+  };
+  for (int byte = 0; byte < 256; ++byte) {
+    std::string letter;
+    append_utf8(letter_of_byte(byte), &letter);
+    byte_ids_[static_cast<size_t>(byte)] = id_of(letter);
+    last_byte_ids_[static_cast<size_t>(byte)] = id_of(letter.append(kEndOfWord));
+  }
+}
+
+int64_t ClipTokenizer::named_id(const char* name) const {
+  const auto token = settings_.named.find(name);
+  if (token == settings_.named.end()) {
+    throw Error(ExitStatus::kBadData, str(settings_.source, ": ", name, " must not be null"));
+  }
+  return *added_.find(token->second);  // Every named token has been added.
+}
+
+void ClipTokenizer::append_word(std::string_view word, std::vector<int64_t>* ids) const {
+  const std::string key(word);
+  const bool cached = word.size() <= kLongestCachedWord;
+  if (cached) {
+    const std::lock_guard<std::mutex> lock(cache_mutex_);
+    auto found = cache_.find(key);
+    if (found != cache_.end()) {
+      ids->insert(ids->end(), found->second.begin(), found->second.end());
+      return;
+    }
+  }
+  std::vector<int64_t> symbols;
+  symbols.reserve(word.size());
+  for (char c : word) symbols.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+  symbols.back() = last_byte_ids_[static_cast<unsigned char>(word.back())];
+  merges_.apply(&symbols);
+  ids->insert(ids->end(), symbols.begin(), symbols.end());
+  if (!cached) return;
+  const std::lock_guard<std::mutex> lock(cache_mutex_);
+  if (cache_.size() < kMostCachedWords) cache_.emplace(key, std::move(symbols));
+}
+
+TokenizedText ClipTokenizer::encode(std::string_view text) const {
+  std::vector<int64_t> ids;
+  for (const TextPiece& piece : added_.split(valid_utf8(text))) {
+    if (piece.id >= 0) {
+      ids.push_back(piece.id);
+    } else {
+      for_each_word(piece.text, [&](std::string_view word) { append_word(word, &ids); });
+    }
+  }
+  return frame(ids, {bos_, eos_, pad_}, settings_,
+               [this](const std::vector<int64_t>& removed) { return decode(removed); });
+}
+
+std::string ClipTokenizer::decode(const std::vector<int64_t>& ids) const {
+  std::string bytes;
+  for (int64_t id : ids) {
+    const std::string* token = added_.shown(id);
+    if (token == nullptr) token = vocabulary_.token(id);
+    if (token != nullptr) append_bytes_of(*token, &bytes);
+  }
+  const std::string spelled = valid_utf8(bytes);
+  std::string text;
+  for (size_t at = 0; at < spelled.size();) {
+    const size_t end = std::min(spelled.find(kEndOfWord, at), spelled.size());
+    text.append(spelled, at, end - at);
+    if (end < spelled.size()) text.push_back(' ');
+    at = end + kEndOfWord.size();
+  }
+  return std::string(python_strip(text));
+}
+
+}  // namespace sdxl

@@ -1,0 +1,38 @@
+// Chooses the tokenizer by what a directory holds.
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "tokenizers/bpe_files.h"
+#include "tokenizers/clip_tokenizer.h"
+#include "tokenizers/tokenizer.h"
+
+namespace sdxl {
+namespace {
+
+std::string class_named_by(const std::filesystem::path& directory) {
+  const auto path = directory / "tokenizer_config.json";
+  if (!std::filesystem::exists(path)) return "";
+  const Json config = read_json(path);
+  if (!config.is_object()) return "";
+  return json_value<std::string>(config, "tokenizer_class", "", path.string());
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory) {
+  std::string name = class_named_by(directory);
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  if (!name.empty() && name != "CLIPTokenizer") {
+    throw Error(ExitStatus::kBadData,
+                str((directory / "tokenizer_config.json").string(), ": tokenizer_class is ",
+                    quoted(name), ", which is not supported; CLIPTokenizer is"));
+  }
+  if (!has_bpe_files(directory)) {
+    throw Error(ExitStatus::kBadData, str(directory.string(),
+                                          ": holds no tokenizer: neither tokenizer.json nor "
+                                          "vocab.json with merges.txt"));
+  }
+  return std::make_unique<ClipTokenizer>(directory);
+}
+
+}  // namespace sdxl
