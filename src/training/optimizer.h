@@ -1,0 +1,116 @@
+// Optimizers. Each algorithm is one file in training/optimizers/ and one line in the table of
+// optimizer.cc.
+//
+// On the CPU a step is one pass over all tensors in all threads (optimizers/block_loop.h):
+// gradients are unscaled and clipped, states and weights updated, and the model's copies rewritten
+// while a block is in cache. On other devices the same arithmetic runs through ATen.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "training/optimizers/block_loop.h"
+#include "training/parameters.h"
+
+namespace sdxl {
+
+struct OptimizerOptions {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  uint64_t seed = 0;  ///< Of the stochastic rounding of bfloat16 weights.
+  /// What one algorithm alone knows; its header comment lists the keys and their defaults.
+  Json extra = Json::object();
+};
+
+/// What holds for one step.
+struct StepScale {
+  double learning_rate = 1.0;  ///< The schedule's multiplier of every group's learning rate.
+  double gradient = 1.0;       ///< Every gradient is multiplied by this first.
+};
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+class Optimizer {
+ public:
+  /// Shares the tensors' storage with the groups. States lie on the tensors' devices.
+  Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions options);
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// One step. `gradients` are parallel to tensors(): float32, bfloat16 or float16, of any strides.
+  /// A tensor whose gradient is undefined is left alone.
+  void step(const std::vector<at::Tensor>& gradients, const StepScale& scale);
+
+  /// The same tensor by tensor, as gradients become ready: begin_step, then update_tensor of each
+  /// index at most once in any order. Only where can_update_singly().
+  virtual bool can_update_singly() const { return true; }
+  void begin_step(const StepScale& scale);
+  void update_tensor(size_t index, const at::Tensor& gradient);
+
+  /// The live state tensors, named after their kind and tensor: "exp_avg.conv_in.weight".
+  virtual NamedTensors state() const = 0;
+  /// Numbers that belong to the state besides steps_taken().
+  virtual Json scalars() const { return Json::object(); }
+  /// Takes back a saved state; `find` gives the tensor of a name. Error(kBadData) names `source`
+  /// when a shape or scalar does not fit.
+  void load(const std::function<at::Tensor(const std::string&)>& find, const Json& scalars,
+            int64_t steps_taken, const std::string& source);
+
+  int64_t steps_taken() const { return steps_taken_; }
+  uint64_t state_bytes() const;
+  const std::vector<TrainedTensor>& tensors() const { return tensors_; }
+  const OptimizerOptions& options() const { return options_; }
+
+ protected:
+  /// Before the first tensor of a step; steps_taken() counts the step already.
+  virtual void prepare() {}
+  /// Before the updates of a whole step, for algorithms that look at all tensors first.
+  virtual void survey(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
+  /// On the CPU: updates a block of weights in place and the states that go with it. Called from
+  /// many threads.
+  virtual void update_block(const UpdateBlock& block) = 0;
+  /// On other devices: the same for whole tensors (indices into tensors()); weights and gradients
+  /// are float32, the gradients scaled and free to be overwritten.
+  virtual void update_tensors(const std::vector<size_t>& indices,
+                              const std::vector<at::Tensor>& weights,
+                              const std::vector<at::Tensor>& gradients) = 0;
+  virtual void load_scalars(const Json& scalars, const std::string& source);
+
+  const StepScale& scale() const { return scale_; }
+  /// The learning rate of a tensor in this step, and its weight decay.
+  double learning_rate(size_t index) const;
+  double weight_decay(size_t index) const;
+  bool on_cpu() const { return tensors_.empty() || tensors_.front().value.is_cpu(); }
+  /// A zeroed float32 state for each tensor, in its strides.
+  std::vector<at::Tensor> zero_states() const;
+  /// Adds `kind`.NAME for every tensor.
+  void append_state(NamedTensors& to, const char* kind,
+                    const std::vector<at::Tensor>& states) const;
+
+ private:
+  void update(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
+  void update_on_device(const std::vector<size_t>& indices,
+                        const std::vector<at::Tensor>& gradients);
+  uint64_t rounding_seed() const;
+
+  std::vector<ParameterGroup> groups_;
+  std::vector<TrainedTensor> tensors_;
+  std::vector<size_t> group_of_;
+  OptimizerOptions options_;
+  StepScale scale_;
+  int64_t steps_taken_ = 0;
+};
+
+/// By name ("adamw"); Error(kUsage) for one that is not in the table.
+std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
+                                          std::vector<ParameterGroup> groups,
+                                          const OptimizerOptions& options);
+std::vector<std::string> optimizer_names();
+
+}  // namespace sdxl

@@ -1,0 +1,60 @@
+// The fused loop of the CPU optimizers: all tensors cut into blocks, all blocks spread over all
+// threads. A kernel sees weights and gradients in float32 whatever they are stored in.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "training/parameters.h"
+
+// Compiles a function for newer instruction sets too and picks one at run time.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define SDXL_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define SDXL_SIMD
+#endif
+
+namespace sdxl {
+
+/// Elements of a block; a multiple of the blocks of quantised states.
+constexpr int64_t kUpdateBlock = 2048;
+
+/// Part of one tensor, counted in elements in the order of its memory.
+struct UpdateBlock {
+  size_t index;  ///< Of the tensor.
+  int64_t begin, size;
+  float* weight;          ///< [size] To be updated.
+  const float* gradient;  ///< [size] Scaled.
+};
+
+/// Calls `kernel` once for each block of tensors[indices[i]] with gradients[i], from many threads.
+/// Then the block's weights are stored: a float32 value as they are, a bfloat16 value rounded
+/// stochastically by a hash of (rounding_seed, index, element), so that the result depends on
+/// neither threads nor order; then the working copy. Gradients have their value's strides; all lie
+/// on the CPU.
+void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<size_t>& indices,
+                   const std::vector<at::Tensor>& gradients, double gradient_scale,
+                   uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel);
+
+/// The same rounding for a whole tensor on any device: `weight` (float32) into `value` (bfloat16),
+/// bit for bit as update_blocks stores it.
+void store_stochastically(const at::Tensor& weight, const at::Tensor& value, uint64_t rounding_seed,
+                          size_t index);
+
+/// Calls `work` once for each block of tensors of these sizes, from many threads; for passes that
+/// need no weights (norms, statistics). `block` counts over all tensors.
+void for_each_block(
+    const std::vector<int64_t>& sizes,
+    const std::function<void(size_t position, int64_t begin, int64_t size, int64_t block)>& work);
+/// How many blocks that are.
+int64_t count_blocks(const std::vector<int64_t>& sizes);
+
+/// `size` elements of `tensor`'s memory from `begin` on, times `scale`, as float32: into `buffer`,
+/// or a pointer to the tensor's own where nothing has to be done.
+const float* read_block(const at::Tensor& tensor, int64_t begin, int64_t size, float scale,
+                        float* buffer);
+
+}  // namespace sdxl

@@ -1,0 +1,39 @@
+// What is trained: the one value in which full and LoRA training differ. The trainer knows the
+// model only through this.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "training/batch.h"
+#include "training/parameters.h"
+
+namespace sdxl {
+
+class Trainable {
+ public:
+  virtual ~Trainable() = default;
+
+  /// The tensors to train. Their number, order and names are the same in every run of one
+  /// configuration. They require gradients; nothing else in the model does.
+  virtual const std::vector<ParameterGroup>& parameter_groups() const = 0;
+
+  /// The UNet's output [B, C, h, w] for noisy latents [B, C, h, w] (float32) at `timesteps` [B]
+  /// int64 (CPU), conditioned as `batch` says, with the graph that leads to the trained tensors.
+  virtual at::Tensor predict(const TrainingBatch& batch, const at::Tensor& noisy,
+                             const at::Tensor& timesteps) = 0;
+
+  /// Writes what users and our own inference read (unet/, pytorch_lora_weights.safetensors) into
+  /// `directory`, with `values` (parallel to the flattened groups; float32, or bfloat16 with
+  /// --full_bf16) in place of the trained tensors: the weights themselves, or their moving average.
+  virtual void save(const std::filesystem::path& directory,
+                    const std::vector<at::Tensor>& values) const = 0;
+  /// Reads back what save() wrote, in the order of the flattened groups. Error(kBadData) names the
+  /// file when it is not of this model.
+  virtual std::vector<at::Tensor> load(const std::filesystem::path& directory) const = 0;
+};
+
+}  // namespace sdxl
