@@ -25,3 +25,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # False alarms on std::string (GCC bugs 105329 and 105651).
   target_compile_options(sdxl_warnings INTERFACE -Wno-restrict -Wno-stringop-overflow)
 endif()
+
+# The same numbers whatever the instruction set, and square roots in vectors.
+add_compile_options(-ffp-contract=off -fno-math-errno)

@@ -17,9 +17,9 @@ SDXL_SIMD void adamw_kernel(const Factors& factors, int64_t size, const float* g
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i];
     const float m = mean[i] + beta1_rest * (g - mean[i]);
-    const float v = variance[i] * beta2 + beta2_rest * g * g;
+    const float v = variance[i] * beta2 + (beta2_rest * g) * g;
     const float denominator = std::sqrt(v) / correction2_sqrt + epsilon;
-    weight[i] = weight[i] * decay - step_size * (m / denominator);
+    weight[i] = weight[i] * decay + (-step_size * m) / denominator;
     mean[i] = m;
     variance[i] = v;
   }
