@@ -26,10 +26,10 @@ void check_shapes(const LayerName& name, const LoraLayer& layer, const at::Tenso
       layer.up.size(0) == weight.size(0) && layer.down.size(1) == weight.size(1) &&
       (layer.down.dim() == 2 || layer.down.sizes().slice(2) == weight.sizes().slice(2));
   if (fits) return;
-  throw Error(
-      ExitStatus::kBadData,
-      sdxl::str(source, ": the adapter of ", name.text(), " has shapes ", layer.down.sizes(), " and ",
-          layer.up.sizes(), " for a weight of ", weight.sizes(), ": it is for another model"));
+  throw Error(ExitStatus::kBadData,
+              sdxl::str(source, ": the adapter of ", name.text(), " has shapes ",
+                        layer.down.sizes(), " and ", layer.up.sizes(), " for a weight of ",
+                        weight.sizes(), ": it is for another model"));
 }
 
 }  // namespace
