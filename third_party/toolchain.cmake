@@ -23,7 +23,8 @@ add_library(sdxl::warnings ALIAS sdxl_warnings)
 target_compile_options(sdxl_warnings INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # False alarms on std::string (GCC bugs 105329 and 105651).
-  target_compile_options(sdxl_warnings INTERFACE -Wno-restrict -Wno-stringop-overflow)
+  target_compile_options(sdxl_warnings INTERFACE -Wno-restrict -Wno-stringop-overflow
+                         -Wno-array-bounds)
 endif()
 
 # The same numbers whatever the instruction set, and square roots in vectors.

@@ -8,6 +8,13 @@
 #include "io/pretrained.h"
 
 namespace sdxl {
+namespace {
+
+std::string text_encoder_folder(int number) {
+  return number == 1 ? "text_encoder" : "text_encoder_2";
+}
+
+}  // namespace
 
 PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
     : root_(directory), variant_(std::move(variant)) {
@@ -51,14 +58,17 @@ std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const 
   return load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
 }
 
-std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
-                                                               const Placement& placement) const {
-  const fs::path directory = part(number == 1 ? "text_encoder" : "text_encoder_2");
-  const fs::path file = directory / "config.json";
+std::shared_ptr<CLIPTextModel> PipelineDirectory::empty_text_encoder(int number) const {
+  const fs::path file = part(text_encoder_folder(number)) / "config.json";
   CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
   config.with_projection = number == 2;
-  auto model = std::make_shared<CLIPTextModel>(config);
-  model->load(Weights::open(directory, "model", variant_), placement);
+  return std::make_shared<CLIPTextModel>(config);
+}
+
+std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
+                                                               const Placement& placement) const {
+  std::shared_ptr<CLIPTextModel> model = empty_text_encoder(number);
+  model->load(Weights::open(part(text_encoder_folder(number)), "model", variant_), placement);
   return model;
 }
 

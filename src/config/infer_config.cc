@@ -14,25 +14,22 @@ void append_model(OptionTable& table, InferConfig& c) {
   table.add("unet", &c.unet, "a UNet of its own, such as output_dir/unet of train-full",
             {.value_name = "DIR"});
   table.add("checkpoints", &c.checkpoints, "draw with every checkpoint-N in this directory",
-            {.unsupported = kNotYet, .value_name = "DIR"});
-  table.add("include_base", &c.include_base, "with --checkpoints, draw with the model as it is too",
-            {.unsupported = kNotYet});
-  table.add("use_ema", &c.use_ema, "with --checkpoints, take the averaged weights of unet_ema/",
-            {.unsupported = kNotYet});
-  table.add("lora", &c.lora, "a LoRA file or directory (repeatable)",
-            {.unsupported = kNotYet, .value_name = "PATH"});
+            {.value_name = "DIR"});
+  table.add("include_base", &c.include_base,
+            "with --checkpoints, draw with the model as it is too");
+  table.add("use_ema", &c.use_ema, "with --checkpoints, take the averaged weights of unet_ema/");
+  table.add("lora", &c.lora, "a LoRA file or directory (repeatable)", {.value_name = "PATH"});
   table.add("lora_scale", &c.lora_scale,
-            "strength of each --lora in turn (repeatable); 1 without it", {.unsupported = kNotYet});
+            "strength of each --lora in turn (repeatable); 1 without it");
   table.add("lora_allow_unmatched", &c.lora_allow_unmatched,
-            "go on when a LoRA has keys that fit nothing", {.unsupported = kNotYet});
+            "go on when a LoRA has keys that fit nothing");
 }
 
 void append_prompts(OptionTable& table, InferConfig& c) {
   table.group("Prompts");
   table.add("prompt", &c.prompt, "what to draw (repeatable)");
   table.add("prompt_file", &c.prompt_file,
-            "a prompt a line, or JSON lines with options of each picture",
-            {.unsupported = kNotYet, .value_name = "FILE"});
+            "a prompt a line, or JSON lines with options of each picture", {.value_name = "FILE"});
   table.add("prompt_2", &c.prompt_2, "the second text encoder's prompt; by default the same");
   table.add("negative_prompt", &c.negative_prompt, "what not to draw");
   table.add("negative_prompt_2", &c.negative_prompt_2,
@@ -55,19 +52,18 @@ void append_pictures(OptionTable& table, InferConfig& c) {
             {.at_least = 1});
   table.add("num_images_per_prompt", &c.num_images_per_prompt, "pictures of each prompt",
             {.at_least = 1});
-  table.add("batch_size", &c.batch_size, "pictures that are drawn at a time",
-            {.at_least = 1, .unsupported = kNotYet});
+  table.add("batch_size", &c.batch_size, "pictures that are drawn at a time", {.at_least = 1});
   table.group("Sampling");
   table.add("scheduler", &c.scheduler,
             "the sampler, such as euler or dpmpp_2m_karras; by default the model's",
-            {.unsupported = kNotYet, .value_name = "NAME"});
+            {.value_name = "NAME"});
   table.add("num_inference_steps", &c.num_inference_steps, "denoising steps", {.at_least = 1});
   table.add("timesteps", &c.timesteps, "the timesteps themselves, with commas",
-            {.at_least = 0, .at_most = 999, .unsupported = kNotYet, .value_name = "N,N,…"});
+            {.at_least = 0, .at_most = 999, .value_name = "N,N,…"});
   table.add("sigmas", &c.sigmas, "the noise levels themselves, with commas",
-            {.at_least = 0, .unsupported = kNotYet, .value_name = "X,X,…"});
+            {.at_least = 0, .value_name = "X,X,…"});
   table.add("rescale_betas_zero_snr", &c.rescale_betas_zero_snr,
-            "schedule with no signal left at its end", {.unsupported = kNotYet});
+            "schedule with no signal left at its end");
   table.add("guidance_scale", &c.guidance_scale,
             "strength of the prompt; 1 and less draw without guidance", {.at_least = 0});
   table.add("guidance_rescale", &c.guidance_rescale,
@@ -82,13 +78,11 @@ void append_output(OptionTable& table, InferConfig& c) {
             {.value_name = "DIR"});
   table.add("overwrite", &c.overwrite, "replace files that exist");
   table.add("output_type", &c.output_type, "pictures, or latents as safetensors",
-            {.choices = {"png", "latent"}, .unsupported = kNotYet});
-  table.add("json", &c.json, "print the final table as JSON lines", {.unsupported = kNotYet});
+            {.choices = {"png", "latent"}});
+  table.add("json", &c.json, "print the final table as JSON lines");
   table.group("Memory");
-  table.add("vae_tiling", &c.vae_tiling, "decode large pictures in tiles",
-            {.unsupported = kNotYet});
-  table.add("vae_slicing", &c.vae_slicing, "decode the pictures of a batch one by one",
-            {.unsupported = kNotYet});
+  table.add("vae_tiling", &c.vae_tiling, "decode large pictures in tiles");
+  table.add("vae_slicing", &c.vae_slicing, "decode the pictures of a batch one by one");
   table.add("enable_xformers_memory_efficient_attention",
             &c.enable_xformers_memory_efficient_attention,
             "accepted: memory-efficient attention is on by itself");

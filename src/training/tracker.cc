@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "training/trackers/trackers.h"
 
 namespace sdxl {
 namespace {
@@ -12,7 +13,10 @@ struct Entry {
   std::unique_ptr<Tracker> (*make)(const TrackerOptions& options);
 };
 
-const std::vector<Entry> kTrackers = {};
+const std::vector<Entry> kTrackers = {
+    {"tensorboard", make_tensorboard_tracker},
+    {"wandb", make_wandb_tracker},
+};
 
 }  // namespace
 
@@ -25,11 +29,13 @@ std::vector<std::string> tracker_names() {
 std::vector<std::unique_ptr<Tracker>> make_trackers(const std::string& report_to,
                                                     const TrackerOptions& options) {
   std::vector<std::unique_ptr<Tracker>> trackers;
-  if (report_to == "none") return trackers;
+  bool known = report_to == "none" || report_to == "all";
   for (const Entry& entry : kTrackers) {
-    if (report_to == "all" || report_to == entry.name) trackers.push_back(entry.make(options));
+    if (report_to != "all" && report_to != entry.name) continue;
+    known = true;
+    if (auto tracker = entry.make(options)) trackers.push_back(std::move(tracker));
   }
-  if (trackers.empty()) {
+  if (!known) {
     throw Error(ExitStatus::kUsage,
                 sdxl::str("--report_to ", quoted(report_to), " is not known; ",
                           "there are none, all, ", join(tracker_names(), ", ")));

@@ -1,0 +1,131 @@
+// sdxl infer: draws one prompt or many, with one set of weights or every checkpoint in a directory.
+#include <cstdio>
+#include <random>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "commands/command.h"
+#include "commands/contact_sheet.h"
+#include "commands/infer_run.h"
+#include "config/infer_config.h"
+#include "config/validation.h"
+#include "device/device.h"
+
+namespace sdxl {
+namespace {
+
+constexpr int64_t kLargestCell = 512;  // pixels a side of a picture in grid.png
+
+/// The labelled grid of what was drawn with several sets: prompts across, checkpoints down.
+void write_contact_sheet(const InferConfig& config, const PicturePlan& plan,
+                         const std::vector<WeightSet>& sets, const PictureStore& store) {
+  ContactSheet sheet;
+  std::vector<std::vector<PageCell>> cells;
+  for (const PictureJob& job : plan.jobs) {
+    for (int64_t n = 0; n < job.count; ++n) sheet.column_labels.push_back(job.texts.prompt);
+  }
+  for (const WeightSet& set : sets) {
+    sheet.row_labels.push_back(set.label);
+    sheet.rows.emplace_back();
+    cells.emplace_back();
+    for (const PictureJob& job : plan.jobs) {
+      for (int64_t n = 0; n < job.count; ++n) {
+        const std::string file = set.folder() + "/" + job.file_name(n);
+        const bool there = fs::exists(store.path(file));
+        Image image = there ? read_image(store.path(file)) : Image{};
+        if (std::min(image.height, image.width) > kLargestCell) {
+          image = resize_shorter_side(image, kLargestCell, ResizeFilter::kLanczos);
+        }
+        sheet.rows.back().push_back(std::move(image));
+        cells.back().push_back({there ? file : "", job.parameters()});
+      }
+    }
+  }
+  const fs::path directory = *config.output_dir;
+  write_file_atomically(directory / "grid.png", encode_png(draw_contact_sheet(sheet)));
+  write_file_atomically(directory / "index.html",
+                        contact_sheet_page("Checkpoints of " + *config.checkpoints,
+                                           sheet.row_labels, sheet.column_labels, cells));
+}
+
+void print_report(const std::vector<PictureReport>& reports, bool json) {
+  for (const PictureReport& report : reports) {
+    if (json) {
+      const Json line = {{"file", report.file},
+                         {"seconds", report.seconds},
+                         {"steps_per_second", report.steps_per_second},
+                         {"kept", report.kept},
+                         {"peak_memory", peak_memory()}};
+      std::printf("%s\n", line.dump().c_str());
+    } else if (report.kept) {
+      std::printf("%s  kept\n", report.file.c_str());
+    } else {
+      std::printf("%s  %.2f s  %.2f steps/s\n", report.file.c_str(), report.seconds,
+                  report.steps_per_second);
+    }
+  }
+}
+
+class InferCommand : public Command {
+ public:
+  std::string name() const override { return "infer"; }
+  std::string summary() const override {
+    return "draw pictures with a model, a fine-tuned UNet or every checkpoint of a run";
+  }
+  OptionSet& options() override { return options_; }
+  void validate() override { validate_infer_config(config_); }
+
+  ExitStatus run() override {
+    const uint64_t seed = config_.seed.value_or(std::random_device{}());
+    if (!config_.seed) log::info(str("seed ", seed));
+    InferRun run(config_, select_device(config_.device));
+    const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
+    const std::vector<WeightSet> sets = find_weight_sets(config_, run.pipeline_unet());
+    for (const std::string& error : plan.errors) log::warning(error);
+    if (config_.dry_run) return summarise(plan, sets);
+
+    PictureStore store = open_store(plan, sets);
+    run.draw(plan, sets, store);
+    if (config_.checkpoints && config_.output_type != "latent") {
+      write_contact_sheet(config_, plan, sets, store);
+    }
+    print_report(run.reports(), config_.json);
+    log::info("peak memory " + bytes_text(peak_memory()));
+    const size_t failed = plan.errors.size() + run.errors().size();
+    if (failed == 0) return ExitStatus::kDone;
+    throw Error(ExitStatus::kBadData,
+                str(failed, " of the pictures could not be drawn; the first: ",
+                    plan.errors.empty() ? run.errors().front() : plan.errors.front()));
+  }
+
+ private:
+  PictureStore open_store(const PicturePlan& plan, const std::vector<WeightSet>& sets) const {
+    if (config_.output_dir) return PictureStore(*config_.output_dir, config_.overwrite);
+    if (plan.jobs.size() * sets.size() != 1 || plan.jobs.front().count != 1) {
+      throw Error(ExitStatus::kUsage,
+                  str("--output names one file and this run draws several pictures: "
+                      "give --output_dir"));
+    }
+    return PictureStore::single(*config_.output, config_.overwrite);
+  }
+
+  static ExitStatus summarise(const PicturePlan& plan, const std::vector<WeightSet>& sets) {
+    for (const WeightSet& set : sets) {
+      for (const PictureJob& job : plan.jobs) {
+        Json line = job.parameters();
+        if (!set.label.empty()) line["weights"] = set.label;
+        std::printf("%s\n", line.dump().c_str());
+      }
+    }
+    return plan.errors.empty() ? ExitStatus::kDone : ExitStatus::kBadData;
+  }
+
+  InferConfig config_;
+  OptionSet options_{infer_options(config_)};
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_infer_command() { return std::make_unique<InferCommand>(); }
+
+}  // namespace sdxl

@@ -1,0 +1,45 @@
+// What an infer run draws: every prompt with its own options, from --prompt, --prompt_file and the
+// options that hold for all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "config/infer_config.h"
+#include "pipelines/stable_diffusion_xl.h"
+
+namespace sdxl {
+
+/// One prompt of a run and its `count` pictures.
+struct PictureJob {
+  int64_t first_index = 0;  ///< Of its pictures among all of the run.
+  int64_t count = 1;
+  PromptTexts texts;
+  uint64_t seed = 0;
+  int64_t height = 0, width = 0, num_inference_steps = 0;
+  double guidance_scale = 0, guidance_rescale = 0;
+  std::array<float, 6> time_ids{};
+  std::optional<double> lora_scale;  ///< Multiplies every --lora_scale.
+
+  bool guided() const { return guidance_scale > 1.0; }
+  /// What shaped the picture, as the manifest and the PNG's text say it.
+  Json parameters() const;
+  /// The file name of its picture `number` (0 … count - 1).
+  std::string file_name(int64_t number) const;
+};
+
+struct PicturePlan {
+  std::vector<PictureJob> jobs;
+  std::vector<std::string>
+      errors;  ///< Lines of the prompt file that can't be drawn, one message each.
+};
+
+/// `default_side` is the picture's side where neither option nor line gives one; sides must be
+/// multiples of 8 and of `latent_scale`. `seed` is the run's.
+PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t default_side,
+                          int64_t latent_scale);
+
+}  // namespace sdxl

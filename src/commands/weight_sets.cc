@@ -1,0 +1,132 @@
+// Finding of checkpoints.
+#include "commands/weight_sets.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "lora/lora_file.h"
+
+namespace sdxl {
+namespace {
+
+constexpr const char* kLoraNames[] = {"pytorch_lora_weights.safetensors",
+                                      "paddle_lora_weights.safetensors"};
+
+/// N of "checkpoint-N", -1 for another name.
+int64_t checkpoint_number(const std::string& name) {
+  constexpr std::string_view kPrefix = "checkpoint-";
+  int64_t number = -1;
+  if (name.rfind(kPrefix, 0) != 0) return -1;
+  const char* end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, number);
+  return error == std::errc() && stop == end ? number : -1;
+}
+
+/// What `directory` holds, if it holds anything: a UNet or LoRA weights.
+bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
+  *set = common;
+  const fs::path unet = directory / (use_ema ? "unet_ema" : "unet");
+  if (fs::is_directory(unet)) {
+    set->unet = unet;
+    return true;
+  }
+  for (const char* name : kLoraNames) {
+    if (!fs::exists(directory / name)) continue;
+    set->loras.emplace_back(directory / name, 1.0);
+    return true;
+  }
+  return false;
+}
+
+std::vector<WeightSet> find_sets(const InferConfig& config) {
+  WeightSet common{"", config.unet.value_or(""), {}};
+  for (size_t i = 0; i < config.lora.size(); ++i) {
+    common.loras.emplace_back(config.lora[i],
+                              i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
+  }
+  if (!config.checkpoints) return {common};
+
+  const fs::path root = *config.checkpoints;
+  if (!fs::is_directory(root)) {
+    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
+                                          " is no directory; give a run's --output_dir"));
+  }
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const int64_t number = checkpoint_number(entry.path().filename().string());
+    if (number >= 0 && entry.is_directory()) found.emplace_back(number, entry.path());
+  }
+  std::sort(found.begin(), found.end());
+
+  std::vector<WeightSet> sets;
+  WeightSet set;
+  if (config.include_base) {
+    sets.push_back(common);
+    sets.back().label = "base";
+  }
+  for (const auto& [number, path] : found) {
+    if (!fill_from(path, config.use_ema, common, &set)) {
+      throw Error(
+          ExitStatus::kBadData,
+          str(path.string(), " holds neither ", config.use_ema ? "unet_ema/" : "unet/", " nor ",
+              kLoraNames[0], ": remove it, or see whether its save was cut short"));
+    }
+    set.label = path.filename().string();
+    sets.push_back(set);
+  }
+  if (fill_from(root, false, common, &set)) {
+    set.label = "final";
+    sets.push_back(set);
+  }
+  if (found.empty() && set.label != "final") {
+    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
+                                          " holds no checkpoint-N and no final weights"));
+  }
+  return sets;
+}
+
+constexpr size_t kSampleBytes = 4096;
+constexpr size_t kSamples = 64;
+
+void add_sample(Hasher* hasher, const fs::path& file) {
+  const MappedFile mapped(file);
+  hasher->update(str(file.filename().string(), ' ', mapped.size(), '\n'));
+  const size_t stride = std::max(kSampleBytes, mapped.size() / kSamples);
+  for (size_t at = 0; at < mapped.size(); at += stride) {
+    hasher->update(mapped.data() + at, std::min(kSampleBytes, mapped.size() - at));
+  }
+}
+
+}  // namespace
+
+std::string weights_fingerprint(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(path);
+  }
+  Hasher hasher;
+  for (const fs::path& file : files) add_sample(&hasher, file);
+  return hasher.hex().substr(0, 16);
+}
+
+std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
+  std::vector<WeightSet> sets = find_sets(config);
+  for (WeightSet& set : sets) {
+    set.fingerprint = weights_fingerprint(set.unet.empty() ? pipeline_unet : set.unet);
+    for (const auto& [path, scale] : set.loras) {
+      set.fingerprint += "+" + weights_fingerprint(find_lora_file(path));
+    }
+  }
+  return sets;
+}
+
+}  // namespace sdxl

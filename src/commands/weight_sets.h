@@ -1,0 +1,38 @@
+// The weights that an infer run draws with, one after the other: the base, a UNet of its own, or
+// every checkpoint in a directory.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/infer_config.h"
+
+namespace sdxl {
+
+/// One set: a UNet directory ("" for the pipeline's own) and LoRA files with their scales.
+struct WeightSet {
+  std::string label;  ///< "checkpoint-500", "final", "base"; "" for a run without --checkpoints.
+  std::filesystem::path unet;
+  std::vector<std::pair<std::filesystem::path, double>> loras;
+
+  std::string fingerprint;  ///< weights_fingerprint() of all that it names.
+
+  /// The folder of its pictures below --output_dir.
+  std::string folder() const { return label; }
+};
+
+/// A short hash of what a weight file, or the weight files of a directory, hold: names, sizes,
+/// headers and a sample of the data. It tells a retrained checkpoint from the one that was there
+/// before.
+std::string weights_fingerprint(const std::filesystem::path& path);
+
+/// `pipeline_unet` is the pipeline's own UNet directory. Without --checkpoints one set. With it
+/// each checkpoint-N that holds unet/ (unet_ema/ with
+/// --use_ema) or LoRA weights, in the order of N, then the run's final weights where there are any,
+/// the base first with --include_base. Error(kBadData) if a checkpoint holds neither or there is
+/// none.
+std::vector<WeightSet> find_weight_sets(const InferConfig& config,
+                                        const std::filesystem::path& pipeline_unet);
+
+}  // namespace sdxl

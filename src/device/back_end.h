@@ -1,0 +1,45 @@
+// The back ends beside the CPU: shared libraries opened at run time, each behind this interface. To
+// add one: a file like cuda.cc with a class and its line in the table of device.cc
+// (docs/back-ends.md).
+#pragma once
+
+#include <c10/core/DeviceType.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sdxl {
+
+struct DeviceDescription {
+  std::string name;     ///< "cuda:0"
+  std::string model;    ///< "NVIDIA H100 80GB HBM3"
+  uint64_t memory = 0;  ///< Bytes; 0 when it is not known.
+  std::string
+      note;  ///< What a user should know of it, such as a chip that the library does not serve.
+};
+
+class BackEnd {
+ public:
+  virtual ~BackEnd() = default;
+  virtual std::string name() const = 0;  ///< As in --device.
+  virtual c10::DeviceType type() const = 0;
+
+  /// Opens the vendor's libraries, the environment made ready for them first. Error(kUnavailable)
+  /// says what is missing, where it was looked for, and the remedy. Once it has come back, ATen
+  /// computes on these devices.
+  virtual void open() = 0;
+  /// The devices, found with as little as that takes; the same errors as open().
+  virtual std::vector<DeviceDescription> devices() = 0;
+  /// Names and versions of what is installed, for the table of `sdxl devices`.
+  virtual std::vector<std::pair<std::string, std::string>> versions() = 0;
+};
+
+std::unique_ptr<BackEnd> make_cuda_back_end();
+std::unique_ptr<BackEnd> make_npu_back_end();
+
+/// All back ends, the preferred one first.
+const std::vector<std::unique_ptr<BackEnd>>& back_ends();
+
+}  // namespace sdxl

@@ -1,0 +1,205 @@
+// CUDA: libtorch_cuda.so beside LibTorch, in a Python installation or in SDXL_TORCH_LIB. Devices
+// are asked of the driver, so that `sdxl devices` opens nothing large.
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "base/dynamic_library.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "device/back_end.h"
+#include "device/library_search.h"
+
+namespace sdxl {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLibrary = "libtorch_cuda.so";
+constexpr int kNeededDriver = 13000;   // the CUDA version that the pinned LibTorch was built for
+constexpr int kOldestCapability = 75;  // that it has kernels for
+// What libtorch_cuda.so needs, in an order in which each finds what it needs itself.
+constexpr const char* kNeeded[] = {
+    "libcudart.so.13",      "libnvJitLink.so.13", "libnvrtc.so.13", "libcublasLt.so.13",
+    "libcublas.so.13",      "libcurand.so.10",    "libcufft.so.12", "libcusparse.so.12",
+    "libcusparseLt.so.0",   "libcusolver.so.12",  "libcudnn.so.9",  "libnccl.so.2",
+    "libnvshmem_host.so.3", "libcufile.so.0"};
+
+/// The part of the driver's interface (cuda.h) that counts and describes devices.
+class Driver {
+ public:
+  Driver() : library_("libcuda.so.1") {
+    check(library_.function<int(unsigned)>("cuInit")(0), "cuInit");
+  }
+  int version() const {
+    int version = 0;
+    library_.function<int(int*)>("cuDriverGetVersion")(&version);
+    return version;
+  }
+  int count() const {
+    int count = 0;
+    check(library_.function<int(int*)>("cuDeviceGetCount")(&count), "cuDeviceGetCount");
+    return count;
+  }
+  std::string model(int device) const {
+    char name[256] = "";
+    library_.function<int(char*, int, int)>("cuDeviceGetName")(name, sizeof name, device);
+    return name;
+  }
+  uint64_t memory(int device) const {
+    size_t bytes = 0;
+    library_.function<int(size_t*, int)>("cuDeviceTotalMem_v2")(&bytes, device);
+    return bytes;
+  }
+  int capability(int device) const {
+    constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+    int major = 0, minor = 0;
+    auto* attribute = library_.function<int(int*, int, int)>("cuDeviceGetAttribute");
+    attribute(&major, kMajor, device);
+    attribute(&minor, kMinor, device);
+    return major * 10 + minor;
+  }
+
+ private:
+  static void check(int result, const char* call) {
+    constexpr int kNoDevice = 100;
+    if (result == 0) return;
+    throw Error(
+        ExitStatus::kUnavailable,
+        result == kNoDevice
+            ? std::string(
+                  "cuda: the NVIDIA driver sees no GPU; see nvidia-smi and CUDA_VISIBLE_DEVICES")
+            : str("cuda: ", call, " failed with error ", result,
+                  " of the NVIDIA driver; see whether nvidia-smi works"));
+  }
+
+  DynamicLibrary library_;
+};
+
+class CudaBackEnd : public BackEnd {
+ public:
+  std::string name() const override { return "cuda"; }
+  c10::DeviceType type() const override { return c10::DeviceType::CUDA; }
+
+  void open() override {
+    if (opened_) return;
+    if (driver().count() == 0) throw Error(ExitStatus::kUnavailable, "cuda: no GPU is visible");
+    const fs::path folder = library_folder();
+    refuse_old_driver(folder);
+    limit_convolution_workspace();
+    open_needed(folder);
+    DynamicLibrary library(folder / kLibrary, /*global=*/true);
+    if (!at::detail::getCUDAHooks().hasCUDA()) {
+      throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kLibrary).string(),
+                                                " was opened but found no usable device"));
+    }
+    opened_ = true;
+  }
+
+  std::vector<DeviceDescription> devices() override {
+    std::vector<DeviceDescription> result;
+    for (int i = 0; i < driver().count(); ++i) {
+      const int capability = driver().capability(i);
+      std::string note = str("compute capability ", capability / 10, '.', capability % 10);
+      if (capability < kOldestCapability) {
+        note +=
+            "; the pinned LibTorch has no kernels for it: use one built for CUDA 12 "
+            "(SDXL_TORCH_LIB)";
+      }
+      result.push_back({str("cuda:", i), driver().model(i), driver().memory(i), note});
+    }
+    return result;
+  }
+
+  std::vector<std::pair<std::string, std::string>> versions() override {
+    const int version = driver().version();
+    std::vector<std::pair<std::string, std::string>> result = {
+        {"NVIDIA driver", str("for CUDA ", version / 1000, '.', version % 1000 / 10)}};
+    const fs::path folder = find_in(candidates(), kLibrary);
+    result.emplace_back(kLibrary, folder.empty() ? "not found" : folder.string());
+    return result;
+  }
+
+ private:
+  const Driver& driver() {
+    if (driver_) return *driver_;
+    try {
+      driver_.emplace();
+    } catch (const Error& error) {
+      if (std::string(error.what()).find("libcuda.so.1") == std::string::npos) throw;
+      throw Error(ExitStatus::kUnavailable,
+                  "cuda: no NVIDIA driver (libcuda.so.1 is not there); install the driver, or in a "
+                  "container start it with --gpus all");
+    }
+    return *driver_;
+  }
+
+  static std::vector<fs::path> candidates() {
+    std::vector<fs::path> folders = directories_of("SDXL_TORCH_LIB");
+    folders.push_back(torch_library_folder());
+    for (const fs::path& folder : python_package_folders("torch/lib")) folders.push_back(folder);
+    return folders;
+  }
+
+  static fs::path library_folder() {
+    const fs::path folder = find_in(candidates(), kLibrary);
+    if (!folder.empty()) return folder;
+    throw Error(
+        ExitStatus::kUnavailable,
+        str("cuda: ", kLibrary, " is not in ", listed(candidates()),
+            ": run tools/setup.sh --cuda, or set SDXL_TORCH_LIB to the lib folder of a LibTorch "
+            "2.11 with CUDA"));
+  }
+
+  void refuse_old_driver(const fs::path& folder) {
+    const bool own = std::getenv("SDXL_TORCH_LIB") != nullptr &&
+                     find_in(directories_of("SDXL_TORCH_LIB"), kLibrary) == folder;
+    if (own || driver().version() >= kNeededDriver) return;
+    const int version = driver().version();
+    throw Error(
+        ExitStatus::kUnavailable,
+        str("cuda: the NVIDIA driver serves CUDA ", version / 1000, '.', version % 1000 / 10,
+            " and LibTorch needs 13.0: update the driver to 580 or newer, or set SDXL_TORCH_LIB to "
+            "a LibTorch 2.11 built for an older CUDA"));
+  }
+
+  /// Paddle's limit of cuDNN's workspace in MB, as the environment variable of PyTorch that caps
+  /// it.
+  static void limit_convolution_workspace() {
+    const char* limit = std::getenv("FLAGS_conv_workspace_size_limit");
+    if (limit) setenv("CUDNN_CONV_WSCAP_DBG", limit, /*overwrite=*/0);
+  }
+
+  /// The toolkit's libraries; those that the loader finds by itself need no help.
+  static void open_needed(const fs::path& folder) {
+    const fs::path packages = folder.parent_path().parent_path() / "nvidia";
+    std::vector<fs::path> folders = {folder};
+    std::error_code error;
+    for (const char* part :
+         {"cu13/lib", "cudnn/lib", "nccl/lib", "cusparselt/lib", "nvshmem/lib"}) {
+      folders.push_back(packages / part);
+    }
+    folders.emplace_back("/usr/local/cuda/lib64");
+    for (const char* name : kNeeded) {
+      const fs::path found = find_in(folders, name);
+      if (found.empty()) continue;
+      try {
+        DynamicLibrary(found / name, /*global=*/true);
+      } catch (const Error& problem) {
+        log::debug(str("cuda: ", problem.what()));
+      }
+    }
+  }
+
+  bool opened_ = false;
+  std::optional<Driver> driver_;
+};
+
+}  // namespace
+
+std::unique_ptr<BackEnd> make_cuda_back_end() { return std::make_unique<CudaBackEnd>(); }
+
+}  // namespace sdxl
