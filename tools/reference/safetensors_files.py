@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reference values for src/io/safetensors*.cc, from the reference implementation of the format.
 
-    tools/reference/safetensors.py        writes tests/data/safetensors/
+    tools/reference/safetensors_files.py        writes tests/data/safetensors/
 
 cases.json           files, as base64, with the verdict of the reference reader and ours where it is stricter
 dtypes.safetensors   a tensor of each dtype, as the reference writer lays them out
