@@ -14,9 +14,12 @@ constexpr uint64_t kLargestFile = uint64_t{256} << 20;
 constexpr size_t kDeepest = 64;
 constexpr size_t kMostKeys = 4096;
 
-std::pair<std::string, std::string> split_merge(std::string_view text, const std::string& where) {
+// A merge as merges.txt writes it; `line` 0 where there are no lines.
+std::pair<std::string, std::string> split_merge(std::string_view text, const std::string& source,
+                                                size_t line) {
   const size_t space = text.find(' ');
   if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+    const std::string where = line > 0 ? str(source, ", line ", line) : source;
     throw Error(ExitStatus::kBadData,
                 str(where, ": ", quoted(text), " is not two tokens with a space between them"));
   }
@@ -46,7 +49,7 @@ class VocabularyReader : public nlohmann::json_sax<Json> {
     if (pair_open_) {
       pair_.push_back(std::move(v));
     } else {
-      files_->merges.push_back(split_merge(v, source_));
+      files_->merges.push_back(split_merge(v, source_, 0));
     }
     return true;
   }
@@ -178,9 +181,9 @@ Json read_vocabulary(const std::filesystem::path& path, bool only_vocabulary, Bp
 }
 
 void read_merges(const std::filesystem::path& path, BpeFiles* files) {
-  const std::string text = read_file(path, kLargestFile);
+  const std::string text = read_file(path, kLargestFile), source = path.string();
   if (valid_utf8(text) != text) {
-    throw Error(ExitStatus::kBadData, str(path.string(), ": is not valid UTF-8"));
+    throw Error(ExitStatus::kBadData, str(source, ": is not valid UTF-8"));
   }
   size_t number = 0;
   for (size_t at = 0; at < text.size();) {
@@ -190,7 +193,7 @@ void read_merges(const std::filesystem::path& path, BpeFiles* files) {
     at = end + 1;
     ++number;
     if (line.starts_with("#version")) continue;
-    files->merges.push_back(split_merge(line, str(path.string(), ", line ", number)));
+    files->merges.push_back(split_merge(line, source, number));
   }
 }
 

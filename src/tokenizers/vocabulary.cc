@@ -2,11 +2,21 @@
 #include "tokenizers/vocabulary.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 
 #include "base/error.h"
 #include "base/text.h"
 
 namespace sdxl {
+namespace {
+
+uint32_t hash_of(std::string_view text) {
+  const uint64_t hash = std::hash<std::string_view>{}(text);
+  return static_cast<uint32_t>(hash ^ (hash >> 32));
+}
+
+}  // namespace
 
 Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> tokens,
                        const std::string& source)
@@ -22,11 +32,15 @@ Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> tokens,
     largest = std::max(largest, id);
   }
   by_id_.resize(static_cast<size_t>(largest + 1));
-  ids_.reserve(tokens_.size());
-  for (const auto& [token, id] : tokens_) {
-    if (!ids_.emplace(token, id).second) {
+  slots_.resize(std::bit_ceil(2 * tokens_.size() + 2));
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    const auto& [token, id] = tokens_[i];
+    const uint32_t hash = hash_of(token);
+    Slot& slot = slots_[slot_of(token, hash)];
+    if (slot.place != 0) {
       throw Error(ExitStatus::kBadData, str(source, ": token ", quoted(token), " is there twice"));
     }
+    slot = {hash, static_cast<uint32_t>(i + 1)};
     const std::string*& place = by_id_[static_cast<size_t>(id)];
     if (place != nullptr) {
       throw Error(ExitStatus::kBadData, str(source, ": tokens ", quoted(*place), " and ",
@@ -36,10 +50,19 @@ Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> tokens,
   }
 }
 
+size_t Vocabulary::slot_of(std::string_view token, uint32_t hash) const {
+  size_t slot = hash & (slots_.size() - 1);
+  while (slots_[slot].place != 0 &&
+         (slots_[slot].hash != hash || tokens_[slots_[slot].place - 1].first != token)) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slot;
+}
+
 std::optional<int64_t> Vocabulary::find(std::string_view token) const {
-  auto found = ids_.find(token);
-  if (found == ids_.end()) return std::nullopt;
-  return found->second;
+  const uint32_t place = slots_[slot_of(token, hash_of(token))].place;
+  if (place == 0) return std::nullopt;
+  return tokens_[place - 1].second;
 }
 
 const std::string* Vocabulary::token(int64_t id) const {

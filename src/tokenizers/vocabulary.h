@@ -1,11 +1,11 @@
-// The tokens of a model and their ids, both ways.
+// The tokens of a model and their ids, both ways. Loading looks up 10^5 tokens, at every start of
+// the program: hence an own hash table.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -27,8 +27,15 @@ class Vocabulary {
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
 
  private:
+  struct Slot {
+    uint32_t hash = 0, place = 0;  // `place` - 1 is an index into tokens_; 0 for a free slot.
+  };
+
+  // The slot of `token`, or the free one where it belongs.
+  size_t slot_of(std::string_view token, uint32_t hash) const;
+
   std::vector<std::pair<std::string, int64_t>> tokens_;
-  std::unordered_map<std::string_view, int64_t> ids_;  // Views of tokens_.
+  std::vector<Slot> slots_;  // Open addressing; their number is a power of two.
   std::vector<const std::string*> by_id_;
 };
 
