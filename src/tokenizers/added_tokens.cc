@@ -34,6 +34,7 @@ size_t white_space_after(std::string_view text, size_t at) {
 
 void AddedTokens::Trie::add(const std::string& pattern, int64_t id, const std::string& source) {
   uint32_t node = 0;
+  begins[static_cast<unsigned char>(pattern.front())] = true;
   for (char c : pattern) {
     const uint64_t key = uint64_t{node} << 8 | static_cast<unsigned char>(c);
     const auto next = static_cast<uint32_t>(ids.size());
@@ -93,6 +94,10 @@ void AddedTokens::find_in(const Trie& trie, std::string_view text,
                           std::vector<TextPiece>* pieces) const {
   size_t done = 0;
   for (size_t at = 0; !trie.edges.empty() && at < text.size();) {
+    if (!trie.begins[static_cast<unsigned char>(text[at])]) {
+      ++at;
+      continue;
+    }
     const auto [id, length] = trie.longest_at(text.substr(at));
     if (id < 0) {
       ++at;

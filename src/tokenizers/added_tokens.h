@@ -2,6 +2,7 @@
 // what a tokenizer's files add. After the AddedVocabulary of the tokenizers library 0.23.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -52,6 +53,7 @@ class AddedTokens {
   struct Trie {
     std::unordered_map<uint64_t, uint32_t> edges;  // node << 8 | byte -> node
     std::vector<int64_t> ids = {-1};               // The token that ends at a node.
+    std::array<bool, 256> begins = {};             // Whether a pattern begins with a byte.
 
     void add(const std::string& pattern, int64_t id, const std::string& source);
     // The longest pattern at the start of `text`: its id and length.

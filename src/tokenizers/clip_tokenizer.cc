@@ -26,13 +26,15 @@ char32_t letter_of_byte(int byte) {
   return letter;
 }
 
-const std::unordered_map<char32_t, char>& bytes_of_letters() {
-  static const auto* const map = [] {
-    auto* result = new std::unordered_map<char32_t, char>;
-    for (int b = 0; b < 256; ++b) result->emplace(letter_of_byte(b), static_cast<char>(b));
+// The byte that a code point spells, -1 for none.
+int byte_of_letter(char32_t letter) {
+  static const auto bytes = [] {
+    std::array<int16_t, 0x144> result;
+    result.fill(-1);
+    for (int b = 0; b < 256; ++b) result[letter_of_byte(b)] = static_cast<int16_t>(b);
     return result;
   }();
-  return *map;
+  return letter < bytes.size() ? bytes[letter] : -1;
 }
 
 // The bytes that a token spells; its own if it is not spelled that way.
@@ -40,12 +42,12 @@ void append_bytes_of(const std::string& token, std::string* bytes) {
   std::string spelled;
   for (size_t at = 0; at < token.size();) {
     const CodePoint c = code_point_at(token, at);
-    auto byte = bytes_of_letters().find(c.value);
-    if (byte == bytes_of_letters().end()) {
+    const int byte = byte_of_letter(c.value);
+    if (byte < 0) {
       bytes->append(token);
       return;
     }
-    spelled.push_back(byte->second);
+    spelled.push_back(static_cast<char>(byte));
     at += c.length;
   }
   bytes->append(spelled);

@@ -91,16 +91,16 @@ char32_t lower_case_of(char32_t code_point) {
 std::string valid_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
+  size_t copied = 0;  // What comes before is in `text`, what lies between it and `at` is valid.
   for (size_t at = 0; at < bytes.size();) {
     const Sequence sequence = sequence_of(static_cast<unsigned char>(bytes[at]));
-    const size_t length = sequence.length == 0 ? 1 : valid_prefix(bytes.substr(at), sequence);
-    if (length == sequence.length) {
-      text.append(bytes, at, length);
-    } else {
-      text.append(kReplacement);
-    }
+    const size_t length = sequence.length <= 1 ? 1 : valid_prefix(bytes.substr(at), sequence);
     at += length;
+    if (length == sequence.length) continue;
+    text.append(bytes, copied, at - length - copied).append(kReplacement);
+    copied = at;
   }
+  text.append(bytes, copied);
   return text;
 }
 
