@@ -64,6 +64,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return previous[b.size()];
 }
 
+/// Whether `name` stands in `text` as whole words between underscores or dashes.
+bool has_words(std::string_view text, std::string_view name) {
+  const auto is_edge = [&](size_t i) {
+    return i >= text.size() || text[i] == '_' || text[i] == '-';
+  };
+  const size_t at = text.find(name);
+  return at != text.npos && (at == 0 || is_edge(at - 1)) && is_edge(at + name.size());
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -116,7 +125,7 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 }
 
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
-  std::string best, containing;
+  std::string best, shortest;
   size_t best_distance = std::max<size_t>(name.size() / 3, 1) + 1;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(name, candidate);
@@ -124,12 +133,12 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
       best = candidate;
       best_distance = distance;
     }
-    const bool contains = name.size() >= 4 && candidate.find(name) != std::string::npos;
-    if (contains && (containing.empty() || candidate.size() < containing.size())) {
-      containing = candidate;
+    if (name.size() >= 4 && has_words(candidate, name) &&
+        (shortest.empty() || candidate.size() < shortest.size())) {
+      shortest = candidate;
     }
   }
-  return best.empty() ? containing : best;
+  return best.empty() ? shortest : best;
 }
 
 std::string bytes_text(uint64_t bytes) {

@@ -38,8 +38,8 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trimmed(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-/// The candidate nearest to `name` by edit distance, else the shortest one that contains it, or ""
-/// when none is near.
+/// The candidate nearest to `name` by edit distance, else the shortest one that has `name` among
+/// its words (steps: max_train_steps), or "" when none is near.
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
 /// 1536 -> "1.5 KiB"; for tables and messages.

@@ -11,26 +11,23 @@ namespace {
 
 constexpr size_t kWidth = 100, kColumn = 34;
 
-/// `left` at `indent`, `right` wrapped beside it from column kColumn on.
-std::string row(const std::string& left, const std::string& right, size_t indent = 2) {
-  std::string line(indent, ' '), out;
-  line += left;
-  if (line.size() + 2 > kColumn) {
-    out = line + "\n";
-    line.clear();
-  }
-  line.resize(kColumn, ' ');
-  size_t used = kColumn;
-  for (const std::string& word : split(right, ' ')) {
-    if (used + word.size() > kWidth && used > kColumn) {
-      out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-      line.assign(kColumn, ' ');
-      used = kColumn;
+using Words = std::vector<std::string>;
+
+/// `left` at `indent`, `words` wrapped beside it from column kColumn on.
+std::string row(const std::string& left, const Words& words, size_t indent = 2) {
+  std::string out = std::string(indent, ' ') + left;
+  size_t used = out.size();
+  if (used + 2 > kColumn) used = kWidth;  // the words begin on a line of their own
+  for (const std::string& word : words) {
+    if (used + 1 + word.size() > kWidth) {
+      out += '\n';
+      used = 0;
     }
-    line += word + " ";
-    used += word.size() + 1;
+    const size_t gap = used < kColumn ? kColumn - used : 1;
+    out += std::string(gap, ' ') + word;
+    used += gap + word.size();
   }
-  return out + line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  return out + '\n';
 }
 
 std::string flag_text(const Option& option) {
@@ -41,20 +38,22 @@ std::string flag_text(const Option& option) {
 /// "(default: 1)"; nothing where there is none worth saying.
 std::string default_text(const Json& value) {
   if (value.is_null() || value.is_boolean() || (value.is_array() && value.empty())) {
-    return value == true ? " (default: on)" : "";
+    return value == true ? "(default: on)" : "";
   }
   if (value.is_string()) {
     const auto text = value.get<std::string>();
-    return text.empty() ? "" : str(" (default: ", text, ")");
+    return text.empty() ? "" : str("(default: ", text, ")");
   }
-  if (value.is_array()) return str(" (default: ", value[0], ",", value[1], ")");
-  return str(" (default: ", value.dump(), ")");
+  if (value.is_array()) return str("(default: ", value[0], ",", value[1], ")");
+  return str("(default: ", value.dump(), ")");
 }
 
 std::string option_row(const OptionSet& options, const Option& option) {
-  std::string text = option.help + default_text(options.default_value(option));
-  if (option.rule.unsupported != nullptr) text += str(" [", option.rule.unsupported, "]");
-  return row(flag_text(option), text);
+  Words words = split(option.help, ' ');
+  words.push_back(default_text(options.default_value(option)));
+  if (option.rule.unsupported != nullptr) words.push_back(str("[", option.rule.unsupported, "]"));
+  std::erase(words, "");
+  return row(flag_text(option), words);
 }
 
 }  // namespace
@@ -63,9 +62,9 @@ std::string overview_help(const std::vector<std::unique_ptr<Command>>& commands)
   std::string text =
       "sdxl fine-tunes Stable Diffusion XL and draws with the result.\n\n"
       "Usage: sdxl COMMAND [options]\n\nCommands\n";
-  for (const auto& command : commands) text += row(command->name(), command->summary());
-  text += "\n" + row("sdxl COMMAND --help", "the options of a command", 0);
-  text += row("sdxl --version", "the version", 0);
+  for (const auto& command : commands) text += row(command->name(), split(command->summary(), ' '));
+  text += "\n" + row("sdxl COMMAND --help", {"the options of a command"}, 0);
+  text += row("sdxl --version", {"the version"}, 0);
   text +=
       "\nExit status: 0 done, 2 options or configuration, 65 malformed model or data, 69 device or "
       "network\nnot to be had, 70 numbers went wrong, 71 out of memory, 74 a file could not be "

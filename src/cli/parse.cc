@@ -123,7 +123,9 @@ bool parse_options(Command& command, const std::vector<std::string>& arguments) 
     flags.push_back(
         app.add_option("--" + option.name)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
   }
-  CLI::Option* positionals = app.add_option("positionals")->expected(0, int(arguments.size()) + 1);
+  CLI::Option* positionals = app.add_option("positionals")
+                                 ->allow_extra_args()
+                                 ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 
   std::vector<std::string> tokens = Canonicalizer(command).run(arguments);
   std::reverse(tokens.begin(), tokens.end());  // as CLI11 wants them

@@ -59,9 +59,9 @@ void append_pictures(OptionTable& table, InferConfig& c) {
             {.value_name = "NAME"});
   table.add("num_inference_steps", &c.num_inference_steps, "denoising steps", {.at_least = 1});
   table.add("timesteps", &c.timesteps, "the timesteps themselves, with commas",
-            {.at_least = 0, .at_most = 999, .value_name = "N,N,…"});
+            {.at_least = 0, .at_most = 999, .value_name = "N,N,..."});
   table.add("sigmas", &c.sigmas, "the noise levels themselves, with commas",
-            {.at_least = 0, .value_name = "X,X,…"});
+            {.at_least = 0, .value_name = "X,X,..."});
   table.add("rescale_betas_zero_snr", &c.rescale_betas_zero_snr,
             "schedule with no signal left at its end");
   table.add("guidance_scale", &c.guidance_scale,
