@@ -13,8 +13,8 @@
 namespace sdxl {
 
 struct AutoencoderKLConfig {
-  int64_t in_channels = 3, out_channels = 3, latent_channels = 4, layers_per_block = 2;
-  int64_t norm_num_groups = 32, sample_size = 1024;
+  int64_t in_channels = 3, out_channels = 3, latent_channels = 4, layers_per_block = 1;
+  int64_t norm_num_groups = 32, sample_size = 32;
   std::vector<int64_t> block_out_channels;
   double scaling_factor = 0.18215;
   std::vector<double> latents_mean, latents_std;  ///< Empty where the config has none.
@@ -22,6 +22,8 @@ struct AutoencoderKLConfig {
   bool mid_block_add_attention = true;
   Json json;
 
+  /// Keys that are absent have the reference's defaults. Error(kBadData) names `source`, the key
+  /// and its value.
   static AutoencoderKLConfig from_json(const Json& json, const std::string& source);
   /// Pixels a side of one latent cell.
   int64_t scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }
@@ -38,10 +40,16 @@ class AutoencoderKL : public Module {
   at::Tensor encode(const at::Tensor& pixels) const;
   /// Latents [B, latent, h, w], already divided by scaling_factor -> pixels [B, 3, H, W].
   at::Tensor decode(const at::Tensor& latents) const;
-  /// decode() in overlapping tiles of `tile` latent cells blended linearly (diffusers' tiling).
+  /// decode() in overlapping tiles of `tile` latent cells a side, at least 4, blended linearly
+  /// (diffusers' tiling, whose tile is sample_size / scale_factor()).
   at::Tensor decode_tiled(const at::Tensor& latents, int64_t tile) const;
 
   const AutoencoderKLConfig& config() const { return config_; }
+
+ protected:
+  /// Takes the attention's old names (query, key, value, proj_attn) and passes over the half that
+  /// was not built.
+  Weights adapted(const Weights& weights) const override;
 
  private:
   struct Parts;

@@ -13,14 +13,16 @@
 namespace sdxl {
 
 struct CLIPTextConfig {
-  int64_t vocab_size = 49408, hidden_size = 768, intermediate_size = 3072;
-  int64_t num_hidden_layers = 12, num_attention_heads = 12, max_position_embeddings = 77;
-  int64_t projection_dim = 768, eos_token_id = 49407;
+  int64_t vocab_size = 49408, hidden_size = 512, intermediate_size = 2048;
+  int64_t num_hidden_layers = 12, num_attention_heads = 8, max_position_embeddings = 77;
+  int64_t projection_dim = 512, eos_token_id = 49407;
   double layer_norm_eps = 1e-5;
   std::string hidden_act = "quick_gelu";
   bool with_projection = false;  ///< The class is CLIPTextModelWithProjection.
   Json json;
 
+  /// Keys that are absent have the reference's defaults. Error(kBadData) names `source`, the key
+  /// and its value.
   static CLIPTextConfig from_json(const Json& json, const std::string& source);
 };
 
@@ -29,21 +31,31 @@ struct CLIPTextOutput {
   at::Tensor pooled;        ///< [B, P], only with projection: of the first eos position.
 };
 
+/// Parameters are named as in both classes' files of transformers 4, `text_model.…`, which
+/// transformers 5 reads too.
 class CLIPTextModel : public Module {
  public:
   explicit CLIPTextModel(const CLIPTextConfig& config);
   ~CLIPTextModel() override;
 
-  /// ids [B, S] int64. `hidden_index` counts from the end of the hidden states, -1 the last block's
-  /// output, -2 the input of the last block, which SDXL uses; no final LayerNorm is applied to it.
+  /// ids [B, S] int64, S at most max_position_embeddings. `hidden_index` counts from the end of the
+  /// hidden states, -1 the last block's output, -2 the input of the last block, which SDXL uses; no
+  /// final LayerNorm is applied to it. Error(kUsage) for one before the embeddings.
   CLIPTextOutput forward(const at::Tensor& ids, int64_t hidden_index = -2) const;
 
   const CLIPTextConfig& config() const { return config_; }
-  void set_gradient_checkpointing(bool value);
+  void set_gradient_checkpointing(bool value) { gradient_checkpointing_ = value; }
+
+ protected:
+  /// Adds `text_model.` where a checkpoint's names lack it.
+  Weights adapted(const Weights& weights) const override;
 
  private:
   struct Parts;
+  at::Tensor pooled(const at::Tensor& last_hidden_state, const at::Tensor& ids) const;
+
   CLIPTextConfig config_;
+  bool gradient_checkpointing_ = false;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -13,7 +13,8 @@ namespace sdxl {
 class Linear;
 class Conv2d;
 
-/// Takes the place of a layer's own arithmetic: adapters in training, quantised or prepacked weights.
+/// Takes the place of a layer's own arithmetic: adapters in training, quantised or prepacked
+/// weights.
 class LinearMethod {
  public:
   virtual ~LinearMethod() = default;
@@ -38,6 +39,10 @@ class Linear : public Module {
   at::Tensor bias;    ///< [out], undefined without one
   std::shared_ptr<const LinearMethod> method;
   int64_t in_features, out_features;
+
+ protected:
+  at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
+                           const at::Generator& generator) const override;
 };
 
 class Conv2d : public Module {
@@ -52,6 +57,10 @@ class Conv2d : public Module {
   at::Tensor bias;    ///< [out]
   std::shared_ptr<const ConvMethod> method;
   int64_t in_channels, out_channels, kernel_size, stride, padding;
+
+ protected:
+  at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
+                           const at::Generator& generator) const override;
 };
 
 class GroupNorm : public Module {
@@ -79,8 +88,12 @@ class Embedding : public Module {
   Embedding(Module* parent, std::string name, int64_t count, int64_t features);
   at::Tensor forward(const at::Tensor& ids) const;
 
-  at::Tensor weight;
+  at::Tensor weight;  ///< [count, features]
   int64_t count, features;
+
+ protected:
+  at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
+                           const at::Generator& generator) const override;
 };
 
 }  // namespace sdxl

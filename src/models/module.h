@@ -1,5 +1,5 @@
-// The base of every model part: a tree of named children and parameters whose names are those of the
-// checkpoint, so that loading needs no rename table.
+// The base of every model part: a tree of named children and parameters whose names are those of
+// the checkpoint, so that loading needs no rename table.
 //
 // Construction allocates nothing: parameters are undefined tensors until load() gives them the
 // checkpoint's (as they lie when dtype and device agree, else converted one by one), or
@@ -8,6 +8,7 @@
 
 #include <ATen/ATen.h>
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,9 +24,9 @@ struct Placement {
 };
 
 struct NamedParameter {
-  std::string name;             ///< Full, dotted, as in the checkpoint.
-  at::Tensor* tensor;           ///< The member of the module that owns it.
-  std::vector<int64_t> shape;   ///< What the config says.
+  std::string name;            ///< Full, dotted, as in the checkpoint.
+  at::Tensor* tensor;          ///< The member of the module that owns it.
+  std::vector<int64_t> shape;  ///< What the config says.
 };
 
 class Module {
@@ -47,8 +48,8 @@ class Module {
   void visit(const std::function<void(Module&)>& visitor);
 
   /// Fills every parameter from `weights`. Missing, superfluous or wrongly shaped tensors are
-  /// Error(kBadData) that lists the first of them and their number. Buffers that old checkpoints carry
-  /// (position_ids) are passed over.
+  /// Error(kBadData) that lists the first of them and their number, and nothing is changed then.
+  /// Buffers that old checkpoints carry (position_ids) are passed over.
   void load(const Weights& weights, const Placement& placement);
 
   /// Random values as the reference's constructors draw them, from the weights stream: the i-th
@@ -63,15 +64,23 @@ class Module {
 
  protected:
   void add_parameter(std::string name, at::Tensor* tensor, std::vector<int64_t> shape);
-  /// Draws the initial value of parameter `name` of this module; the default is the reference's for
-  /// its kind (Kaiming-uniform for matrices and kernels, see layers.cc).
+  /// Draws the initial value of parameter `name` of this module in float32; layers say their own,
+  /// the default is that of normalisations: ones for weights, zeros for biases.
   virtual at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                                    const at::Generator& generator) const;
+  /// For roots: `weights` under this model's names, where checkpoints have others too.
+  virtual Weights adapted(const Weights& weights) const { return weights; }
 
  private:
+  void collect(std::vector<NamedParameter>* parameters) const;
+
   std::string path_;
   std::vector<Module*> children_;
   std::vector<NamedParameter> own_;
 };
+
+/// Children of one kind; it grows without moving them.
+template <typename T>
+using ModuleList = std::deque<T>;
 
 }  // namespace sdxl

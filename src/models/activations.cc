@@ -1,0 +1,26 @@
+// Layout of feature maps and activation functions.
+#include "models/activations.h"
+
+namespace sdxl {
+
+at::Tensor in_activation_layout(const at::Tensor& feature_map) {
+  if (!feature_map.is_cpu()) return feature_map;
+  return feature_map.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor tokens_of(const at::Tensor& feature_map) {
+  return feature_map.permute({0, 2, 3, 1}).flatten(1, 2);
+}
+
+at::Tensor feature_map_of(const at::Tensor& tokens, int64_t height, int64_t width) {
+  return tokens.unflatten(1, {height, width}).permute({0, 3, 1, 2});
+}
+
+at::Tensor quick_gelu(const at::Tensor& x) { return x * at::sigmoid(1.702 * x); }
+
+at::Tensor geglu(const at::Tensor& values_and_gates) {
+  const auto halves = values_and_gates.chunk(2, -1);
+  return halves[0] * at::gelu(halves[1]);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,40 @@
+// Attention and the feed-forward layer.
+#include "models/attention.h"
+
+#include "models/activations.h"
+
+namespace sdxl {
+
+at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
+                                const at::Tensor& value, int64_t heads, bool is_causal) {
+  const auto split = [heads](const at::Tensor& x) {
+    return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);  // [B, N, S, D]
+  };
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(split(query), split(key), split(value), {}, 0.0, is_causal);
+  return mixed.transpose(1, 2).flatten(2);  // [B, S, N * D]
+}
+
+Attention::Attention(Module* parent, std::string name, const AttentionOptions& options)
+    : Module(parent, std::move(name)),
+      heads_(options.heads),
+      to_q_(this, "to_q", options.query_features, heads_ * options.head_features, false),
+      to_k_(this, "to_k", options.context_features, heads_ * options.head_features, false),
+      to_v_(this, "to_v", options.context_features, heads_ * options.head_features, false),
+      to_out_(this, "to_out.0", heads_ * options.head_features, options.query_features) {}
+
+at::Tensor Attention::forward(const at::Tensor& hidden, const at::Tensor& context) const {
+  return to_out_.forward(multi_head_attention(to_q_.forward(hidden), to_k_.forward(context),
+                                              to_v_.forward(context), heads_));
+}
+
+FeedForward::FeedForward(Module* parent, std::string name, int64_t features)
+    : Module(parent, std::move(name)),
+      proj_(this, "net.0.proj", features, 2 * 4 * features),
+      out_(this, "net.2", 4 * features, features) {}
+
+at::Tensor FeedForward::forward(const at::Tensor& hidden) const {
+  return out_.forward(geglu(proj_.forward(hidden)));
+}
+
+}  // namespace sdxl

@@ -1,0 +1,43 @@
+// Attention and the feed-forward layer of the UNet's transformers, after diffusers'
+// models/attention_processor.py and attention.py.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include "models/layers.h"
+
+namespace sdxl {
+
+/// Fused softmax(q k^T / sqrt(head width)) v for each of `heads` heads.
+/// query [B, S, N * D], key and value [B, T, N * D] -> [B, S, N * D].
+at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
+                                const at::Tensor& value, int64_t heads, bool is_causal = false);
+
+struct AttentionOptions {
+  int64_t query_features = 0, context_features = 0;
+  int64_t heads = 1, head_features = 64;
+};
+
+class Attention : public Module {
+ public:
+  Attention(Module* parent, std::string name, const AttentionOptions& options);
+  /// hidden [B, S, D], context [B, T, E] (hidden itself for self-attention) -> [B, S, D]
+  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context) const;
+
+ private:
+  int64_t heads_;
+  Linear to_q_, to_k_, to_v_, to_out_;
+};
+
+/// A gated linear unit of four times the width.
+class FeedForward : public Module {
+ public:
+  FeedForward(Module* parent, std::string name, int64_t features);
+  /// [B, S, D] -> [B, S, D]
+  at::Tensor forward(const at::Tensor& hidden) const;
+
+ private:
+  Linear proj_, out_;
+};
+
+}  // namespace sdxl

@@ -1,0 +1,70 @@
+// Gradient checkpointing as an autograd function whose backward pass runs a nested one.
+#include "models/gradient_checkpointing.h"
+
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace sdxl {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct HeldBlock : torch::CustomClassHolder {
+  explicit HeldBlock(Block block) : block(std::move(block)) {}
+  Block block;
+};
+
+class Recomputed : public torch::autograd::Function<Recomputed> {
+ public:
+  /// `anchor` requires gradients even where no input does, so that the backward pass comes by.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& anchor,
+                            const at::TensorList inputs, c10::intrusive_ptr<HeldBlock> held) {
+    (void)anchor;
+    context->saved_data["block"] = c10::IValue::make_capsule(held);
+    context->save_for_backward(inputs.vec());
+    return held->block(inputs.vec());
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    const variable_list saved = context->get_saved_variables();
+    variable_list inputs;
+    for (const at::Tensor& tensor : saved) {
+      inputs.push_back(tensor.defined() ? tensor.detach() : tensor);
+      if (tensor.defined()) inputs.back().set_requires_grad(tensor.requires_grad());
+    }
+    {
+      const at::AutoGradMode with_gradients(true);
+      const auto held =
+          c10::static_intrusive_pointer_cast<HeldBlock>(context->saved_data["block"].toCapsule());
+      const at::Tensor output = held->block(inputs);
+      torch::autograd::backward({output}, {output_gradients.at(0)});
+    }
+    variable_list gradients(1);  // The anchor has none.
+    for (const at::Tensor& input : inputs) {
+      gradients.push_back(input.defined() ? input.grad() : at::Tensor());
+    }
+    gradients.emplace_back();  // The block.
+    return gradients;
+  }
+};
+
+}  // namespace
+
+at::Tensor run_block(bool recompute, const std::vector<at::Tensor>& inputs, Block block) {
+  if (!at::GradMode::is_enabled()) return block(inputs);
+  if (recompute) {
+    const at::Tensor anchor = at::empty({0}).set_requires_grad(true);
+    return Recomputed::apply(anchor, at::TensorList(inputs),
+                             c10::make_intrusive<HeldBlock>(std::move(block)));
+  }
+  // One node for each input sums the gradients within the block first, as recomputing does.
+  std::vector<at::Tensor> aliases;
+  for (const at::Tensor& input : inputs) {
+    aliases.push_back(input.defined() && input.requires_grad() ? at::alias(input) : input);
+  }
+  return block(aliases);
+}
+
+}  // namespace sdxl

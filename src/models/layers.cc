@@ -1,0 +1,96 @@
+// The layers' arithmetic and the values that the reference's constructors give their parameters.
+#include "models/layers.h"
+
+#include <cmath>
+
+namespace sdxl {
+namespace {
+
+/// Kaiming-uniform with the slope sqrt(5) that torch.nn's constructors use; biases have the same
+/// bound.
+at::Tensor uniform_of_fan_in(int64_t fan_in, const std::vector<int64_t>& shape,
+                             at::Generator generator) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
+  return at::empty(shape, at::kFloat).uniform_(-bound, bound, std::move(generator));
+}
+
+}  // namespace
+
+Linear::Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
+               bool with_bias)
+    : Module(parent, std::move(name)), in_features(in_features), out_features(out_features) {
+  add_parameter("weight", &weight, {out_features, in_features});
+  if (with_bias) add_parameter("bias", &bias, {out_features});
+}
+
+at::Tensor Linear::forward(const at::Tensor& input) const {
+  return method ? method->forward(*this, input) : plain_forward(input);
+}
+
+at::Tensor Linear::plain_forward(const at::Tensor& input) const {
+  return at::linear(input, weight, bias);
+}
+
+at::Tensor Linear::initial_value(const std::string&, const std::vector<int64_t>& shape,
+                                 const at::Generator& generator) const {
+  return uniform_of_fan_in(in_features, shape, generator);
+}
+
+Conv2d::Conv2d(Module* parent, std::string name, int64_t in_channels, int64_t out_channels,
+               int64_t kernel_size, int64_t stride, int64_t padding)
+    : Module(parent, std::move(name)),
+      in_channels(in_channels),
+      out_channels(out_channels),
+      kernel_size(kernel_size),
+      stride(stride),
+      padding(padding) {
+  add_parameter("weight", &weight, {out_channels, in_channels, kernel_size, kernel_size});
+  add_parameter("bias", &bias, {out_channels});
+}
+
+at::Tensor Conv2d::forward(const at::Tensor& input) const {
+  return method ? method->forward(*this, input) : plain_forward(input);
+}
+
+at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
+  return at::conv2d(input, weight, bias, stride, padding);
+}
+
+at::Tensor Conv2d::initial_value(const std::string&, const std::vector<int64_t>& shape,
+                                 const at::Generator& generator) const {
+  return uniform_of_fan_in(in_channels * kernel_size * kernel_size, shape, generator);
+}
+
+GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t channels, double eps)
+    : Module(parent, std::move(name)), groups(groups), channels(channels), eps(eps) {
+  add_parameter("weight", &weight, {channels});
+  add_parameter("bias", &bias, {channels});
+}
+
+at::Tensor GroupNorm::forward(const at::Tensor& input) const {
+  return at::group_norm(input, groups, weight, bias, eps);
+}
+
+LayerNorm::LayerNorm(Module* parent, std::string name, int64_t features, double eps)
+    : Module(parent, std::move(name)), features(features), eps(eps) {
+  add_parameter("weight", &weight, {features});
+  add_parameter("bias", &bias, {features});
+}
+
+at::Tensor LayerNorm::forward(const at::Tensor& input) const {
+  return at::layer_norm(input, {features}, weight, bias, eps);
+}
+
+Embedding::Embedding(Module* parent, std::string name, int64_t count, int64_t features)
+    : Module(parent, std::move(name)), count(count), features(features) {
+  add_parameter("weight", &weight, {count, features});
+}
+
+at::Tensor Embedding::forward(const at::Tensor& ids) const { return at::embedding(weight, ids); }
+
+at::Tensor Embedding::initial_value(const std::string&, const std::vector<int64_t>& shape,
+                                    const at::Generator& generator) const {
+  return at::randn(shape, generator, at::kFloat);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,159 @@
+// The tree of modules: walking it, loading, converting and initialising its parameters.
+#include "models/module.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "device/random.h"
+
+namespace sdxl {
+namespace {
+
+std::string dotted(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
+/// The buffer of the text encoders that old versions of the reference saved.
+bool is_saved_buffer(const std::string& name) {
+  constexpr std::string_view kBuffer = "position_ids";
+  return name.size() >= kBuffer.size() &&
+         name.compare(name.size() - kBuffer.size(), kBuffer.size(), kBuffer) == 0;
+}
+
+/// What does not fit between a checkpoint and a model, as one sentence.
+class Mismatches {
+ public:
+  void missing(const std::string& name) { missing_.push_back(name); }
+  void superfluous(const std::string& name) { superfluous_.push_back(name); }
+  void wrong_shape(const std::string& name, at::IntArrayRef found, at::IntArrayRef expected) {
+    wrong_.push_back(sdxl::str(name, " ", found, " for ", expected));
+  }
+
+  void throw_if_any(const std::string& source) const {
+    std::vector<std::string> parts;
+    describe("missing", missing_, &parts);
+    describe("of the wrong shape", wrong_, &parts);
+    describe("superfluous", superfluous_, &parts);
+    if (parts.empty()) return;
+    throw Error(ExitStatus::kBadData,
+                str(escaped(source), " does not fit its config.json: ", join(parts, "; "),
+                    "; give weights and config of the same model"));
+  }
+
+ private:
+  static void describe(const char* what, const std::vector<std::string>& names,
+                       std::vector<std::string>* parts) {
+    constexpr size_t kShown = 3;
+    if (names.empty()) return;
+    std::vector<std::string> shown(names.begin(), names.begin() + std::min(kShown, names.size()));
+    for (std::string& name : shown) name = escaped(name);
+    parts->push_back(str(names.size(), names.size() == 1 ? " tensor " : " tensors ", what, " (",
+                         join(shown, ", "), names.size() > kShown ? ", …)" : ")"));
+  }
+
+  std::vector<std::string> missing_, superfluous_, wrong_;
+};
+
+}  // namespace
+
+Module::Module(Module* parent, std::string name) : path_(dotted(parent->path_, name)) {
+  parent->children_.push_back(this);
+}
+
+void Module::add_parameter(std::string name, at::Tensor* tensor, std::vector<int64_t> shape) {
+  own_.push_back({dotted(path_, name), tensor, std::move(shape)});
+}
+
+void Module::collect(std::vector<NamedParameter>* parameters) const {
+  parameters->insert(parameters->end(), own_.begin(), own_.end());
+  for (const Module* child : children_) child->collect(parameters);
+}
+
+std::vector<NamedParameter> Module::parameters() const {
+  std::vector<NamedParameter> all;
+  collect(&all);
+  return all;
+}
+
+void Module::visit(const std::function<void(Module&)>& visitor) {
+  visitor(*this);
+  for (Module* child : children_) child->visit(visitor);
+}
+
+void Module::load(const Weights& checkpoint, const Placement& placement) {
+  const at::NoGradGuard no_grad;
+  const Weights weights = adapted(checkpoint);
+  const std::vector<NamedParameter> wanted = parameters();
+  Mismatches mismatches;
+  std::set<std::string> names;
+  for (const NamedParameter& parameter : wanted) {
+    names.insert(parameter.name);
+    if (!weights.contains(parameter.name)) {
+      mismatches.missing(parameter.name);
+    } else if (const at::Tensor found = weights.tensor(parameter.name);
+               found.sizes() != at::IntArrayRef(parameter.shape)) {
+      mismatches.wrong_shape(parameter.name, found.sizes(), parameter.shape);
+    }
+  }
+  for (const std::string& name : weights.names()) {
+    if (names.count(name) == 0 && !is_saved_buffer(name)) mismatches.superfluous(name);
+  }
+  mismatches.throw_if_any(weights.source());
+
+  // detach() gives the parameter a tensor of its own over the same memory.
+  for (const NamedParameter& parameter : wanted) {
+    *parameter.tensor =
+        weights.tensor(parameter.name).detach().to(placement.device, placement.dtype);
+  }
+}
+
+void Module::initialize(uint64_t seed, const Placement& placement) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::string> names;
+  for (const NamedParameter& parameter : parameters()) names.push_back(parameter.name);
+  std::sort(names.begin(), names.end());
+  visit([&](Module& module) {
+    for (const NamedParameter& parameter : module.own_) {
+      const auto place = std::lower_bound(names.begin(), names.end(), parameter.name);
+      const auto generator = stream_generator(seed, Stream::kWeights, place - names.begin());
+      const std::string name = parameter.name.substr(parameter.name.rfind('.') + 1);
+      const at::Tensor value = module.initial_value(name, parameter.shape, generator);
+      *parameter.tensor = value.to(placement.device, placement.dtype);
+    }
+  });
+}
+
+void Module::to(const Placement& placement) {
+  const at::NoGradGuard no_grad;
+  for (const NamedParameter& parameter : parameters()) {
+    at::Tensor& tensor = *parameter.tensor;
+    const bool trained = tensor.requires_grad();
+    const at::Tensor converted = tensor.to(placement.device, placement.dtype);
+    if (converted.is_same(tensor)) continue;
+    tensor = converted;
+    tensor.set_requires_grad(trained);
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Module::state() const {
+  std::vector<std::pair<std::string, at::Tensor>> state;
+  for (const NamedParameter& parameter : parameters()) {
+    state.emplace_back(parameter.name, parameter.tensor->detach());
+  }
+  return state;
+}
+
+void Module::set_requires_grad(bool value) {
+  for (const NamedParameter& parameter : parameters()) parameter.tensor->set_requires_grad(value);
+}
+
+at::Tensor Module::initial_value(const std::string& name, const std::vector<int64_t>& shape,
+                                 const at::Generator&) const {
+  return name == "bias" ? at::zeros(shape) : at::ones(shape);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,57 @@
+// The transformers over feature maps, after diffusers' models/transformers/transformer_2d.py and
+// the BasicTransformerBlock of attention.py.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+
+#include "models/attention.h"
+#include "models/layers.h"
+
+namespace sdxl {
+
+class BasicTransformerBlock : public Module {
+ public:
+  BasicTransformerBlock(Module* parent, std::string name, int64_t features, int64_t heads,
+                        int64_t context_features);
+  /// hidden [B, S, D], context [B, T, E] -> [B, S, D]
+  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context) const;
+
+ private:
+  LayerNorm norm1_;
+  Attention attn1_;
+  LayerNorm norm2_;
+  Attention attn2_;
+  LayerNorm norm3_;
+  FeedForward ff_;
+};
+
+struct Transformer2DOptions {
+  int64_t channels = 0, heads = 1, layers = 1, context_features = 0;
+  int64_t groups = 32;
+  bool use_linear_projection = true;
+};
+
+class Transformer2DModel : public Module {
+ public:
+  Transformer2DModel(Module* parent, std::string name, const Transformer2DOptions& options);
+  /// feature_map [B, C, H, W], context [B, T, E] -> [B, C, H, W]. `recompute`: gradient
+  /// checkpointing of each block.
+  at::Tensor forward(const at::Tensor& feature_map, const at::Tensor& context,
+                     bool recompute = false) const;
+
+ private:
+  at::Tensor project_in(const at::Tensor& feature_map) const;
+  at::Tensor project_out(const at::Tensor& tokens, int64_t height, int64_t width) const;
+
+  GroupNorm norm_;
+  // Linear layers or 1x1 convolutions, as the config says.
+  std::unique_ptr<Linear> linear_in_;
+  std::unique_ptr<Conv2d> conv_in_;
+  ModuleList<BasicTransformerBlock> transformer_blocks_;
+  std::unique_ptr<Linear> linear_out_;
+  std::unique_ptr<Conv2d> conv_out_;
+};
+
+}  // namespace sdxl
