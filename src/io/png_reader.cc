@@ -1,0 +1,171 @@
+// PNG by stb_image, which sees a clean copy of the file: only the chunks that make the picture, in
+// order, with the palette padded. Its memory is bounded by the size that the header states.
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "base/text.h"
+#include "io/byte_reader.h"
+#include "io/exif.h"
+#include "io/image_formats.h"
+#include "io/png_chunks.h"
+
+namespace {
+
+/// The largest single block that stb_image may ask for in this thread. A stream that unpacks to more
+/// than the picture needs makes it ask for more.
+thread_local size_t stb_limit = 0;
+
+void* stb_allocate(size_t size) { return size > stb_limit ? nullptr : std::malloc(size); }
+void* stb_reallocate(void* block, size_t size) {
+  return size > stb_limit ? nullptr : std::realloc(block, size);
+}
+
+}  // namespace
+
+#define STBI_MALLOC(size) stb_allocate(size)
+#define STBI_REALLOC(block, size) stb_reallocate(block, size)
+#define STBI_FREE(block) std::free(block)
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#define STBI_ASSERT(condition) static_cast<void>(0)
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+namespace sdxl::formats {
+namespace {
+
+struct Header {
+  Info info;
+  int depth = 0, colour = 0;
+  int channels = 0;
+};
+
+Header read_header(const std::vector<PngChunk>& chunks) {
+  if (chunks.empty() || chunks[0].type != "IHDR" || chunks[0].data.size() != 13 ||
+      !chunks[0].intact) {
+    throw BadImage{"its header is damaged or cut short"};
+  }
+  const ByteReader data(chunks[0].data, true);
+  Header header;
+  header.info.width = data.u32(0);
+  header.info.height = data.u32(4);
+  header.depth = data.u8(8);
+  header.colour = data.u8(9);
+  const bool narrow = header.depth == 1 || header.depth == 2 || header.depth == 4;
+  const bool wide = header.depth == 8 || header.depth == 16;
+  const bool known = (header.colour == 0 && (narrow || wide)) ||
+                     (header.colour == 3 && (narrow || header.depth == 8)) ||
+                     ((header.colour == 2 || header.colour == 4 || header.colour == 6) && wide);
+  if (!known || data.u8(10) != 0 || data.u8(11) != 0 || data.u8(12) > 1) {
+    throw BadImage{str("its kind (colour type ", header.colour, ", ", header.depth,
+                       " bits) does not exist")};
+  }
+  header.channels = header.colour == 2 ? 3 : header.colour == 4 ? 2 : header.colour == 6 ? 4 : 1;
+  return header;
+}
+
+/// Bytes from the hexadecimal text that ImageMagick stores: a name and a length on lines of their own,
+/// then digits.
+std::string raw_profile(const std::string& text) {
+  size_t at = 0;
+  for (int line = 0; line < 3; ++line) {
+    at = text.find('\n', at);
+    if (at == text.npos) return "";
+    ++at;
+  }
+  std::string bytes;
+  int digits = 0, value = 0;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\n' || c == ' ') continue;
+    const std::string_view kDigits = "0123456789abcdef";
+    const size_t digit = kDigits.find(static_cast<char>(c >= 'A' && c <= 'F' ? c + 32 : c));
+    if (digit == kDigits.npos) return "";
+    value = value * 16 + static_cast<int>(digit);
+    if (++digits % 2 == 0) {
+      bytes.push_back(static_cast<char>(value));
+      value = 0;
+    }
+  }
+  return bytes;
+}
+
+int png_orientation(const std::vector<PngChunk>& chunks) {
+  std::string_view exif;
+  const PngChunk *profile = nullptr, *xmp = nullptr;  // unpacked once, however many there are
+  for (const PngChunk& chunk : chunks) {
+    if (chunk.type == "eXIf" && chunk.intact) exif = chunk.data;
+    const std::string_view key = chunk_key(chunk);
+    if (key == "Raw profile type exif") profile = &chunk;
+    if (key == "XML:com.adobe.xmp") xmp = &chunk;
+  }
+  const std::string unpacked =
+      exif.empty() && profile != nullptr ? raw_profile(chunk_text(*profile).second) : "";
+  return orientation_of(exif.empty() ? unpacked : exif,
+                        xmp != nullptr ? chunk_text(*xmp).second : "");
+}
+
+/// Entries that the file does not have are black; stb_image would leave them undefined.
+std::string full_palette(std::string_view palette) {
+  std::string full(palette.substr(0, 768));
+  full.resize(full.size() / 3 * 3);
+  full.resize(768, '\0');
+  return full;
+}
+
+/// Signature, header, palette, data. Transparency is left out, since alpha is dropped anyway.
+std::string clean_copy(const std::vector<PngChunk>& chunks, bool indexed) {
+  std::string palette, data;
+  bool in_data = false;
+  for (const PngChunk& chunk : chunks) {
+    if (in_data && chunk.type != "IDAT") break;
+    if (chunk.type != "PLTE" && chunk.type != "IDAT") continue;
+    const bool last = &chunk == &chunks.back();  // may be cut short, if all rows are there
+    if (!chunk.intact && !last) throw BadImage{str("the checksum of its ", chunk.type, " is wrong")};
+    if (chunk.type == "PLTE") palette = full_palette(chunk.data);
+    if (chunk.type == "IDAT") data += chunk.data;
+    in_data = chunk.type == "IDAT";
+  }
+  if (indexed && palette.empty()) throw BadImage{"its palette is missing"};
+  std::string png(kPngSignature);
+  append_chunk(png, "IHDR", chunks[0].data);
+  if (indexed) append_chunk(png, "PLTE", palette);
+  append_chunk(png, "IDAT", data);
+  append_chunk(png, "IEND", "");
+  return png;
+}
+
+}  // namespace
+
+Info png_info(std::string_view bytes) {
+  const std::vector<PngChunk> chunks = png_chunks(bytes);
+  Info info = read_header(chunks).info;
+  info.orientation = png_orientation(chunks);
+  return info;
+}
+
+Image decode_png(std::string_view bytes, const Info& info) {
+  const std::vector<PngChunk> chunks = png_chunks(bytes);
+  const Header header = read_header(chunks);
+  const std::string copy = clean_copy(chunks, header.colour == 3);
+
+  // The picture unpacked, in one byte or two a channel, with room for the passes of interlacing and
+  // for the doubling of blocks by which stb_image grows them.
+  const size_t pixels = static_cast<size_t>(info.height * info.width);
+  const size_t depth = header.depth == 16 ? 2 : 1;
+  stb_limit = std::max(pixels * (header.channels + 3) * depth * 2, copy.size() * 2) + (1 << 16);
+  int width = 0, height = 0, channels = 0;
+  const std::unique_ptr<uint8_t, decltype(&std::free)> rgb(
+      stbi_load_from_memory(reinterpret_cast<const uint8_t*>(copy.data()),
+                            static_cast<int>(copy.size()), &width, &height, &channels, 3),
+      &std::free);
+  if (!rgb || width != info.width || height != info.height) {
+    throw BadImage{str("its data is damaged or cut short (", stbi_failure_reason(), ")")};
+  }
+  return {info.height, info.width, std::vector<uint8_t>(rgb.get(), rgb.get() + pixels * 3)};
+}
+
+}  // namespace sdxl::formats
