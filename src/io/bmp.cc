@@ -1,5 +1,6 @@
-// Windows bitmaps of every kind that Pillow reads, with its rounding of 5 and 6 bits and its reading
-// of run lengths. Layout: the BITMAPFILEHEADER and BITMAPINFOHEADER pages of the Windows API.
+// Windows bitmaps of every kind that Pillow reads, with its rounding of 5 and 6 bits and its
+// reading of run lengths. Layout: the BITMAPFILEHEADER and BITMAPINFOHEADER pages of the Windows
+// API.
 #include <algorithm>
 #include <array>
 
@@ -80,8 +81,8 @@ Header read_header(std::string_view bytes) {
   if ((bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32) ||
       header.compression > kBitFields || (runs && bits > 8) ||
       (header.compression == kBitFields && bits < 16)) {
-    throw BadImage{str("its kind (", bits, " bits, compression ", header.compression,
-                       ") is not supported")};
+    throw BadImage{
+        str("its kind (", bits, " bits, compression ", header.compression, ") is not supported")};
   }
   if (bits > 8) read_masks(file, header);
   if (bits <= 8 && header.palette_entries == 0) header.palette_entries = 1u << bits;
@@ -142,7 +143,8 @@ std::vector<uint8_t> unroll(std::string_view data, const Header& header) {
       break;
     } else if (code == 2) {  // a jump to the right and up
       if (at + 2 > data.size()) break;
-      const size_t jump = static_cast<uint8_t>(data[at]) + static_cast<uint8_t>(data[at + 1]) * width;
+      const size_t jump =
+          static_cast<uint8_t>(data[at]) + static_cast<uint8_t>(data[at + 1]) * width;
       out.resize(out.size() + std::min(total - out.size(), jump));
       x = out.size() % width;
       at += 2;

@@ -30,9 +30,7 @@ int entry_value(const ByteReader& tiff, size_t entry) {
       return 0;
   }
   const size_t place = size * count > 4 ? tiff.u32(entry + 8) : entry + 8;
-  const uint32_t value = size == 1   ? tiff.u8(place)
-                         : size == 2 ? tiff.u16(place)
-                                     : tiff.u32(place);
+  const uint32_t value = size == 1 ? tiff.u8(place) : size == 2 ? tiff.u16(place) : tiff.u32(place);
   return value <= 8 ? static_cast<int>(value) : 0;
 }
 

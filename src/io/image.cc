@@ -118,16 +118,17 @@ Info checked_info(const Format& format, std::string_view bytes) {
   return info;
 }
 
-/// Copies the picture to its upright place. Orientations as in EXIF 2.3, section 4.6.4: 2 to 4 keep the
-/// sides, 5 to 8 exchange them.
-Image upright(Image image, int orientation) {
-  if (orientation < 2 || orientation > 8) return image;
+/// The picture turned as orientation 2 to 8 asks. Orientations as in EXIF 2.3, section 4.6.4: 2 to
+/// 4 keep the sides, 5 to 8 exchange them.
+Image upright(const Image& image, int orientation) {
   const bool exchanged = orientation >= 5;
   const int64_t height = exchanged ? image.width : image.height;
   const int64_t width = exchanged ? image.height : image.width;
   // Where the upright picture's rows and columns run in the stored one.
-  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const bool from_right =
+      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_below =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   const int64_t stride = image.width * 3;
   const int64_t step_x = from_right ? -3 : 3, step_y = from_below ? -stride : stride;
   const uint8_t* row = image.rgb.data() + (from_right ? stride - 3 : 0) +
@@ -149,7 +150,9 @@ Image decode_image(std::string_view bytes, const std::string& source) {
   const Format& format = find_format(bytes, source);
   try {
     const Info info = checked_info(format, bytes);
-    return upright(format.decode(bytes, info), info.orientation);
+    Image image = format.decode(bytes, info);
+    const bool turned = info.orientation >= 2 && info.orientation <= 8;
+    return turned ? upright(image, info.orientation) : image;
   } catch (const BadImage& bad) {
     fail(source, str("a ", format.name, ", but ", escaped(bad.what)));
   }
@@ -176,11 +179,15 @@ std::vector<std::pair<std::string, std::string>> png_texts(std::string_view byte
   }
   std::vector<std::pair<std::string, std::string>> texts;
   size_t total = 0;
-  for (const formats::PngChunk& chunk : formats::png_chunks(bytes)) {
-    auto text = formats::chunk_text(chunk);
-    total += text.second.size();
-    if (!text.first.empty()) texts.push_back(std::move(text));
-    if (total > kMaximalTexts) break;
+  try {
+    for (const formats::PngChunk& chunk : formats::png_chunks(bytes)) {
+      auto text = formats::chunk_text(chunk);
+      total += text.second.size();
+      if (!text.first.empty()) texts.push_back(std::move(text));
+      if (total > kMaximalTexts) break;
+    }
+  } catch (const BadImage& bad) {
+    fail("a PNG", bad.what);
   }
   return texts;
 }

@@ -34,7 +34,8 @@ std::string encode_png(const Image& image,
 std::vector<std::pair<std::string, std::string>> png_texts(std::string_view bytes);
 
 Image resize(const Image& image, int64_t height, int64_t width, ResizeFilter filter);
-/// torchvision's Resize(size): the shorter side becomes `size`, the longer floor(size * long / short).
+/// torchvision's Resize(size): the shorter side becomes `size`, the longer floor(size * long /
+/// short).
 Image resize_shorter_side(const Image& image, int64_t size, ResizeFilter filter);
 Image crop(const Image& image, int64_t top, int64_t left, int64_t height, int64_t width);
 Image flip_horizontally(const Image& image);

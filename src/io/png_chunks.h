@@ -30,8 +30,8 @@ std::string_view chunk_key(const PngChunk& chunk);
 /// Key and text, in UTF-8, of such a chunk; a text that is damaged or larger than 1 MiB is empty.
 std::pair<std::string, std::string> chunk_text(const PngChunk& chunk);
 
-/// A tEXt chunk where Latin-1 has all characters of `text`, else an iTXt chunk. What neither may hold
-/// (zero bytes, invalid UTF-8) becomes U+FFFD.
+/// A tEXt chunk where Latin-1 has all characters of `text`, else an iTXt chunk. What neither may
+/// hold (zero bytes, invalid UTF-8) becomes U+FFFD.
 void append_text(std::string& png, const std::string& key, const std::string& text);
 
 }  // namespace sdxl::formats

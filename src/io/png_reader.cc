@@ -1,5 +1,6 @@
 // PNG by stb_image, which sees a clean copy of the file: only the chunks that make the picture, in
 // order, with the palette padded. Its memory is bounded by the size that the header states.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -13,8 +14,8 @@
 
 namespace {
 
-/// The largest single block that stb_image may ask for in this thread. A stream that unpacks to more
-/// than the picture needs makes it ask for more.
+/// The largest single block that stb_image may ask for in this thread. A stream that unpacks to
+/// more than the picture needs makes it ask for more.
 thread_local size_t stb_limit = 0;
 
 void* stb_allocate(size_t size) { return size > stb_limit ? nullptr : std::malloc(size); }
@@ -60,15 +61,15 @@ Header read_header(const std::vector<PngChunk>& chunks) {
                      (header.colour == 3 && (narrow || header.depth == 8)) ||
                      ((header.colour == 2 || header.colour == 4 || header.colour == 6) && wide);
   if (!known || data.u8(10) != 0 || data.u8(11) != 0 || data.u8(12) > 1) {
-    throw BadImage{str("its kind (colour type ", header.colour, ", ", header.depth,
-                       " bits) does not exist")};
+    throw BadImage{
+        str("its kind (colour type ", header.colour, ", ", header.depth, " bits) does not exist")};
   }
   header.channels = header.colour == 2 ? 3 : header.colour == 4 ? 2 : header.colour == 6 ? 4 : 1;
   return header;
 }
 
-/// Bytes from the hexadecimal text that ImageMagick stores: a name and a length on lines of their own,
-/// then digits.
+/// Bytes from the hexadecimal text that ImageMagick stores: a name and a length on lines of their
+/// own, then digits.
 std::string raw_profile(const std::string& text) {
   size_t at = 0;
   for (int line = 0; line < 3; ++line) {
@@ -110,9 +111,8 @@ int png_orientation(const std::vector<PngChunk>& chunks) {
 
 /// Entries that the file does not have are black; stb_image would leave them undefined.
 std::string full_palette(std::string_view palette) {
-  std::string full(palette.substr(0, 768));
-  full.resize(full.size() / 3 * 3);
-  full.resize(768, '\0');
+  std::string full(768, '\0');
+  std::copy_n(palette.begin(), std::min(full.size(), palette.size() / 3 * 3), full.begin());
   return full;
 }
 
@@ -124,8 +124,10 @@ std::string clean_copy(const std::vector<PngChunk>& chunks, bool indexed) {
     if (in_data && chunk.type != "IDAT") break;
     if (chunk.type != "PLTE" && chunk.type != "IDAT") continue;
     const bool last = &chunk == &chunks.back();  // may be cut short, if all rows are there
-    if (!chunk.intact && !last) throw BadImage{str("the checksum of its ", chunk.type, " is wrong")};
-    if (chunk.type == "PLTE") palette = full_palette(chunk.data);
+    if (!chunk.intact && !last) {
+      throw BadImage{str("the checksum of its ", chunk.type, " is wrong")};
+    }
+    if (chunk.type == "PLTE") full_palette(chunk.data).swap(palette);
     if (chunk.type == "IDAT") data += chunk.data;
     in_data = chunk.type == "IDAT";
   }

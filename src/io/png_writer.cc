@@ -24,8 +24,8 @@ int paeth(int left, int above, int corner) {
   return to_above <= to_corner ? above : corner;
 }
 
-/// Writes the filter's number and the row as that filter leaves it; `row` and `above` have kBytes zero
-/// bytes before them.
+/// Writes the filter's number and the row as that filter leaves it; `row` and `above` have kBytes
+/// zero bytes before them.
 template <int kFilter>
 void filter_row(const uint8_t* row, const uint8_t* above, int64_t size, uint8_t* out) {
   *out++ = kFilter;
@@ -71,8 +71,8 @@ std::vector<uint8_t> filtered_rows(const Image& image) {
 
 std::string deflated(const std::vector<uint8_t>& bytes) {
   z_stream stream{};
-  // Filtered rows hold few long repeats: a low level with this strategy packs them nearly as well as
-  // the highest one, in a fraction of its time.
+  // Filtered rows hold few long repeats: a low level with this strategy packs them nearly as well
+  // as the highest one, in a fraction of its time.
   if (deflateInit2(&stream, 4, Z_DEFLATED, 15, 9, Z_FILTERED) != Z_OK) throw std::bad_alloc();
   std::string out(deflateBound(&stream, bytes.size()), '\0');
   stream.next_in = const_cast<Bytef*>(bytes.data());

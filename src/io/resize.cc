@@ -1,7 +1,7 @@
-// Pillow's resampling of 8-bit pictures, bit for bit: weights in fixed point of 22 bits, one pass along
-// each axis, rounding to 8 bits after each. The algorithm is that of Pillow 13's ImagingResample; both
-// passes here run one vectorised kernel over blocks of bytes, the horizontal one on turned blocks of
-// rows.
+// Pillow's resampling of 8-bit pictures, bit for bit: weights in fixed point of 22 bits, one pass
+// along each axis, rounding to 8 bits after each. The algorithm is that of Pillow 13's
+// ImagingResample; both passes here run one vectorised kernel over blocks of bytes, the horizontal
+// one on turned blocks of rows.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -92,8 +92,7 @@ Taps make_taps(int64_t in, int64_t out, const Filter& filter) {
     const int64_t last = std::min(in, static_cast<int64_t>(center + support + 0.5));
     double sum = 0.0;
     for (int64_t j = 0; j < last - first; ++j) {
-      weights[j] =
-          filter.weight((static_cast<double>(j + first) - center + 0.5) * inverse_scale);
+      weights[j] = filter.weight((static_cast<double>(j + first) - center + 0.5) * inverse_scale);
       sum += weights[j];
     }
     for (int64_t j = 0; j < last - first; ++j) {
@@ -160,14 +159,16 @@ Image resize_vertically(const Image& image, int64_t height, const Filter& filter
 Image resize_horizontally(const Image& image, int64_t width, const Filter& filter) {
   constexpr int64_t kRows = kBlock / 3;
   const Taps taps = make_taps(image.width, width, filter);
-  Image out{image.height, width, std::vector<uint8_t>(static_cast<size_t>(image.height * width * 3))};
+  Image out{image.height, width,
+            std::vector<uint8_t>(static_cast<size_t>(image.height * width * 3))};
   std::vector<uint8_t> turned(static_cast<size_t>(image.width * kBlock));
   std::vector<uint8_t> resized(static_cast<size_t>(width * kBlock));
   for (int64_t top = 0; top < image.height; top += kRows) {
     const int64_t rows = std::min(kRows, image.height - top);
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* from = &image.rgb[(top + r) * image.width * 3];
-      for (int64_t x = 0; x < image.width; ++x) std::memcpy(&turned[x * kBlock + r * 3], from + x * 3, 3);
+      for (int64_t x = 0; x < image.width; ++x)
+        std::memcpy(&turned[x * kBlock + r * 3], from + x * 3, 3);
     }
     resize_turned(turned.data(), taps.first.data(), taps.count.data(), taps.weights.data(),
                   taps.stride, width, resized.data());
@@ -211,15 +212,16 @@ Image resize_nearest(const Image& image, int64_t height, int64_t width) {
 
 ResizeFilter resize_filter_from_name(const std::string& name) {
   static const std::map<std::string, ResizeFilter> kFilters = {
-      {"nearest", ResizeFilter::kNearest},   {"nearest_exact", ResizeFilter::kNearestExact},
-      {"box", ResizeFilter::kBox},           {"bilinear", ResizeFilter::kBilinear},
-      {"hamming", ResizeFilter::kHamming},   {"bicubic", ResizeFilter::kBicubic},
+      {"nearest", ResizeFilter::kNearest}, {"nearest_exact", ResizeFilter::kNearestExact},
+      {"box", ResizeFilter::kBox},         {"bilinear", ResizeFilter::kBilinear},
+      {"hamming", ResizeFilter::kHamming}, {"bicubic", ResizeFilter::kBicubic},
       {"lanczos", ResizeFilter::kLanczos}};
   const auto found = kFilters.find(name);
   if (found != kFilters.end()) return found->second;
-  throw Error(ExitStatus::kUsage,
-              str("--image_interpolation_mode: ", quoted(name),
-                  " is not one of nearest, nearest_exact, box, bilinear, hamming, bicubic, lanczos"));
+  throw Error(
+      ExitStatus::kUsage,
+      str("--image_interpolation_mode: ", quoted(name),
+          " is not one of nearest, nearest_exact, box, bilinear, hamming, bicubic, lanczos"));
 }
 
 Image resize(const Image& image, int64_t height, int64_t width, ResizeFilter filter) {

@@ -40,8 +40,9 @@ class SafetensorsFile {
 };
 
 /// Writes `tensors` (any device, any strides) as the reference writer lays them out: by alignment,
-/// then name. Streamed, one tensor in memory at a time; published by rename, so that `path` is whole
-/// or untouched. `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads it.
+/// then name. Streamed, one tensor in memory at a time; published by rename, so that `path` is
+/// whole or untouched. `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads
+/// it.
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});

@@ -1,6 +1,6 @@
-// The header of a safetensors file, checked by the format's rules and stricter where the rules leave
-// room for two readings (duplicate keys). Free of LibTorch, so that the fuzzer links in seconds.
-// Format: https://github.com/huggingface/safetensors (README and tensor.rs).
+// The header of a safetensors file, checked by the format's rules and stricter where the rules
+// leave room for two readings (duplicate keys). Free of LibTorch, so that the fuzzer links in
+// seconds. Format: https://github.com/huggingface/safetensors (README and tensor.rs).
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct SafetensorsHeader {
   uint64_t data_offset = 0;  ///< Of the data section in the file.
 };
 
-/// `prefix` holds at least the first 8 + N bytes of a file of `file_size` bytes (the whole file may be
-/// given). Throws Error(kBadData) that names `source` and what is wrong.
+/// `prefix` holds at least the first 8 + N bytes of a file of `file_size` bytes (the whole file may
+/// be given). Throws Error(kBadData) that names `source` and what is wrong.
 SafetensorsHeader parse_safetensors_header(std::string_view prefix, uint64_t file_size,
                                            const std::string& source);
 

@@ -8,14 +8,8 @@
 #include <functional>
 #include <vector>
 
+#include "base/simd.h"
 #include "training/parameters.h"
-
-// Compiles a function for newer instruction sets too and picks one at run time.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define SDXL_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define SDXL_SIMD
-#endif
 
 namespace sdxl {
 
