@@ -8,7 +8,7 @@ targets=(sdxl)
 [ "${1:-}" != --tests ] || targets=(all)
 
 packages=(g++ cmake ninja-build ccache mold git python3 python3-pip pkg-config ca-certificates zlib1g-dev
-  libcli11-dev nlohmann-json3-dev libspdlog-dev libstb-dev libjpeg62-turbo-dev libwebp-dev libsentencepiece-dev
+  libcli11-dev nlohmann-json3-dev libspdlog-dev libstb-dev libjpeg62-turbo-dev libwebp-dev
   libutf8proc-dev libcurl4-openssl-dev libssl-dev libarchive-dev libyaml-cpp-dev libgtest-dev libgmock-dev)
 missing=()
 for package in "${packages[@]}"; do

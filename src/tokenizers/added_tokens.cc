@@ -32,35 +32,6 @@ size_t white_space_after(std::string_view text, size_t at) {
 
 }  // namespace
 
-void AddedTokens::Trie::add(const std::string& pattern, int64_t id, const std::string& source) {
-  uint32_t node = 0;
-  begins[static_cast<unsigned char>(pattern.front())] = true;
-  for (char c : pattern) {
-    const uint64_t key = uint64_t{node} << 8 | static_cast<unsigned char>(c);
-    const auto next = static_cast<uint32_t>(ids.size());
-    const auto [edge, is_new] = edges.emplace(key, next);
-    if (is_new) ids.push_back(-1);
-    node = edge->second;
-  }
-  if (ids[node] >= 0) {
-    throw Error(ExitStatus::kBadData,
-                str(source, ": two added tokens look like ", quoted(pattern), " in a text"));
-  }
-  ids[node] = id;
-}
-
-std::pair<int64_t, size_t> AddedTokens::Trie::longest_at(std::string_view text) const {
-  std::pair<int64_t, size_t> longest = {-1, 0};
-  uint32_t node = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto edge = edges.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
-    if (edge == edges.end()) break;
-    node = edge->second;
-    if (ids[node] >= 0) longest = {ids[node], i + 1};
-  }
-  return longest;
-}
-
 AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
                          Normalizer normalizer, bool split_special, const std::string& source)
     : vocabulary_(vocabulary), normalizer_(std::move(normalizer)), split_special_(split_special) {
@@ -75,7 +46,10 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Vocabulary
   for (const auto& [id, token] : tokens_) {
     const std::string pattern = token.normalized ? normalizer_(token.content) : token.content;
     shown_[id] = pattern;
-    if (!pattern.empty()) (token.normalized ? normalized_ : raw_).add(pattern, id, source);
+    if (!pattern.empty() && !(token.normalized ? normalized_ : raw_).add(pattern, id)) {
+      throw Error(ExitStatus::kBadData,
+                  str(source, ": two added tokens look like ", quoted(pattern), " in a text"));
+    }
   }
 }
 
@@ -90,15 +64,16 @@ const std::string* AddedTokens::shown(int64_t id) const {
   return found == shown_.end() ? nullptr : &found->second;
 }
 
-void AddedTokens::find_in(const Trie& trie, std::string_view text,
+void AddedTokens::find_in(const ByteTrie& trie, std::string_view text,
                           std::vector<TextPiece>* pieces) const {
   size_t done = 0;
-  for (size_t at = 0; !trie.edges.empty() && at < text.size();) {
-    if (!trie.begins[static_cast<unsigned char>(text[at])]) {
-      ++at;
-      continue;
-    }
-    const auto [id, length] = trie.longest_at(text.substr(at));
+  for (size_t at = 0; at < text.size();) {
+    int64_t id = -1;
+    size_t length = 1;
+    trie.for_each_prefix(text.substr(at), [&](int64_t found, size_t found_length) {
+      id = found;
+      length = found_length;
+    });
     if (id < 0) {
       ++at;
       continue;

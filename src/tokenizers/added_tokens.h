@@ -2,7 +2,6 @@
 // what a tokenizer's files add. After the AddedVocabulary of the tokenizers library 0.23.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tokenizers/byte_trie.h"
 #include "tokenizers/vocabulary.h"
 
 namespace sdxl {
@@ -49,18 +49,7 @@ class AddedTokens {
   std::vector<TextPiece> split(std::string_view text) const;
 
  private:
-  // The patterns of one pass as a trie over bytes; node 0 is the root.
-  struct Trie {
-    std::unordered_map<uint64_t, uint32_t> edges;  // node << 8 | byte -> node
-    std::vector<int64_t> ids = {-1};               // The token that ends at a node.
-    std::array<bool, 256> begins = {};             // Whether a pattern begins with a byte.
-
-    void add(const std::string& pattern, int64_t id, const std::string& source);
-    // The longest pattern at the start of `text`: its id and length.
-    std::pair<int64_t, size_t> longest_at(std::string_view text) const;
-  };
-
-  void find_in(const Trie& trie, std::string_view text, std::vector<TextPiece>* pieces) const;
+  void find_in(const ByteTrie& trie, std::string_view text, std::vector<TextPiece>* pieces) const;
 
   const Vocabulary& vocabulary_;
   Normalizer normalizer_;
@@ -68,7 +57,7 @@ class AddedTokens {
   std::unordered_map<int64_t, AddedToken> tokens_;
   std::unordered_map<std::string, int64_t> ids_;
   std::unordered_map<int64_t, std::string> shown_;
-  Trie raw_, normalized_;
+  ByteTrie raw_, normalized_;
 };
 
 }  // namespace sdxl

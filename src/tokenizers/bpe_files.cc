@@ -199,17 +199,18 @@ void read_merges(const std::filesystem::path& path, BpeFiles* files) {
 
 }  // namespace
 
-bool has_bpe_files(const std::filesystem::path& directory) {
-  return fs::exists(directory / "tokenizer.json") ||
-         (fs::exists(directory / "vocab.json") && fs::exists(directory / "merges.txt"));
+BpeFiles read_tokenizer_json(const std::filesystem::path& path) {
+  BpeFiles files;
+  files.tokens_source = files.merges_source = path.string();
+  files.tokenizer_json = read_vocabulary(path, false, &files);
+  return files;
 }
 
 BpeFiles read_bpe_files(const std::filesystem::path& directory) {
   BpeFiles files;
   const fs::path whole = directory / "tokenizer.json";
   if (fs::exists(whole)) {
-    files.tokens_source = files.merges_source = whole.string();
-    files.tokenizer_json = read_vocabulary(whole, false, &files);
+    files = read_tokenizer_json(whole);
   } else {
     files.tokens_source = (directory / "vocab.json").string();
     files.merges_source = (directory / "merges.txt").string();

@@ -19,8 +19,9 @@ struct BpeFiles {
                         ///< file.
 };
 
-/// Whether `directory` has the files.
-bool has_bpe_files(const std::filesystem::path& directory);
+/// tokenizer.json alone. Unlike the function below it takes one without a byte-pair vocabulary,
+/// whose pieces stay in the document.
+BpeFiles read_tokenizer_json(const std::filesystem::path& path);
 
 /// tokenizer.json is preferred where both are there, as transformers does. Error(kBadData) names
 /// the file and, in merges.txt, the line.

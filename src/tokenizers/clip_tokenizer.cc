@@ -12,6 +12,10 @@ namespace sdxl {
 namespace {
 
 constexpr std::string_view kEndOfWord = "</w>";
+const std::map<std::string, std::string> kSpecialTokens = {{"bos_token", "<|startoftext|>"},
+                                                           {"eos_token", "<|endoftext|>"},
+                                                           {"unk_token", "<|endoftext|>"},
+                                                           {"pad_token", "<|endoftext|>"}};
 constexpr size_t kLongestCachedWord = 32, kMostCachedWords = 16384;
 
 // Bytes are spelled as printable characters: those that are printable in Latin-1 as themselves, the
@@ -112,19 +116,14 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory)
     : ClipTokenizer(directory, read_bpe_files(directory)) {}
 
 ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory, BpeFiles files)
-    : settings_(read_tokenizer_settings(directory,
-                                        {{"bos_token", "<|startoftext|>"},
-                                         {"eos_token", "<|endoftext|>"},
-                                         {"unk_token", "<|endoftext|>"},
-                                         {"pad_token", "<|endoftext|>"}},
-                                        {}, files.tokenizer_json)),
+    : settings_(read_tokenizer_settings(directory, {kSpecialTokens}, files.tokenizer_json)),
       vocabulary_(std::move(files.tokens), files.tokens_source),
       merges_(files.merges, vocabulary_, files.merges_source),
       added_(settings_.added, vocabulary_, normalized, settings_.split_special_tokens,
              settings_.source),
-      bos_(named_id("bos_token")),
-      eos_(named_id("eos_token")),
-      pad_(named_id("pad_token")) {
+      bos_(id_of_named_token(settings_, added_, "bos_token")),
+      eos_(id_of_named_token(settings_, added_, "eos_token")),
+      pad_(id_of_named_token(settings_, added_, "pad_token")) {
   const auto unknown = vocabulary_.find(settings_.named.at("unk_token"));
   const auto id_of = [&](std::string token) {
     const auto id = vocabulary_.find(token);
@@ -140,14 +139,6 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory, BpeFiles fi
     byte_ids_[static_cast<size_t>(byte)] = id_of(letter);
     last_byte_ids_[static_cast<size_t>(byte)] = id_of(letter.append(kEndOfWord));
   }
-}
-
-int64_t ClipTokenizer::named_id(const char* name) const {
-  const auto token = settings_.named.find(name);
-  if (token == settings_.named.end()) {
-    throw Error(ExitStatus::kBadData, str(settings_.source, ": ", name, " must not be null"));
-  }
-  return *added_.find(token->second);  // Every named token has been added.
 }
 
 void ClipTokenizer::append_word(std::string_view word, std::vector<int64_t>* ids) const {

@@ -28,7 +28,6 @@ class ClipTokenizer : public Tokenizer {
  private:
   ClipTokenizer(const std::filesystem::path& directory, BpeFiles files);
 
-  int64_t named_id(const char* name) const;
   void append_word(std::string_view word, std::vector<int64_t>* ids) const;
 
   TokenizerSettings settings_;

@@ -249,7 +249,7 @@ std::vector<AddedToken> in_order_of_adding(const Gathered& gathered) {
 }
 
 bool side_is_left(const Json& config, const char* key, const Json& tokenizer_json,
-                  const char* section, bool fallback, const std::string& source) {
+                  const char* section, const std::string& source) {
   std::string side = json_value<std::string>(config, key, "", source);
   if (side.empty() && tokenizer_json.is_object() && tokenizer_json.contains(section) &&
       tokenizer_json[section].is_object()) {
@@ -257,8 +257,7 @@ bool side_is_left(const Json& config, const char* key, const Json& tokenizer_jso
     std::transform(side.begin(), side.end(), side.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   }
-  if (side.empty()) return fallback;
-  if (side != "left" && side != "right") {
+  if (!side.empty() && side != "left" && side != "right") {
     refuse(source, str(key, " is ", quoted(side), "; it must be left or right"));
   }
   return side == "left";
@@ -275,59 +274,76 @@ int64_t read_length(const Json& config, const std::string& source) {
   return json_value<int64_t>(config, key, 0, source);
 }
 
+// Named tokens take the properties that the list of added tokens gives them.
+void use_properties_of_decoder(Gathered* gathered) {
+  for (auto& [name, token] : gathered->named) {
+    if (!is_named(name) || !token) continue;
+    for (const auto& [id, decoded] : gathered->decoder) {
+      if (decoded.content == token->content) token = decoded;
+    }
+  }
+}
+
+void add_class_tokens(const ClassTokens& tokens, Gathered* gathered) {
+  for (const auto& [name, content] : tokens.named) {
+    if (!gathered->named.contains(name)) gathered->named[name] = plain_token(content);
+  }
+  if (tokens.extra.empty()) return;
+  if (!gathered->additional || tokens.extra_replaces) gathered->additional.emplace();
+  for (const AddedToken& token : tokens.extra) {
+    gathered->additional->push_back(
+        {token.content, false, token.lstrip, token.rstrip, token.special, token.normalized});
+  }
+}
+
+Gathered gather(const std::filesystem::path& directory, const TokenizerSettings& settings,
+                const Json& tokenizer_json) {
+  Gathered gathered;
+  gather_config(settings.config, settings.source, &gathered);
+  if (!settings.config.contains("added_tokens_decoder")) {
+    gather_older_files(directory, tokenizer_json, &gathered);
+    return gathered;
+  }
+  for (const auto& [id, token] : settings.config["added_tokens_decoder"].items()) {
+    gathered.decoder[index_of(id, settings.source)] = token_with_properties(token, settings.source);
+  }
+  return gathered;
+}
+
 }  // namespace
 
 TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory,
-                                          const std::map<std::string, std::string>& defaults,
-                                          const std::vector<AddedToken>& extra,
+                                          const ClassTokens& class_tokens,
                                           const Json& tokenizer_json) {
   TokenizerSettings settings;
   const auto path = directory / "tokenizer_config.json";
   settings.source = path.string();
   settings.config = std::filesystem::exists(path) ? read_json(path) : Json::object();
   if (!settings.config.is_object()) refuse(settings.source, "must be a JSON object");
-  settings.tokenizer_class =
-      json_value<std::string>(settings.config, "tokenizer_class", "", settings.source);
-  settings.model_max_length = read_length(settings.config, settings.source);
+  const Json& config = settings.config;
+  const std::string& source = settings.source;
+  settings.tokenizer_class = json_value<std::string>(config, "tokenizer_class", "", source);
+  settings.model_max_length = read_length(config, source);
 
-  Gathered gathered;
-  gather_config(settings.config, settings.source, &gathered);
-  if (settings.config.contains("added_tokens_decoder")) {
-    for (const auto& [id, token] : settings.config["added_tokens_decoder"].items()) {
-      gathered.decoder[index_of(id, settings.source)] =
-          token_with_properties(token, settings.source);
-    }
-  } else {
-    gather_older_files(directory, tokenizer_json, &gathered);
-  }
-  for (auto& [name, token] : gathered.named) {
-    if (!is_named(name) || !token) continue;
-    for (const auto& [id, decoded] : gathered.decoder) {
-      if (decoded.content == token->content) token = decoded;
-    }
-  }
-  for (const auto& [name, content] : defaults) {
-    if (!gathered.named.contains(name)) gathered.named[name] = plain_token(content);
-  }
-  if (!extra.empty()) {
-    gathered.additional.emplace();
-    for (const AddedToken& token : extra) {
-      gathered.additional->push_back(
-          {token.content, false, token.lstrip, token.rstrip, token.special, token.normalized});
-    }
-  }
+  Gathered gathered = gather(directory, settings, tokenizer_json);
+  use_properties_of_decoder(&gathered);
+  add_class_tokens(class_tokens, &gathered);
   settings.added = in_order_of_adding(gathered);
   for (const auto& [name, token] : gathered.named) {
     if (token) settings.named[name] = token->content;
   }
-  const Json& config = settings.config;
-  settings.pad_left =
-      side_is_left(config, "padding_side", tokenizer_json, "padding", false, settings.source);
+  settings.pad_left = side_is_left(config, "padding_side", tokenizer_json, "padding", source);
   settings.truncate_left =
-      side_is_left(config, "truncation_side", tokenizer_json, "truncation", false, settings.source);
-  settings.split_special_tokens =
-      json_value(config, "split_special_tokens", false, settings.source);
+      side_is_left(config, "truncation_side", tokenizer_json, "truncation", source);
+  settings.split_special_tokens = json_value(config, "split_special_tokens", false, source);
   return settings;
+}
+
+int64_t id_of_named_token(const TokenizerSettings& settings, const AddedTokens& added,
+                          const std::string& name) {
+  const auto token = settings.named.find(name);
+  if (token == settings.named.end()) refuse(settings.source, str(name, " must not be null"));
+  return *added.find(token->second);  // Every named token has been added.
 }
 
 }  // namespace sdxl

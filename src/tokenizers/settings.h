@@ -29,13 +29,23 @@ struct TokenizerSettings {
   bool split_special_tokens = false;
 };
 
-/// Reads the settings of `directory`. `defaults` are the special tokens of the tokenizer's class;
-/// `extra` are added tokens that its vocabulary file brings (a SentencePiece model's control
-/// symbols); `tokenizer_json` is that file's content without vocabulary and merges, null if there
-/// is none.
+/// What a tokenizer's class brings along.
+struct ClassTokens {
+  std::map<std::string, std::string> named;  ///< Special tokens where the files name none.
+  /// Special tokens where tokenizer_config.json lists none (extra_special_tokens).
+  std::vector<AddedToken> extra = {};
+  /// Whether `extra` also takes the place of what special_tokens_map.json lists.
+  bool extra_replaces = false;
+};
+
+/// Reads the settings of `directory`. `tokenizer_json` is that file's content without vocabulary
+/// and merges, null if there is none.
 TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory,
-                                          const std::map<std::string, std::string>& defaults,
-                                          const std::vector<AddedToken>& extra,
+                                          const ClassTokens& class_tokens,
                                           const Json& tokenizer_json);
+
+/// The id of "eos_token" and its like; Error(kBadData) if the files say that there is none.
+int64_t id_of_named_token(const TokenizerSettings& settings, const AddedTokens& added,
+                          const std::string& name);
 
 }  // namespace sdxl

@@ -1,4 +1,4 @@
-// The Unicode operations of CLIP's normaliser on utf8proc's tables.
+// The Unicode operations of the tokenizers' normalisers on utf8proc's tables.
 #include "tokenizers/unicode.h"
 
 #include <utf8proc.h>
@@ -74,6 +74,14 @@ void append_nfc_of_segment(std::string_view text, std::string* result) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normal, &std::free);
   if (length < 0) throw std::bad_alloc();  // The text is valid: nothing else can fail.
   result->append(reinterpret_cast<const char*>(normal), static_cast<size_t>(length));
+}
+
+// A code point whose grapheme properties utf8proc knows and which `c` shares.
+utf8proc_int32_t grapheme_twin(char32_t c) {
+  constexpr utf8proc_int32_t kExtender = 0x300, kPrepend = 0x600;
+  if (c == kNewGraphemePrepend) return kPrepend;
+  return c >= 0x300 && in_ranges(kNewGraphemeExtenders, c) ? kExtender
+                                                           : static_cast<utf8proc_int32_t>(c);
 }
 
 char32_t lower_case_of(char32_t code_point) {
@@ -196,6 +204,20 @@ std::string lower_case(std::string_view text) {
     at += c.length;
   }
   return result;
+}
+
+size_t grapheme_end(std::string_view text, size_t at) {
+  CodePoint before = code_point_at(text, at);
+  utf8proc_int32_t state = 0;
+  for (at += before.length; at < text.size(); at += before.length) {
+    const CodePoint c = code_point_at(text, at);
+    if (utf8proc_grapheme_break_stateful(grapheme_twin(before.value), grapheme_twin(c.value),
+                                         &state)) {
+      break;
+    }
+    before = c;
+  }
+  return at;
 }
 
 std::string_view python_strip(std::string_view text) {

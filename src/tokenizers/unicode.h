@@ -1,4 +1,5 @@
-// The Unicode operations of CLIP's normaliser, as the tokenizers library 0.23 performs them.
+// The Unicode operations of the tokenizers' normalisers, as the tokenizers library 0.23 performs
+// them.
 //
 // That library follows three versions of Unicode at once: 9.0 for normalisation, 16.0 for the
 // classes of its regular expressions, 17.0 for lower case. utf8proc's tables (15.0) serve for all
@@ -33,6 +34,10 @@ std::string nfc(std::string_view text);
 std::string collapse_white_space(std::string_view text);
 /// Each code point in lower case, without regard to its neighbours.
 std::string lower_case(std::string_view text);
+
+/// The end of the extended grapheme cluster that begins at `text[at]`, by Unicode 17.0 as far as
+/// clusters of less than six bytes go.
+size_t grapheme_end(std::string_view text, size_t at);
 
 /// Without white space at both ends, as Python's str.strip() does (U+001C to U+001F count as such).
 std::string_view python_strip(std::string_view text);

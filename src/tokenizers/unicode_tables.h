@@ -41,6 +41,18 @@ inline constexpr CodePointRange kInertInNormalization[] = {
     {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF},
 };
 
+/// Marks that join the grapheme before them since Unicode 15.1 to 17.0.
+inline constexpr CodePointRange kNewGraphemeExtenders[] = {
+    {0x0897, 0x0897},   {0x1ACF, 0x1ADD},   {0x1AE0, 0x1AEB},   {0x10D69, 0x10D6D},
+    {0x10EFA, 0x10EFC}, {0x113B8, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5},
+    {0x113C7, 0x113CA}, {0x113CC, 0x113D0}, {0x113D2, 0x113D2}, {0x113E1, 0x113E2},
+    {0x11B60, 0x11B67}, {0x11F5A, 0x11F5A}, {0x1611E, 0x1612F}, {0x1E5EE, 0x1E5EF},
+    {0x1E6E3, 0x1E6E3}, {0x1E6E6, 0x1E6E6}, {0x1E6EE, 0x1E6EF}, {0x1E6F5, 0x1E6F5},
+};
+
+/// A letter of Unicode 16.0 that joins the grapheme after it.
+inline constexpr uint32_t kNewGraphemePrepend = 0x113D1;
+
 /// Each `step`-th code point of the range; lower case lies `distance` further on.
 struct LowerCaseRange {
   uint32_t first, last;

@@ -15,9 +15,12 @@ inline const std::filesystem::path kTokenizerData =
 
 class TokenizerDirectory {
  public:
-  explicit TokenizerDirectory(const Json& files = Json::object()) {
-    for (const char* name : {"vocab.json", "merges.txt"}) {
-      std::filesystem::copy_file(kTokenizerData / "clip" / name, directory_ / name);
+  /// `vocabulary` is a folder of kTokenizerData, whose files are copied; `files` are JSON files by
+  /// name.
+  explicit TokenizerDirectory(const Json& files = Json::object(),
+                              const std::string& vocabulary = "clip") {
+    for (const auto& file : std::filesystem::directory_iterator(kTokenizerData / vocabulary)) {
+      std::filesystem::copy_file(file, directory_ / file.path().filename().string());
     }
     write("tokenizer_config.json", R"({"model_max_length": 77})");
     for (const auto& [name, content] : files.items()) write(name, content.dump());

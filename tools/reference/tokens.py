@@ -4,7 +4,8 @@
     python tools/reference/tokens.py            the test data
     python tools/reference/tokens.py --tables   prints the tables of src/tokenizers/unicode_tables.h
 
-Seen with transformers 5.17.0 and tokenizers 0.23.3. The tables need Debian's utf8proc 2.8.
+Seen with transformers 5.17.0, tokenizers 0.23.3 and sentencepiece 0.2.1; T5Tokenizer reads a .model with
+protobuf alone. The tables need Debian's utf8proc 2.8.
 """
 import argparse
 import array
@@ -18,8 +19,9 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
+import sentencepiece
 from tokenizers import Regex, normalizers, pre_tokenizers
-from transformers import CLIPTokenizer, logging
+from transformers import CLIPTokenizer, T5Tokenizer, logging
 
 OUT = Path(__file__).resolve().parents[2] / "tests/data/tokenizers"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
@@ -171,6 +173,69 @@ def clip_cases(vocabulary):
     return result
 
 
+def small_unigram_model(file):
+    """A SentencePiece model of CAPTIONS whose normalisation has rules for one and for two code points."""
+    rules = {chr(c): chr(c + 32) for c in range(0x41, 0x5B)}
+    rules |= {"\ufb01": "fi", "\u00c9": "e\u0301", "A\u0301": "\u00e1", "\u200b": "", "\u3000": " ", "\U00020000": "x"}
+    with tempfile.TemporaryDirectory() as scratch:
+        table = Path(scratch) / "rules.tsv"
+        lines = ("\t".join(" ".join(f"{ord(c):x}" for c in text) for text in pair) for pair in rules.items())
+        table.write_text("\n".join(lines) + "\n")
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(CAPTIONS * 20), model_prefix=f"{scratch}/spiece", model_type="unigram", vocab_size=200,
+            hard_vocab_limit=False, pad_id=0, bos_id=1, unk_id=2, eos_id=3, user_defined_symbols=["<dog>", "cat"],
+            normalization_rule_tsv=str(table), num_threads=1, minloglevel=2)
+        shutil.copy(f"{scratch}/spiece.model", file)
+
+
+def t5_configurations():
+    plain = dict(model_max_length=32, tokenizer_class="T5Tokenizer")
+    eos = token("</s>", False, rstrip=True)
+    return {
+        "nothing given": {"tokenizer_config.json": plain},
+        "no extra ids": {"tokenizer_config.json": dict(plain, extra_ids=0, clean_up_tokenization_spaces=True)},
+        "padded on the left, own special tokens": {
+            "tokenizer_config.json": dict(plain, extra_ids=3, padding_side="left", additional_special_tokens=["<bar>"])
+        },
+        "special tokens in a map": {
+            "tokenizer_config.json": dict(plain, extra_ids=3),
+            "special_tokens_map.json": dict(additional_special_tokens=["<bar>"], eos_token=eos),
+        },
+    }
+
+
+def unigram_lines(count, seed):
+    r = random.Random(seed)
+    joiners = "\u0301 \u0897 \U000113b8 \u200d \ufe0f \u0e33 \u0903".split()
+    letters = ["A", "B", "z", " ", "\u2581", "\u00c9", "\ufb01", "\u200b", "\u0600", "\U000113d1", "\u00a9", "\r\n", "\U00020000"]
+    known = ["<pad>a</s>  b<s>c<unk>d <extra_id_0> x<extra_id_2>y <dog> cat <bar>", "\u2581a\u2581\u2581b\u2581", "", " "]
+    return known + mixed_text(count, seed) + [
+        "".join(r.choice(letters + [r.choice(joiners), r.choice(WORDS)]) for _ in range(r.choice([4, 12, 40])))
+        for _ in range(count)
+    ]
+
+
+def t5_cases(model):
+    """Each configuration, read from spiece.model and again from the tokenizer.json that it is saved as."""
+    result = []
+    for seed, (name, files) in enumerate(t5_configurations().items()):
+        with tempfile.TemporaryDirectory() as directory:
+            directory = Path(directory)
+            shutil.copy(model, directory)
+            for file, content in files.items():
+                (directory / file).write_text(json.dumps(content))
+            tokenizer = T5Tokenizer.from_pretrained(directory)
+            lines = unigram_lines(25, seed)
+            result.append(dict(name=name, files=files, pad=tokenizer.pad_token_id, cases=cases(tokenizer, lines)))
+            tokenizer.save_pretrained(directory / "saved")
+            saved = {file.name: json.loads(file.read_text()) for file in sorted((directory / "saved").iterdir())}
+            if name == "special tokens in a map":
+                tokenizer = T5Tokenizer.from_pretrained(directory / "saved")
+                result.append(dict(name="saved again", files=saved, pad=tokenizer.pad_token_id,
+                                   cases=cases(tokenizer, lines)))
+    return result
+
+
 def digest_of_every_code_point(vocabulary):
     """For each 1,024 code points, each in a word and alone: the start of the ids' SHA-256."""
     tokenizer = CLIPTokenizer.from_pretrained(str(vocabulary), model_max_length=1 << 20)
@@ -249,6 +314,9 @@ def main():
     vocabulary.mkdir(parents=True, exist_ok=True)
     small_clip_vocabulary(vocabulary)
     write("clip_cases.json", clip_cases(vocabulary))
+    (OUT / "t5").mkdir(exist_ok=True)
+    small_unigram_model(OUT / "t5/spiece.model")
+    write("t5_cases.json", t5_cases(OUT / "t5/spiece.model"))
     write("utf8.json", utf8_cases())
     write("clip_code_points.json", digest_of_every_code_point(vocabulary))
 
