@@ -1,0 +1,210 @@
+// sdxl infer as users run it, on the tiny pipeline; the pictures are those that diffusers drew with
+// the same weights (tools/reference/tiny_pipeline.py).
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "io/image.h"
+#include "io/safetensors.h"
+#include "support/process.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+using test::ProcessResult;
+using test::TemporaryDirectory;
+
+const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
+
+ProcessResult infer(std::vector<std::string> arguments, const std::string& model = kModel) {
+  std::vector<std::string> command = {SDXL_BINARY, "infer",
+                                      "--pretrained_model_name_or_path=" + model};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return test::run_process(command);
+}
+
+/// The flags of a case of pictures.json.
+std::vector<std::string> flags_of(const Json& arguments) {
+  std::vector<std::string> flags;
+  for (const auto& [name, value] : arguments.items()) {
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_array()) text = str(value[0], ",", value[1]);
+    flags.push_back("--" + name + "=" + text);
+  }
+  return flags;
+}
+
+/// The largest difference of a picture's bytes from the reference [H, W, 3].
+int largest_difference(const Image& image, const at::Tensor& reference) {
+  const at::Tensor expected = reference.contiguous();
+  EXPECT_EQ(image.height, expected.size(0));
+  EXPECT_EQ(image.width, expected.size(1));
+  if (static_cast<int64_t>(image.rgb.size()) != expected.numel()) return 256;
+  int largest = 0;
+  for (size_t i = 0; i < image.rgb.size(); ++i) {
+    largest = std::max(largest, std::abs(image.rgb[i] - expected.data_ptr<uint8_t>()[i]));
+  }
+  return largest;
+}
+
+class InferPictures : public testing::TestWithParam<std::string> {};
+
+TEST_P(InferPictures, EqualDiffusersPictures) {
+  const Json cases = read_json(SDXL_TEST_DATA "/pictures.json");
+  const at::Tensor expected =
+      SafetensorsFile(SDXL_TEST_DATA "/pictures.safetensors").tensor(GetParam());
+  const TemporaryDirectory directory;
+  std::vector<std::string> flags = flags_of(cases.at(GetParam()));
+  flags.push_back("--output_dir=" + directory.path().string());
+  const ProcessResult result = infer(flags);
+  ASSERT_EQ(result.status, 0) << result.error;
+  for (int64_t i = 0; i < expected.size(0); ++i) {
+    const std::string file = str("0000", i, "_", cases.at(GetParam()).at("seed"), ".png");
+    EXPECT_LE(largest_difference(read_image(directory.path() / file), expected[i]), 1) << file;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, InferPictures,
+                         testing::Values("plain", "no_guidance", "negative", "empty_negative",
+                                         "prompts_2", "sizes", "two"));
+
+TEST(Infer, WritesOnePictureWithItsParameters) {
+  const TemporaryDirectory directory;
+  const std::string file = (directory.path() / "cat.png").string();
+  const ProcessResult result =
+      infer({"--prompt=a cat", "--seed=7", "--num_inference_steps=1", "--output=" + file});
+  ASSERT_EQ(result.status, 0) << result.error;
+  EXPECT_NE(result.output.find(file), std::string::npos);
+  const auto texts = png_texts(read_file(file));
+  ASSERT_FALSE(texts.empty());
+  EXPECT_EQ(texts[0].first, "parameters");
+  const Json parameters = parse_json(texts[0].second, "the PNG");
+  EXPECT_EQ(parameters.at("prompt"), "a cat");
+  EXPECT_EQ(parameters.at("seed"), 7);
+}
+
+TEST(Infer, RefusesAnOutputThatExists) {
+  const TemporaryDirectory directory;
+  const fs::path file = directory.path() / "cat.png";
+  write_file_atomically(file, "mine");
+  const ProcessResult result =
+      infer({"--prompt=a cat", "--num_inference_steps=1", "--output=" + file.string()});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.error.find("--overwrite"), std::string::npos) << result.error;
+  EXPECT_EQ(read_file(file), "mine");
+}
+
+TEST(Infer, GoesOnWithAnInterruptedBatch) {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> flags = {
+      "--prompt=a cat",          "--prompt=a dog", "--seed=1",
+      "--num_inference_steps=1", "--json",         "--output_dir=" + directory.path().string()};
+  ASSERT_EQ(infer(flags).status, 0);
+  fs::remove(directory.path() / "00001_2.png");
+  const ProcessResult again = infer(flags);
+  ASSERT_EQ(again.status, 0) << again.error;
+  EXPECT_TRUE(fs::exists(directory.path() / "00001_2.png"));
+  const Json first = parse_json(split(again.output, '\n')[0], "stdout");
+  EXPECT_EQ(first.at("kept"), true) << again.output;
+
+  std::vector<std::string> other = flags;
+  other[3] = "--num_inference_steps=2";
+  EXPECT_EQ(infer(other).status, 2);
+}
+
+TEST(Infer, DrawsTheSamePictureWhateverTheBatchSize) {
+  const TemporaryDirectory directory;
+  for (const char* size : {"1", "3"}) {
+    const ProcessResult result =
+        infer({"--prompt=a cat", "--prompt=a dog", "--prompt=a fox", "--seed=5",
+               "--num_inference_steps=2", str("--batch_size=", size),
+               "--output_dir=" + (directory.path() / size).string()});
+    ASSERT_EQ(result.status, 0) << result.error;
+  }
+  for (const char* name : {"00000_5.png", "00001_6.png", "00002_7.png"}) {
+    const Image one = read_image(directory.path() / "1" / name);
+    const Image three = read_image(directory.path() / "3" / name);
+    for (size_t i = 0; i < one.rgb.size(); ++i) ASSERT_NEAR(one.rgb[i], three.rgb[i], 1);
+  }
+}
+
+TEST(Infer, DrawsTheGoodLinesOfAPromptFile) {
+  const TemporaryDirectory directory;
+  const fs::path prompts = directory.path() / "prompts.jsonl";
+  write_file_atomically(prompts,
+                        "a plain line\n"
+                        "{\"prompt\": \"a cat\", \"seed\": 9, \"num_inference_steps\": 2}\n"
+                        "{\"prompt\": \"a dog\", \"stepz\": 3}\n");
+  const ProcessResult result =
+      infer({"--prompt_file=" + prompts.string(), "--seed=1", "--num_inference_steps=1",
+             "--output_dir=" + (directory.path() / "out").string()});
+  EXPECT_EQ(result.status, 65);
+  EXPECT_NE(result.error.find("stepz"), std::string::npos) << result.error;
+  EXPECT_TRUE(fs::exists(directory.path() / "out/00000_1.png"));
+  EXPECT_TRUE(fs::exists(directory.path() / "out/00001_9.png"));
+}
+
+TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
+  const TemporaryDirectory directory;
+  for (const char* name : {"checkpoint-10", "checkpoint-9"}) {
+    fs::create_directories(directory.path() / "run" / name);
+    fs::create_directory_symlink(kModel + "/unet", directory.path() / "run" / name / "unet");
+  }
+  const fs::path out = directory.path() / "out";
+  const ProcessResult result = infer(
+      {"--prompt=a cat", "--prompt=a dog", "--seed=3", "--num_inference_steps=1", "--include_base",
+       "--checkpoints=" + (directory.path() / "run").string(), "--output_dir=" + out.string()});
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Image base = read_image(out / "base/00000_3.png");
+  for (const char* name : {"checkpoint-9", "checkpoint-10"}) {
+    EXPECT_EQ(read_image(out / name / "00000_3.png").rgb, base.rgb);
+    EXPECT_LT(result.output.find("checkpoint-9/"), result.output.find("checkpoint-10/"));
+  }
+  EXPECT_GT(read_image(out / "grid.png").height, 3 * base.height);
+  EXPECT_NE(read_file(out / "index.html").find("checkpoint-9/00001_4.png"), std::string::npos);
+}
+
+struct BadRun {
+  const char* what;
+  std::vector<std::string> flags;
+  int status;
+  const char* says;
+};
+
+TEST(Infer, RefusesBadRunsInOneLine) {
+  const std::vector<BadRun> runs = {
+      {"odd size", {"--prompt=x", "--output=x.png", "--height=20"}, 2, "--height"},
+      {"no model", {"--prompt=x", "--output=x.png", "--unet=/nowhere"}, 65, "/nowhere"},
+      {"no checkpoints",
+       {"--prompt=x", "--output_dir=x", "--checkpoints=/nowhere"},
+       65,
+       "--checkpoints"},
+      {"unknown sampler", {"--prompt=x", "--output=x.png", "--scheduler=eular"}, 2, "eular"},
+  };
+  for (const BadRun& run : runs) {
+    const ProcessResult result = infer(run.flags);
+    EXPECT_EQ(result.status, run.status) << run.what << ": " << result.error;
+    EXPECT_NE(result.error.find("sdxl: error: "), std::string::npos) << result.error;
+    EXPECT_NE(result.error.find(run.says), std::string::npos) << result.error;
+  }
+}
+
+TEST(Infer, RefusesATruncatedWeightFile) {
+  const TemporaryDirectory directory;
+  fs::copy(kModel, directory.path() / "model", fs::copy_options::recursive);
+  const fs::path file = directory.path() / "model/unet/diffusion_pytorch_model.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 100);
+  const fs::path out = directory.path() / "x.png";
+  const ProcessResult result =
+      infer({"--prompt=x", "--output=" + out.string()}, (directory.path() / "model").string());
+  EXPECT_EQ(result.status, 65) << result.error;
+  EXPECT_NE(result.error.find("diffusion_pytorch_model.safetensors"), std::string::npos);
+  EXPECT_FALSE(fs::exists(out));
+}
+
+}  // namespace
+}  // namespace sdxl
