@@ -38,6 +38,8 @@ InferRun::InferRun(const InferConfig& config, at::Device device)
       read_component_config(unet, "UNet2DConditionModel"), (unet / "config.json").string());
   vae_config_ = AutoencoderKLConfig::from_json(read_component_config(vae, "AutoencoderKL"),
                                                (vae / "config.json").string());
+  planned_scheduler(
+      config.num_inference_steps);  // refuses what can't work before anything is loaded
 }
 
 fs::path InferRun::vae_directory() const {
