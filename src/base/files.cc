@@ -152,13 +152,21 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-std::unique_ptr<FileLock> FileLock::try_acquire(const fs::path& path) {
+std::unique_ptr<FileLock> FileLock::try_lock(const fs::path& path, int operation) {
   Descriptor file(path, O_RDWR | O_CREAT, "open the lock");
-  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  while (::flock(file.get(), operation | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return nullptr;
     if (errno != EINTR) throw_file_error("lock", path, errno);
   }
   return std::unique_ptr<FileLock>(new FileLock(file.release()));
+}
+
+std::unique_ptr<FileLock> FileLock::try_acquire(const fs::path& path) {
+  return try_lock(path, LOCK_EX);
+}
+
+std::unique_ptr<FileLock> FileLock::try_share(const fs::path& path) {
+  return try_lock(path, LOCK_SH);
 }
 
 std::unique_ptr<FileLock> FileLock::acquire(const fs::path& path) {

@@ -96,10 +96,13 @@ class FileLock {
   static std::unique_ptr<FileLock> try_acquire(const fs::path& path);
   /// Waits; Interrupted if a stop is requested meanwhile.
   static std::unique_ptr<FileLock> acquire(const fs::path& path);
+  /// A lock that others may share, and that keeps exclusive ones away. Null if there is one.
+  static std::unique_ptr<FileLock> try_share(const fs::path& path);
   ~FileLock();
 
  private:
   explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  static std::unique_ptr<FileLock> try_lock(const fs::path& path, int operation);
   int descriptor_;
 };
 

@@ -1,4 +1,4 @@
-// SHA-256 and SHA-1 through OpenSSL's EVP; CRC-32C by table.
+// SHA-256 and SHA-1 through OpenSSL's EVP.
 #include "base/hash.h"
 
 #include <fcntl.h>
@@ -15,16 +15,6 @@
 
 namespace sdxl {
 namespace {
-
-constexpr std::array<uint32_t, 256> make_crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82F63B78u : 0);
-    table[i] = value;
-  }
-  return table;
-}
 
 void check(int result) {
   if (result != 1) throw Error(ExitStatus::kFailure, "OpenSSL cannot compute a hash");
@@ -88,13 +78,6 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   }
   ::close(descriptor);
   return hasher.hex();
-}
-
-uint32_t crc32c(std::string_view bytes) {
-  static constexpr std::array<uint32_t, 256> kTable = make_crc_table();
-  uint32_t value = ~uint32_t{0};
-  for (const char c : bytes) value = kTable[(value ^ uint8_t(c)) & 0xFF] ^ (value >> 8);
-  return ~value;
 }
 
 }  // namespace sdxl

@@ -29,5 +29,7 @@ std::string sha256_of_file(const std::filesystem::path& path);
 
 /// CRC-32C (Castagnoli), as TFRecord files use it; unmasked.
 uint32_t crc32c(std::string_view bytes);
+/// The same without the processor's instruction for it.
+uint32_t crc32c_by_tables(std::string_view bytes);
 
 }  // namespace sdxl

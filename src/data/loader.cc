@@ -8,6 +8,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -19,29 +20,31 @@ namespace {
 
 constexpr std::chrono::milliseconds kStopPoll{50};
 
-int64_t first_draw(const BatchPlan& plan, int64_t micro_batch) {
-  return (micro_batch * plan.ranks + plan.rank) * plan.batch_size;
+Loader::DrawsOf draws_of_plan(BatchPlan plan) {
+  return [plan](int64_t micro_batch) {
+    const int64_t first = (micro_batch * plan.ranks + plan.rank) * plan.batch_size;
+    std::vector<int64_t> draws(plan.batch_size);
+    std::iota(draws.begin(), draws.end(), first);
+    return draws;
+  };
 }
 
 }  // namespace
 
 struct Loader::Workers {
-  // A micro-batch on its way.
+  // A micro-batch on its way; without draws it is the end.
   struct Slot {
-    int64_t first_draw = 0;
+    std::vector<int64_t> draws;
     std::vector<Sample> samples;
-    int64_t started = 0, finished = 0;
+    size_t started = 0, finished = 0;
     Batch batch;
     std::exception_ptr failure;
-    int64_t failed_place = 0;
+    size_t failed_place = 0;
     bool ready = false;
   };
 
-  Workers(const std::function<Sample(int64_t)>& sample, BatchPlan plan, int64_t first,
-          int64_t count)
-      : sample(sample), plan(plan), next_batch(first) {
-    // Enough batches that no thread idles while the trainer holds one.
-    depth = 1 + (2 * count + plan.batch_size - 1) / plan.batch_size;
+  Workers(const MakeSample& sample, const DrawsOf& draws_of, int64_t first, int64_t count)
+      : sample(sample), draws_of(draws_of), next_batch(first), count(static_cast<size_t>(count)) {
     for (int64_t i = 0; i < count; ++i) threads.emplace_back([this] { work(); });
   }
 
@@ -60,11 +63,11 @@ struct Loader::Workers {
       std::shared_ptr<Slot> slot;
       work_to_do.wait(lock, [&] { return closing || (slot = slot_with_work()); });
       if (closing) return;
-      const int64_t place = slot->started++;
+      const size_t place = slot->started++;
       lock.unlock();
       std::exception_ptr failure;
       try {
-        slot->samples[place] = sample(slot->first_draw + place);
+        slot->samples[place] = sample(slot->draws[place]);
       } catch (...) {
         failure = std::current_exception();
       }
@@ -74,20 +77,25 @@ struct Loader::Workers {
         slot->failure = failure;
         slot->failed_place = place;
       }
-      if (++slot->finished == plan.batch_size) finish(*slot, lock);
+      if (++slot->finished == slot->draws.size()) finish(*slot, lock);
     }
   }
 
-  // The first micro-batch of which a sample is still nobody's; null when there is enough ahead.
+  // The first micro-batch of which a sample is still nobody's; null when there is enough ahead:
+  // a whole micro-batch, and two samples for each thread.
   std::shared_ptr<Slot> slot_with_work() {
-    if (slots.empty() || slots.back()->started == plan.batch_size) {
-      if (static_cast<int64_t>(slots.size()) >= depth) return nullptr;
-      auto slot = std::make_shared<Slot>();
-      slot->first_draw = first_draw(plan, next_batch++);
-      slot->samples.resize(plan.batch_size);
-      slots.push_back(std::move(slot));
-    }
-    return slots.back();
+    if (!slots.empty() && slots.back()->started < slots.back()->draws.size()) return slots.back();
+    size_t ahead = 0;
+    for (const auto& slot : slots) ahead += slot->draws.size();
+    if (at_end || (slots.size() >= 2 && ahead >= 2 * count)) return nullptr;
+    auto slot = std::make_shared<Slot>();
+    slot->draws = draws_of(next_batch++);
+    slot->samples.resize(slot->draws.size());
+    slots.push_back(slot);
+    if (!slot->draws.empty()) return slot;
+    at_end = slot->ready = true;
+    batch_ready.notify_all();
+    return nullptr;
   }
 
   void finish(Slot& slot, std::unique_lock<std::mutex>& lock) {
@@ -103,52 +111,63 @@ struct Loader::Workers {
     batch_ready.notify_all();
   }
 
-  // Null where a stop was requested.
+  // Null at the end and where a stop was requested.
   std::shared_ptr<Slot> take() {
     std::unique_lock lock(mutex);
     const auto ready = [this] { return !slots.empty() && slots.front()->ready; };
     while (!batch_ready.wait_for(lock, kStopPoll, ready))
       if (stop_requested()) return nullptr;
-    std::shared_ptr<Slot> slot = std::move(slots.front());
+    std::shared_ptr<Slot> slot = slots.front();
+    if (slot->draws.empty()) return nullptr;
     slots.pop_front();
     work_to_do.notify_all();
     return slot;
   }
 
-  const std::function<Sample(int64_t)>& sample;
-  const BatchPlan plan;
-  int64_t depth, next_batch;
+  const MakeSample& sample;
+  const DrawsOf& draws_of;
+  int64_t next_batch;
+  const size_t count;
   std::mutex mutex;
   std::condition_variable work_to_do, batch_ready;
   std::deque<std::shared_ptr<Slot>> slots;  // In order; the trainer takes from the front.
-  bool closing = false;
+  bool at_end = false, closing = false;
   std::vector<std::thread> threads;
 };
 
-Loader::Loader(std::function<Sample(int64_t)> sample, BatchPlan plan, int64_t first,
-               int64_t workers)
-    : plan_(plan), sample_(std::move(sample)), next_(first) {
-  if (workers > 0) workers_ = std::make_unique<Workers>(sample_, plan_, first, workers);
+Loader::Loader(MakeSample sample, DrawsOf draws_of, int64_t first, int64_t workers)
+    : sample_(std::move(sample)), draws_of_(std::move(draws_of)), next_(first) {
+  if (workers > 0) workers_ = std::make_unique<Workers>(sample_, draws_of_, first, workers);
 }
 
+Loader::Loader(MakeSample sample, BatchPlan plan, int64_t first, int64_t workers)
+    : Loader(std::move(sample), draws_of_plan(plan), first, workers) {}
+
+Loader::Loader(MakeSample sample, DrawsOf draws_of, int64_t workers)
+    : Loader(std::move(sample), std::move(draws_of), 0, workers) {}
+
 Loader::~Loader() = default;
+
+std::optional<Batch> Loader::make_here() {
+  std::vector<Sample> samples;
+  for (const int64_t draw : draws_of_(next_)) {
+    if (stop_requested()) return std::nullopt;
+    samples.push_back(sample_(draw));
+  }
+  if (samples.empty()) return std::nullopt;
+  ++next_;
+  return collate(samples);
+}
 
 std::optional<Batch> Loader::next() {
   const auto start = std::chrono::steady_clock::now();
   std::optional<Batch> batch;
-  if (workers_) {
-    if (const auto slot = workers_->take()) {
-      if (slot->failure) std::rethrow_exception(slot->failure);
-      batch = std::move(slot->batch);
-    }
-  } else {
-    std::vector<Sample> samples;
-    const int64_t first = first_draw(plan_, next_);
-    while (std::ssize(samples) < plan_.batch_size && !stop_requested())
-      samples.push_back(sample_(first + std::ssize(samples)));
-    if (std::ssize(samples) == plan_.batch_size) batch = collate(samples);
+  if (!workers_) {
+    batch = make_here();
+  } else if (const auto slot = workers_->take()) {
+    if (slot->failure) std::rethrow_exception(slot->failure);
+    batch = std::move(slot->batch);
   }
-  if (batch) ++next_;
   waited_seconds_ +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return batch;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "data/sample_source.h"
 
@@ -17,16 +18,21 @@ struct BatchPlan {
 
 class Loader {
  public:
-  /// Micro-batches from `first` on, counted from the start of the run, without end. `sample` is
-  /// called by `workers` threads at once, or with 0 by the caller of next().
-  Loader(std::function<Sample(int64_t draw)> sample, BatchPlan plan, int64_t first,
-         int64_t workers);
+  using MakeSample = std::function<Sample(int64_t draw)>;
+  /// The draws of a micro-batch; none where there are no more.
+  using DrawsOf = std::function<std::vector<int64_t>(int64_t micro_batch)>;
+
+  /// Micro-batches of the plan from `first` on, counted from the start of the run, without end.
+  /// `sample` is called by `workers` threads at once, or with 0 by the caller of next().
+  Loader(MakeSample sample, BatchPlan plan, int64_t first, int64_t workers);
+  /// The same with other draws: micro-batches 0, 1, … until one is empty.
+  Loader(MakeSample sample, DrawsOf draws_of, int64_t workers);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next micro-batch, or nothing where a stop is requested meanwhile (the micro-batch is then
-  /// still the next one). What preparing it threw is thrown here, in its turn.
+  /// The next micro-batch; nothing at the end, or where a stop is requested meanwhile (the
+  /// micro-batch is then still the next one). What preparing it threw is thrown here, in its turn.
   std::optional<Batch> next();
 
   /// How long next() has waited for data in all, in seconds.
@@ -34,8 +40,11 @@ class Loader {
 
  private:
   struct Workers;
-  BatchPlan plan_;
-  std::function<Sample(int64_t)> sample_;
+  Loader(MakeSample sample, DrawsOf draws_of, int64_t first, int64_t workers);
+  std::optional<Batch> make_here();
+
+  MakeSample sample_;
+  DrawsOf draws_of_;
   int64_t next_;
   double waited_seconds_ = 0;
   std::unique_ptr<Workers> workers_;

@@ -6,18 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
-#include "base/error.h"
-#include "base/text.h"
+#include "base/file_errors.h"
 
 namespace sdxl {
 namespace {
-
-[[noreturn]] void throw_errno(const char* what, const std::filesystem::path& path) {
-  throw Error(ExitStatus::kFileError,
-              str("cannot ", what, " ", quoted(path.string()), ": ", std::strerror(errno)));
-}
 
 std::string stamp_of(const struct stat& status) {
   const uint64_t parts[] = {
@@ -29,15 +22,12 @@ std::string stamp_of(const struct stat& status) {
 }  // namespace
 
 RandomAccessFile::RandomAccessFile(std::filesystem::path path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw_errno("open", path_);
+  Descriptor file(path_, O_RDONLY, "read");
   struct stat status;
-  if (::fstat(descriptor_, &status) != 0) {
-    ::close(descriptor_);
-    throw_errno("read", path_);
-  }
+  if (::fstat(file.get(), &status) != 0) throw_file_error("read", path_, errno);
   size_ = static_cast<uint64_t>(status.st_size);
   stamp_ = stamp_of(status);
+  descriptor_ = file.release();
 }
 
 RandomAccessFile::~RandomAccessFile() { ::close(descriptor_); }
@@ -50,7 +40,7 @@ std::string RandomAccessFile::read(uint64_t offset, uint64_t length) const {
     const ssize_t count = ::pread(descriptor_, bytes.data() + done, bytes.size() - done,
                                   static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno("read", path_);
+    if (count < 0) throw_file_error("read", path_, errno);
     if (count == 0) break;
     done += static_cast<size_t>(count);
   }
