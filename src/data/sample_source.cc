@@ -72,38 +72,87 @@ PixelSize SampleSource::target(int64_t row) const {
   return options_.bucket_sizes[options_.bucket_of_row[row]];
 }
 
+void SampleSource::use_latents(std::shared_ptr<const LatentCache> cache,
+                               std::shared_ptr<const PictureTable> pictures, int64_t crops) {
+  latents_ = std::move(cache);
+  pictures_ = std::move(pictures);
+  crops_ = options_.transform.center_crop ? 1 : crops;
+}
+
+void SampleSource::use_prompts(std::shared_ptr<const PromptCache> cache, CaptionEmbedding dropped) {
+  prompts_ = std::move(cache);
+  dropped_ = std::move(dropped);
+}
+
 Sample SampleSource::sample(int64_t draw) const {
   Sample sample;
   sample.draw = draw;
   sample.row = order_->row(draw);
-  add_picture(&sample);
+  if (latents_) {
+    add_latents(&sample);
+  } else {
+    add_pixels(&sample);
+  }
   add_caption(&sample);
   return sample;
+}
+
+TransformPlan SampleSource::cached_plan(const PictureInfo& picture, int64_t row,
+                                        int64_t crop) const {
+  TransformPlan plan =
+      plan_transform(picture.size(), target(row), options_.transform, options_.seed,
+                     static_cast<uint64_t>(crop * dataset_->size() + row), dataset_->name(row));
+  plan.flipped = false;
+  return plan;
+}
+
+Image SampleSource::decoded(int64_t row) const {
+  return decode_image(dataset_->image_bytes(row), dataset_->name(row));
 }
 
 // The picture of `*row`, or with skip_bad_images of the first row behind it that has a good one.
 Image SampleSource::picture(int64_t* row) const {
   for (int64_t tried = 1;; ++tried) {
     try {
-      return decode_image(dataset_->image_bytes(*row), dataset_->name(*row));
+      return decoded(*row);
     } catch (const Error& error) {
       if (!options_.skip_bad_images || error.status() != ExitStatus::kBadData ||
           tried == dataset_->size())
         throw;
-      log::warning(str("row ", *row, " is replaced by the next one: ", error.what()));
+      log::debug(str("row ", *row, " is replaced by the next one: ", error.what()));
       *row = (*row + 1) % dataset_->size();
     }
   }
 }
 
-void SampleSource::add_picture(Sample* sample) const {
+void SampleSource::add_pixels(Sample* sample) const {
   const PixelSize wanted = target(sample->row);
   const Image image = picture(&sample->row);
   const TransformPlan plan =
       plan_transform({image.height, image.width}, wanted, options_.transform, options_.seed,
-                     sample->draw, dataset_->name(sample->row));
+                     static_cast<uint64_t>(sample->draw), dataset_->name(sample->row));
   sample->pixels = apply(plan, image, options_.transform.filter);
   sample->time_ids = plan.time_ids();
+}
+
+void SampleSource::add_latents(Sample* sample) const {
+  const int64_t size = dataset_->size(), crop = sample->draw / size % crops_;
+  const bool flipped =
+      draws_flip(options_.transform, options_.seed, static_cast<uint64_t>(sample->draw));
+  const PixelSize wanted = target(sample->row);
+  for (int64_t tried = 0; tried < size; ++tried, sample->row = (sample->row + 1) % size) {
+    if (!(target(sample->row) == wanted)) continue;
+    TransformPlan plan = cached_plan((*pictures_)[sample->row], sample->row, crop);
+    plan.flipped = flipped;
+    sample->moments = latents_->moments(LatentCache::key((*pictures_)[sample->row], plan));
+    sample->time_ids = plan.time_ids();
+    if (sample->moments.defined()) return;
+    if (!options_.skip_bad_images)
+      throw Error(ExitStatus::kBadData, "the cache has no latents of " +
+                                            quoted(dataset_->name(sample->row)) +
+                                            "; run the command again to make them");
+  }
+  throw Error(ExitStatus::kBadData, "no picture of the data set could be read");
 }
 
 void SampleSource::add_caption(Sample* sample) const {
@@ -112,9 +161,18 @@ void SampleSource::add_caption(Sample* sample) const {
     throw Error(ExitStatus::kBadData, quoted(dataset_->name(sample->row)) + " has no caption");
   const CaptionChoice choice =
       choose_caption(static_cast<int64_t>(captions.size()), options_.proportion_empty_prompts,
-                     options_.seed, sample->draw);
+                     options_.seed, static_cast<uint64_t>(sample->draw));
   sample->caption_dropped = choice.dropped;
   if (!choice.dropped) sample->caption = captions[choice.choice];
+  if (!prompts_) return;
+  const CaptionEmbedding embedding =
+      choice.dropped ? dropped_ : prompts_->embedding(PromptCache::key(sample->caption));
+  if (!embedding.hidden_states.defined())
+    throw Error(ExitStatus::kBadData, "the cache has no embedding of the caption " +
+                                          quoted(sample->caption, 60) +
+                                          "; run the command again to make it");
+  sample->hidden_states = embedding.hidden_states;
+  sample->pooled = embedding.pooled;
 }
 
 }  // namespace sdxl

@@ -11,6 +11,9 @@
 
 #include "data/dataset.h"
 #include "data/draw_order.h"
+#include "data/latent_cache.h"
+#include "data/picture_table.h"
+#include "data/prompt_cache.h"
 #include "data/transform.h"
 
 namespace sdxl {
@@ -58,6 +61,13 @@ class SampleSource {
   SampleSource(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const DrawOrder> order,
                SampleOptions options);
 
+  /// Takes latents from a cache that was filled with the same source, table and crops. Draw d takes
+  /// crop (d / size) % crops; a row without latents is treated as one that cannot be decoded.
+  void use_latents(std::shared_ptr<const LatentCache> cache,
+                   std::shared_ptr<const PictureTable> pictures, int64_t crops);
+  /// Takes prompt embeddings from a cache; captions that are dropped get `dropped` (on the CPU).
+  void use_prompts(std::shared_ptr<const PromptCache> cache, CaptionEmbedding dropped);
+
   /// May be called from several threads.
   Sample sample(int64_t draw) const;
 
@@ -65,14 +75,25 @@ class SampleSource {
   const SampleOptions& options() const { return options_; }
   PixelSize target(int64_t row) const;
 
+  // What filling the cache needs.
+  /// The transform of cached crop `crop` of `row`, not flipped.
+  TransformPlan cached_plan(const PictureInfo& picture, int64_t row, int64_t crop) const;
+  Image decoded(int64_t row) const;
+
  private:
   Image picture(int64_t* row) const;
-  void add_picture(Sample* sample) const;
+  void add_pixels(Sample* sample) const;
+  void add_latents(Sample* sample) const;
   void add_caption(Sample* sample) const;
 
   std::shared_ptr<const Dataset> dataset_;
   std::shared_ptr<const DrawOrder> order_;
   SampleOptions options_;
+  std::shared_ptr<const LatentCache> latents_;
+  std::shared_ptr<const PictureTable> pictures_;
+  int64_t crops_ = 1;
+  std::shared_ptr<const PromptCache> prompts_;
+  CaptionEmbedding dropped_;
 };
 
 }  // namespace sdxl

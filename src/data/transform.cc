@@ -46,6 +46,8 @@ PixelSize covering_size(PixelSize original, PixelSize target) {
 
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source) {
+  if (original.height < 1 || original.width < 1)
+    throw Error(ExitStatus::kBadData, quoted(source) + " has no pixels");
   TransformPlan plan{original, covering_size(original, target), target};
   if (plan.resized.height * plan.resized.width > kMaximalPixels)
     throw Error(
@@ -73,12 +75,19 @@ bool draws_flip(const TransformOptions& options, uint64_t seed, uint64_t index) 
   return flip_from(generator);
 }
 
+Image resized(const TransformPlan& plan, const Image& image, ResizeFilter filter) {
+  if (plan.resized == PixelSize{image.height, image.width}) return image;
+  return resize(image, plan.resized.height, plan.resized.width, filter);
+}
+
+Image flipped_and_cropped(const TransformPlan& plan, const Image& resized) {
+  const Image whole = plan.flipped ? flip_horizontally(resized) : resized;
+  if (plan.resized == plan.target) return whole;
+  return crop(whole, plan.crop_top, plan.crop_left, plan.target.height, plan.target.width);
+}
+
 Image apply(const TransformPlan& plan, const Image& image, ResizeFilter filter) {
-  const bool same_size = image.height == plan.resized.height && image.width == plan.resized.width;
-  Image result = same_size ? image : resize(image, plan.resized.height, plan.resized.width, filter);
-  if (plan.flipped) result = flip_horizontally(result);
-  if (plan.resized == plan.target) return result;
-  return crop(result, plan.crop_top, plan.crop_left, plan.target.height, plan.target.width);
+  return flipped_and_cropped(plan, resized(plan, image, filter));
 }
 
 void write_normalized_pixels(const Image& image, float* out) {

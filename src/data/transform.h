@@ -50,6 +50,9 @@ bool draws_flip(const TransformOptions& options, uint64_t seed, uint64_t index);
 
 /// The picture that the plan makes of `image`, of the plan's target size.
 Image apply(const TransformPlan& plan, const Image& image, ResizeFilter filter);
+/// Its two halves: the resized picture, and the flip and crop of that.
+Image resized(const TransformPlan& plan, const Image& image, ResizeFilter filter);
+Image flipped_and_cropped(const TransformPlan& plan, const Image& resized);
 
 /// [3, H, W] float32 in [-1, 1].
 at::Tensor normalized_pixels(const Image& image);

@@ -1,0 +1,99 @@
+// Looking at all pictures.
+#include "data/picture_table.h"
+
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "data/parallel_rows.h"
+
+namespace sdxl {
+namespace {
+
+constexpr size_t kHead = size_t{64} << 10;
+
+CacheKey key_of_stamp(const std::string& stamp) {
+  CacheKey key{{1, 2, 3, 4}};
+  for (size_t i = 0; i < stamp.size(); i += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, stamp.data() + i, std::min<size_t>(8, stamp.size() - i));
+    key = key.with({word});
+  }
+  return key;
+}
+
+PictureInfo info_of(std::pair<int64_t, int64_t> size, const CacheKey& content) {
+  return {content, static_cast<uint32_t>(size.first), static_cast<uint32_t>(size.second)};
+}
+
+// From the first bytes; where a header is longer than those, from all.
+PictureInfo info_from_head(const Dataset& dataset, int64_t row) {
+  const std::string head = dataset.image_head(row, kHead);
+  try {
+    return info_of(image_size(head, dataset.name(row)), {});
+  } catch (const Error&) {
+    if (head.size() < kHead) throw;
+    return info_of(image_size(dataset.image_bytes(row), dataset.name(row)), {});
+  }
+}
+
+bool recall(const CacheStore& memory, const CacheKey& key, PictureInfo* info) {
+  const std::optional<std::string> known = memory.read(key);
+  if (!known || known->size() != sizeof *info) return false;
+  std::memcpy(info, known->data(), sizeof *info);
+  return true;
+}
+
+PictureInfo info_from_content(const Dataset& dataset, int64_t row) {
+  const std::string bytes = dataset.image_bytes(row);
+  return info_of(image_size(bytes, dataset.name(row)), CacheKey::of(bytes));
+}
+
+}  // namespace
+
+PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t threads)
+    : infos_(dataset.size()) {
+  Progress progress("looking at pictures", dataset.size(), "picture");
+  std::mutex mutex;
+  const auto look = [&](int64_t row) {
+    try {
+      infos_[row] = memory ? info_from_content(dataset, row) : info_from_head(dataset, row);
+      return true;
+    } catch (const Error& error) {
+      const std::lock_guard lock(mutex);
+      failures_[row] = error.what();
+      return false;
+    }
+  };
+  for_rows_in_parallel(dataset.size(), threads, "looking at the pictures", [&](int64_t row) {
+    const std::string stamp = memory ? dataset.stamp(row) : "";
+    const CacheKey key = key_of_stamp(stamp);
+    const bool known = !stamp.empty() && recall(*memory, key, &infos_[row]);
+    if (!known && look(row) && !stamp.empty())
+      memory->put(key, {reinterpret_cast<const char*>(&infos_[row]), sizeof(PictureInfo)});
+    progress.advance();
+  });
+  if (memory) memory->flush();
+}
+
+PictureTable PictureTable::select(const std::vector<int64_t>& rows) const {
+  PictureTable selected;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    selected.infos_.push_back(infos_[rows[i]]);
+    const auto failure = failures_.find(rows[i]);
+    if (failure != failures_.end()) selected.failures_[i] = failure->second;
+  }
+  return selected;
+}
+
+std::unique_ptr<CacheStore> PictureTable::open_memory(const fs::path& cache_directory) {
+  return std::make_unique<CacheStore>(
+      cache_directory,
+      Json{
+          {"kind", "pictures"}, {"version", 1}, {"holds", "size and SHA-256 of pictures by file"}});
+}
+
+}  // namespace sdxl
