@@ -54,9 +54,9 @@ at::Tensor encode_blocks(const at::Tensor& pixels) {
   return at::cat({means, at::full_like(means, static_cast<double>(pixels.size(0)))}, 1);
 }
 
-LatentCache latent_cache(const Pictures& p, const char* weights = "w") {
-  return LatentCache(p.cache.path(), Json{{"weights", weights}}, ResizeFilter::kLanczos,
-                     at::kFloat);
+std::shared_ptr<LatentCache> latent_cache(const Pictures& p, const char* weights = "w") {
+  return std::make_shared<LatentCache>(p.cache.path(), Json{{"weights", weights}},
+                                       ResizeFilter::kLanczos, at::kFloat);
 }
 
 FillReport fill(LatentCache& cache, Pictures& p, const SampleSource& source, int64_t crops,
@@ -67,7 +67,7 @@ FillReport fill(LatentCache& cache, Pictures& p, const SampleSource& source, int
 TEST(CacheFill, CachedSamplesAreThoseOfThePictures) {
   Pictures p;
   const auto source = p.source(small(true)), cached = p.source(small(true));
-  auto cache = std::make_shared<LatentCache>(latent_cache(p));
+  auto cache = latent_cache(p);
   EXPECT_EQ(fill(*cache, p, *cached, 1).encoded, 16);
   cached->use_latents(cache, p.pictures, 1);
   for (int64_t draw = 0; draw < 40; ++draw) {
@@ -84,7 +84,7 @@ TEST(CacheFill, CachedSamplesAreThoseOfThePictures) {
 TEST(CacheFill, RandomCropsAreThoseOfTheDesign) {
   Pictures p;
   const auto source = p.source(small());
-  auto cache = std::make_shared<LatentCache>(latent_cache(p));
+  auto cache = latent_cache(p);
   EXPECT_EQ(fill(*cache, p, *source, 3).wanted, 8 * 3 * 2);
   source->use_latents(cache, p.pictures, 3);
   for (int64_t draw = 0; draw < 64; ++draw) {
@@ -103,27 +103,27 @@ TEST(CacheFill, RandomCropsAreThoseOfTheDesign) {
 TEST(CacheFill, SecondFillEncodesNothing) {
   Pictures p;
   const auto source = p.source(small());
-  LatentCache cache = latent_cache(p);
-  EXPECT_GT(fill(cache, p, *source, 2).encoded, 0);
-  LatentCache again = latent_cache(p);
-  EXPECT_EQ(fill(again, p, *p.source(small()), 2).encoded, 0);
-  LatentCache other = latent_cache(p, "other weights");
-  EXPECT_GT(fill(other, p, *source, 2).encoded, 0);
+  const auto cache = latent_cache(p);
+  EXPECT_GT(fill(*cache, p, *source, 2).encoded, 0);
+  const auto again = latent_cache(p);
+  EXPECT_EQ(fill(*again, p, *p.source(small()), 2).encoded, 0);
+  const auto other = latent_cache(p, "other weights");
+  EXPECT_GT(fill(*other, p, *source, 2).encoded, 0);
 }
 
 TEST(CacheFill, ChangedPictureIsEncodedAgainAlone) {
   Pictures p;
-  LatentCache cache = latent_cache(p);
-  fill(cache, p, *p.source(small(true)), 1);
+  const auto cache = latent_cache(p);
+  fill(*cache, p, *p.source(small(true)), 1);
   p.directory.write("3.png", formula_png(30, 30, 99));
-  EXPECT_EQ(fill(cache, p, *p.source(small(true)), 1).encoded, 2);
+  EXPECT_EQ(fill(*cache, p, *p.source(small(true)), 1).encoded, 2);
 }
 
 TEST(CacheFill, AFillTakenUpAgainMakesTheSameBatches) {
   Pictures p(10);
   const auto source = p.source(small());
-  LatentCache whole = latent_cache(p, "whole"), parts = latent_cache(p, "parts");
-  fill(whole, p, *source, 2);
+  const auto whole = latent_cache(p, "whole"), parts = latent_cache(p, "parts");
+  fill(*whole, p, *source, 2);
   int calls = 0;
   const auto interrupted = [&](const at::Tensor& pixels) {
     if (++calls == 4) throw Error(ExitStatus::kOutOfMemory, "stop");
@@ -131,41 +131,41 @@ TEST(CacheFill, AFillTakenUpAgainMakesTheSameBatches) {
   };
   error_of(
       [&] {
-        fill_latents(parts, *source, *p.pictures, 2, interrupted, {3, 1, 0, 2});
+        fill_latents(*parts, *source, *p.pictures, 2, interrupted, {3, 1, 0, 2});
       },
       ExitStatus::kOutOfMemory);
-  fill(parts, p, *source, 2);
+  fill(*parts, p, *source, 2);
   for (int64_t row = 0; row < 10; ++row)
     for (int64_t crop = 0; crop < 2; ++crop) {
       const CacheKey key =
           LatentCache::key((*p.pictures)[row], source->cached_plan((*p.pictures)[row], row, crop));
-      EXPECT_TRUE(at::equal(whole.moments(key), parts.moments(key)));
+      EXPECT_TRUE(at::equal(whole->moments(key), parts->moments(key)));
     }
 }
 
 TEST(CacheFill, RanksShareTheBatches) {
   Pictures p(10);
   const auto source = p.source(small());
-  LatentCache whole = latent_cache(p, "whole");
-  const FillReport all = fill(whole, p, *source, 1);
+  const auto whole = latent_cache(p, "whole");
+  const FillReport all = fill(*whole, p, *source, 1);
   int64_t encoded = 0;
   for (int64_t rank = 0; rank < 3; ++rank) {
-    LatentCache cache = latent_cache(p);
-    encoded += fill(cache, p, *source, 1, {3, 3, rank, 0}).encoded;
+    const auto cache = latent_cache(p);
+    encoded += fill(*cache, p, *source, 1, {3, 3, rank, 0}).encoded;
   }
   EXPECT_EQ(encoded, all.encoded);
-  LatentCache cache = latent_cache(p);
-  EXPECT_EQ(fill(cache, p, *source, 1).encoded, 0);
+  const auto cache = latent_cache(p);
+  EXPECT_EQ(fill(*cache, p, *source, 1).encoded, 0);
 }
 
 TEST(CacheFill, LatentsThatAreNotFiniteAreRefused) {
   Pictures p;
-  LatentCache cache = latent_cache(p);
+  const auto cache = latent_cache(p);
   const auto source = p.source(small());
   const auto encode = [](const at::Tensor& pixels) { return encode_blocks(pixels) / 0; };
   EXPECT_THAT(error_of(
                   [&] {
-                    fill_latents(cache, *source, *p.pictures, 1, encode, {3, 1, 0, 0});
+                    fill_latents(*cache, *source, *p.pictures, 1, encode, {3, 1, 0, 0});
                   },
                   ExitStatus::kBadNumbers),
               HasSubstr("0.png"));
@@ -175,12 +175,12 @@ TEST(CacheFill, UndecodablePicturesFailOrAreReplacedByTheNextRow) {
   Pictures p;
   const std::string png = formula_png(40, 40);
   p.directory.write("4.png", png.substr(0, png.size() / 2));
-  LatentCache cache = latent_cache(p);
-  EXPECT_THAT(error_of([&] { fill(cache, p, *p.source(small()), 1); }), HasSubstr("4.png"));
+  const auto cache = latent_cache(p);
+  EXPECT_THAT(error_of([&] { fill(*cache, p, *p.source(small()), 1); }), HasSubstr("4.png"));
   SampleOptions options = small();
   options.skip_bad_images = true;
   const auto source = p.source(options);
-  auto skipping = std::make_shared<LatentCache>(latent_cache(p));
+  auto skipping = latent_cache(p);
   fill(*skipping, p, *source, 1);
   source->use_latents(skipping, p.pictures, 1);
   for (int64_t draw = 0; draw < 16; ++draw) EXPECT_NE(source->sample(draw).row, 4);
@@ -188,7 +188,7 @@ TEST(CacheFill, UndecodablePicturesFailOrAreReplacedByTheNextRow) {
 
 TEST(CacheFill, StopRequestKeepsWhatWasMade) {
   Pictures p;
-  LatentCache cache = latent_cache(p);
+  const auto cache = latent_cache(p);
   const auto source = p.source(small());
   const auto encode = [](const at::Tensor& pixels) {
     request_stop(15);
@@ -196,11 +196,11 @@ TEST(CacheFill, StopRequestKeepsWhatWasMade) {
   };
   error_of(
       [&] {
-        fill_latents(cache, *source, *p.pictures, 1, encode, {3, 1, 0, 1});
+        fill_latents(*cache, *source, *p.pictures, 1, encode, {3, 1, 0, 1});
       },
       ExitStatus::kInterrupted);
   request_stop(0);
-  EXPECT_GT(latent_cache(p).store().statistics().values, 0);
+  EXPECT_GT(latent_cache(p)->store().statistics().values, 0);
 }
 
 CaptionEmbedding embed(const std::vector<std::string>& captions) {
@@ -217,7 +217,7 @@ TEST(CacheFill, PromptsAreEncodedOnceForEachText) {
   options.proportion_empty_prompts = 0.3;
   const auto source = p.source(options);
   auto cache = std::make_shared<PromptCache>(p.cache.path(), Json{{"weights", "t"}}, at::kBFloat16);
-  EXPECT_EQ(fill_prompts(*cache, source->dataset(), embed, {2, 1, 0, 0}).encoded, 6);
+  EXPECT_EQ(fill_prompts(*cache, source->dataset(), embed, {2, 1, 0, 0}).encoded, 7);
   EXPECT_EQ(fill_prompts(*cache, source->dataset(), embed, {2, 1, 0, 0}).encoded, 0);
   source->use_prompts(cache, {at::zeros({2, 3}, at::kBFloat16), at::zeros({4}, at::kBFloat16)});
   int dropped = 0;
