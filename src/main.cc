@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -70,11 +71,11 @@ ExitStatus report_exception() noexcept {
 
 /// So that no file that is opened later takes the place of a closed standard stream.
 void open_standard_streams() {
-  for (int descriptor = ::open("/dev/null", O_RDWR);
-       descriptor <= STDERR_FILENO && descriptor >= 0;) {
+  int descriptor;
+  do {
     descriptor = ::open("/dev/null", O_RDWR);
-    if (descriptor > STDERR_FILENO) ::close(descriptor);
-  }
+  } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor > STDERR_FILENO) ::close(descriptor);
 }
 
 /// Whether whoever read our standard output has gone away, as `head` does.
@@ -83,12 +84,14 @@ bool output_reader_left() {
   return ::poll(&query, 1, 0) == 1 && (query.revents & POLLERR) != 0;
 }
 
+/// Writes out what std::cout (which goes through stdio) and printf still hold.
 void flush_output() {
   errno = 0;
-  std::cout.flush();
-  if (std::cout.good() || output_reader_left()) return;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if ((flushed && std::ferror(stdout) == 0) || output_reader_left()) return;
   throw Error(ExitStatus::kFileError,
-              str("cannot write standard output: ", std::strerror(errno == 0 ? EIO : errno)));
+              str("cannot write standard output: ", std::strerror(error == 0 ? EIO : error)));
 }
 
 /// --print_config: every option, and where those that were set come from.
@@ -140,6 +143,7 @@ int main(int argc, char** argv) {
     status = run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
     flush_output();
   } catch (...) {
+    std::fflush(stdout);
     status = report_exception();
   }
   // No exit(): taking LibTorch's tables of operators apart would cost a quarter of the start-up
