@@ -84,12 +84,13 @@ bool output_reader_left() {
   return ::poll(&query, 1, 0) == 1 && (query.revents & POLLERR) != 0;
 }
 
-/// Writes out what std::cout (which goes through stdio) and printf still hold.
+/// Writes out what std::cout and printf still hold.
 void flush_output() {
   errno = 0;
-  const bool flushed = std::fflush(stdout) == 0;
+  const bool streamed = std::cout.flush().good();
+  const bool flushed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   const int error = errno;
-  if ((flushed && std::ferror(stdout) == 0) || output_reader_left()) return;
+  if ((streamed && flushed) || output_reader_left()) return;
   throw Error(ExitStatus::kFileError,
               str("cannot write standard output: ", std::strerror(error == 0 ? EIO : error)));
 }
@@ -143,6 +144,7 @@ int main(int argc, char** argv) {
     status = run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
     flush_output();
   } catch (...) {
+    std::cout.flush();
     std::fflush(stdout);
     status = report_exception();
   }

@@ -45,6 +45,7 @@ std::string default_text(const Json& value) {
     return text.empty() ? "" : str("(default: ", text, ")");
   }
   if (value.is_array()) return str("(default: ", value[0], ",", value[1], ")");
+  if (value.is_number_float()) return str("(default: ", value.get<double>(), ")");
   return str("(default: ", value.dump(), ")");
 }
 
@@ -85,10 +86,11 @@ std::string command_help(Command& command) {
     group = option.group;
     text += option_row(options, option);
   }
-  text +=
-      "\nUnderscores and dashes in names are alike. The names are also the keys of --config's "
-      "JSON; "
-      "flags\noverride the file.\n";
+  text += "\nUnderscores and dashes in names are alike.";
+  if (options.find("config") != nullptr) {
+    text += " The names are also the keys of --config's JSON; flags\noverride the file.";
+  }
+  text += '\n';
   return text;
 }
 

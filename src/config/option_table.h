@@ -59,7 +59,7 @@ class OptionTable {
   std::vector<Option> take() { return std::move(options_); }
 
  private:
-  std::string group_;
+  std::string group_ = "Options";
   std::vector<Option> options_;
 };
 
