@@ -63,11 +63,11 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-/// Lines without it, for warnings and the final error: "sdxl: warning: …".
+/// Lines without it, for warnings and the final error. "sdxl: error: " stays plain for scripts.
 void write_marked(const char* kind, const char* colour_code, const std::string& message) {
   const bool coloured = colour();
-  const std::string line = str("sdxl: ", coloured ? colour_code : "", kind,
-                               coloured ? "\x1b[0m" : "", ": ", escaped(redacted(message)));
+  const std::string line = str("sdxl: ", kind, ": ", coloured ? colour_code : "",
+                               escaped(redacted(message)), coloured ? "\x1b[0m" : "");
   const std::lock_guard lock(terminal::mutex());
   terminal::write_line(line);
 }
