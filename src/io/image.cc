@@ -39,7 +39,9 @@ constexpr Format kFormats[] = {
     {"JPEG", [](std::string_view b) { return b.substr(0, 3) == "\xff\xd8\xff"; },
      formats::jpeg_info, formats::decode_jpeg},
     {"WebP",
-     [](std::string_view b) { return b.substr(0, 4) == "RIFF" && b.substr(8, 4) == "WEBP"; },
+     [](std::string_view b) {
+       return b.size() >= 16 && b.substr(0, 4) == "RIFF" && b.substr(8, 4) == "WEBP";
+     },
      formats::webp_info, formats::decode_webp},
     {"BMP", [](std::string_view b) { return b.substr(0, 2) == "BM"; }, formats::bmp_info,
      formats::decode_bmp},

@@ -137,7 +137,8 @@ std::vector<PngChunk> png_chunks(std::string_view bytes) {
     const size_t size = file.u32(at);
     PngChunk chunk{bytes.substr(at + 4, 4), bytes.substr(at + 8, size)};
     at += 8 + size;
-    chunk.intact = at + 4 <= bytes.size() && file.u32(at) == checksum(chunk.type, chunk.data);
+    chunk.whole = at + 4 <= bytes.size();
+    chunk.intact = chunk.whole && file.u32(at) == checksum(chunk.type, chunk.data);
     at += 4;
     if (chunk.type == "IEND") break;
     if (chunks.size() == kMaximalChunks) throw BadImage{"it has more than a million chunks"};

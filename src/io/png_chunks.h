@@ -14,6 +14,7 @@ inline constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 struct PngChunk {
   std::string_view type;  ///< Four letters.
   std::string_view data;
+  bool whole = false;   ///< The file has all of it.
   bool intact = false;  ///< Whole, and its checksum is right.
 };
 

@@ -123,8 +123,8 @@ std::string clean_copy(const std::vector<PngChunk>& chunks, bool indexed) {
   for (const PngChunk& chunk : chunks) {
     if (in_data && chunk.type != "IDAT") break;
     if (chunk.type != "PLTE" && chunk.type != "IDAT") continue;
-    const bool last = &chunk == &chunks.back();  // may be cut short, if all rows are there
-    if (!chunk.intact && !last) {
+    // One that is cut short may still have all rows.
+    if (chunk.whole && !chunk.intact) {
       throw BadImage{str("the checksum of its ", chunk.type, " is wrong")};
     }
     if (chunk.type == "PLTE") full_palette(chunk.data).swap(palette);
