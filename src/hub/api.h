@@ -1,0 +1,49 @@
+// Questions to the Hub about one repository: which commit a revision is, and which files it has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hub/http.h"
+#include "hub/names.h"
+#include "hub/options.h"
+
+namespace sdxl {
+
+struct RepositoryFile {
+  std::string path;
+  uint64_t size = 0;
+  std::string blob_id;     ///< Git's SHA-1 of the file, or of its LFS pointer.
+  std::string lfs_sha256;  ///< "" for a file that git keeps itself.
+  uint64_t lfs_size = 0;
+  std::string xet_hash;  ///< "" for none.
+
+  /// The hash of the content: its name in the cache and what a download is held to.
+  const std::string& etag() const { return lfs_sha256.empty() ? blob_id : lfs_sha256; }
+};
+
+class HubApi {
+ public:
+  /// Error(kUsage) if `id` is no repository id.
+  HubApi(RepositoryKind kind, std::string id, const HubOptions& options);
+
+  /// The commit of options.revision. HttpFailure, whose `unreachable` says that a cache may do.
+  std::string commit();
+  /// Every file of the commit. HttpFailure; Error(kBadData) for a listing that makes no sense.
+  std::vector<RepositoryFile> files(const std::string& commit);
+
+  std::string download_url(const std::string& commit, const std::string& path) const;
+  /// "model 'me/sdxl'", for messages.
+  std::string name() const;
+
+ private:
+  HttpResponse ask(const std::string& url);
+
+  RepositoryKind kind_;
+  std::string id_;
+  HubOptions options_;
+  HttpClient client_;
+};
+
+}  // namespace sdxl
