@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -121,8 +122,8 @@ void RepositoryCache::link_blob(const std::string& commit, const RepositoryFile&
   const fs::path pointer = snapshot(commit) / file.path;
   make_directories(pointer.parent_path());
   const fs::path target = folder_.lexically_relative(pointer.parent_path()) / "blobs" / file.etag();
-  const fs::path temporary =
-      pointer.parent_path() / str(".tmp-link-", ::getpid(), "-", file.etag().substr(0, 16));
+  static std::atomic<uint64_t> counter = 0;
+  const fs::path temporary = pointer.parent_path() / str(".tmp-link-", ::getpid(), "-", counter++);
   std::error_code error;
   fs::remove(temporary, error);
   if (symlinks_) {
