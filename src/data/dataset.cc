@@ -8,8 +8,12 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "data/data_files.h"
 #include "data/image_folder.h"
+#include "data/metadata_file.h"
+#include "data/parquet_dataset.h"
 #include "data/picture_files.h"
+#include "data/web_dataset.h"
 #include "device/random.h"
 
 namespace sdxl {
@@ -17,7 +21,7 @@ namespace {
 
 // A format: whether files of it are among those of the data set, and how they become one.
 struct Format {
-  const char* name;
+  const char* name;  // For readers of the table.
   bool (*takes)(const std::string& file);
   std::unique_ptr<Dataset> (*open)(const fs::path& root, const std::vector<std::string>& files,
                                    const DatasetOptions& options);
@@ -28,8 +32,14 @@ std::unique_ptr<Dataset> open_folder(const fs::path& root, const std::vector<std
   return open_image_folder(root, list_pictures(files), options);
 }
 
+bool is_table_of_pictures(const std::string& file) {
+  return is_parquet_name(file) && !is_metadata_file(file);
+}
+
 // The first that takes one of the files opens them all.
 const Format kFormats[] = {
+    {"Parquet", is_table_of_pictures, open_parquet},
+    {"WebDataset", is_tar_name, open_web_dataset},
     {"pictures", is_picture_name, open_folder},
 };
 
@@ -70,6 +80,10 @@ std::unique_ptr<Dataset> open_files(const fs::path& root, const std::vector<std:
         ExitStatus::kBadData,
         str("the data set ", quoted(options.path), " has only pictures of formats that are ",
             "not read, such as ", quoted(*unreadable), "; convert them to PNG or JPEG"));
+  if (std::any_of(files.begin(), files.end(), [](const auto& f) { return f.ends_with(".arrow"); }))
+    throw Error(ExitStatus::kBadData,
+                str("the data set ", quoted(options.path), " holds Arrow files, as save_to_disk ",
+                    "writes them; save it with to_parquet instead"));
   throw Error(ExitStatus::kBadData,
               str("the data set ", quoted(options.path), " holds no pictures (", files.size(),
                   " files): give a directory of PNG, JPEG, WebP or BMP files with captions"));
@@ -99,7 +113,14 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   if (!fs::is_directory(root))
     throw Error(ExitStatus::kBadData,
                 "the data set " + quoted(options.path) + " is not a directory");
-  std::unique_ptr<Dataset> dataset = open_files(root, list_files(root), options);
+  std::vector<std::string> files = list_files(root);
+  if (!options.whole_directory) {
+    const bool described = fs::exists(root / "README.md");
+    files = resolve_data_files(std::move(files),
+                               described ? read_file(root / "README.md", 64 << 20) : "",
+                               options.config_name, "train", options.path);
+  }
+  std::unique_ptr<Dataset> dataset = open_files(root, files, options);
   if (dataset->size() == 0)
     throw Error(ExitStatus::kBadData,
                 "the data set " + quoted(options.path) + " has no row that can be trained on");

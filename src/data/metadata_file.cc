@@ -170,6 +170,7 @@ std::unique_ptr<MetadataFile> open_csv_metadata(const fs::path& path,
 std::unique_ptr<MetadataFile> open_metadata_file(const fs::path& path,
                                                  const MetadataColumns& columns) {
   if (path.extension() == ".csv") return open_csv_metadata(path, columns);
+  if (path.extension() == ".parquet") return open_parquet_metadata(path, columns);
   return open_jsonl_metadata(path, columns);
 }
 

@@ -43,5 +43,7 @@ std::unique_ptr<MetadataFile> open_jsonl_metadata(const std::filesystem::path& p
                                                   const MetadataColumns& columns);
 std::unique_ptr<MetadataFile> open_csv_metadata(const std::filesystem::path& path,
                                                 const MetadataColumns& columns);
+std::unique_ptr<MetadataFile> open_parquet_metadata(const std::filesystem::path& path,
+                                                    const MetadataColumns& columns);
 
 }  // namespace sdxl
