@@ -51,8 +51,9 @@ void Optimizer::begin_step(const StepScale& scale) {
 
 void Optimizer::survey(const std::vector<size_t>&, const std::vector<at::Tensor>&) {}
 
-void Optimizer::update_tensor(size_t index, const at::Tensor& gradient) {
+void Optimizer::update_tensor(size_t index, const at::Tensor& gradient, double gradient_scale) {
   c10::NoGradGuard no_grad;
+  scale_.gradient = gradient_scale;
   update({index}, {like_value(gradient, tensors_[index].value)});
 }
 

@@ -48,10 +48,10 @@ class Optimizer {
   void step(const std::vector<at::Tensor>& gradients, const StepScale& scale);
 
   /// The same tensor by tensor, as gradients become ready: begin_step, then update_tensor of each
-  /// index at most once in any order. Only where can_update_singly().
+  /// index at most once in any order, each with a scale of its own. Only where can_update_singly().
   virtual bool can_update_singly() const { return true; }
   void begin_step(const StepScale& scale);
-  void update_tensor(size_t index, const at::Tensor& gradient);
+  void update_tensor(size_t index, const at::Tensor& gradient, double gradient_scale);
 
   /// The live state tensors, named after their kind and tensor: "exp_avg.conv_in.weight".
   virtual NamedTensors state() const = 0;
@@ -62,6 +62,8 @@ class Optimizer {
   void load(const std::function<at::Tensor(const std::string&)>& find, const Json& scalars,
             int64_t steps_taken, const std::string& source);
 
+  /// Of the first group.
+  double peak_learning_rate() const { return groups_.front().learning_rate; }
   int64_t steps_taken() const { return steps_taken_; }
   uint64_t state_bytes() const;
   const std::vector<TrainedTensor>& tensors() const { return tensors_; }

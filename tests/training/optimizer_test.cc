@@ -116,7 +116,7 @@ TEST(Optimizer, UpdatesTensorByTensorToTheSameResult) {
     for (int step = 0; step < 3; ++step) {
       whole->step(gradients(data, step), {1.0, 1.0});
       single->begin_step({1.0, 1.0});
-      for (size_t i : {1, 0}) single->update_tensor(i, gradients(data, step)[i]);
+      for (size_t i : {1, 0}) single->update_tensor(i, gradients(data, step)[i], 1.0);
     }
     for (size_t i = 0; i < 2; ++i) {
       EXPECT_TRUE(at::equal(whole->tensors()[i].value, single->tensors()[i].value)) << name;

@@ -1,0 +1,123 @@
+// Collecting and measuring gradients.
+#include "training/gradients.h"
+
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "training/optimizers/block_loop.h"
+
+namespace sdxl {
+namespace {
+
+class CallbackHook : public torch::autograd::PostAccumulateGradHook {
+ public:
+  explicit CallbackHook(std::function<void(const at::Tensor&)> callback)
+      : callback_(std::move(callback)) {}
+  void operator()(const torch::autograd::Variable& leaf) override {
+    const c10::NoGradGuard no_grad;
+    callback_(leaf);
+  }
+
+ private:
+  std::function<void(const at::Tensor&)> callback_;
+};
+
+}  // namespace
+
+void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor&)> callback) {
+  std::unique_ptr<torch::autograd::PostAccumulateGradHook> hook;
+  if (callback) hook = std::make_unique<CallbackHook>(std::move(callback));
+  torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(hook));
+}
+
+GradientSum::GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step)
+    : tensors_(std::move(tensors)), sums_(tensors_.size()), in_sums_(false) {
+  if (passes_per_step == 1) return;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (tensors_[i].leaf().scalar_type() == at::kFloat) continue;
+    in_sums_ = true;
+    on_gradient(tensors_[i].leaf(), [this, i](const at::Tensor& leaf) {
+      at::Tensor& gradient = leaf.mutable_grad();
+      if (!sums_[i].defined()) {
+        sums_[i] = gradient.to(at::kFloat);
+      } else {
+        sums_[i].add_(gradient);
+      }
+      gradient.reset();
+    });
+  }
+}
+
+GradientSum::~GradientSum() {
+  if (!in_sums_) return;
+  for (const TrainedTensor& tensor : tensors_) on_gradient(tensor.leaf(), {});
+}
+
+std::vector<at::Tensor> GradientSum::take() {
+  std::vector<at::Tensor> gradients(tensors_.size());
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    at::Tensor& own = tensors_[i].leaf().mutable_grad();
+    gradients[i] = sums_[i].defined() ? std::move(sums_[i]) : own;
+    own.reset();
+    sums_[i].reset();
+  }
+  return gradients;
+}
+
+namespace {
+
+SDXL_SIMD double sum_of_squares(const float* values, int64_t size) {
+  std::array<double, 16> lanes{};
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    for (int64_t lane = 0; lane < 16; ++lane) {
+      const double value = values[i + lane];
+      lanes[lane] += value * value;
+    }
+  }
+  double sum = 0;
+  for (; i < size; ++i) sum += static_cast<double>(values[i]) * values[i];
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
+/// Sums of blocks, added in order: the same number with any number of threads.
+double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
+  std::vector<int64_t> sizes;
+  for (const at::Tensor& gradient : gradients) sizes.push_back(gradient.numel());
+  std::vector<double> sums(static_cast<size_t>(count_blocks(sizes)));
+  for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t block) {
+    std::array<float, kUpdateBlock> buffer;
+    const float* values = read_block(gradients[position], begin, size, 1.0f, buffer.data());
+    sums[block] = sum_of_squares(values, size);
+  });
+  double total = 0;
+  for (double sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
+}  // namespace
+
+double gradient_norm(const std::vector<at::Tensor>& gradients) {
+  const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> defined;
+  for (const at::Tensor& gradient : gradients) {
+    if (gradient.defined()) defined.push_back(gradient);
+  }
+  if (defined.empty()) return 0.0;
+  if (defined.front().is_cpu()) return norm_on_cpu(defined);
+  std::vector<at::Tensor> norms = at::_foreach_norm(defined, 2, at::kFloat);
+  return at::stack(norms).to(at::kDouble).norm().item<double>();
+}
+
+double clip_factor(double norm, double max_norm) {
+  if (max_norm <= 0.0) return 1.0;
+  return std::min(1.0, max_norm / (norm + 1e-6));
+}
+
+}  // namespace sdxl

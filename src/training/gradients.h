@@ -1,0 +1,47 @@
+// Gradients of the trained tensors: collected over micro-batches, measured, handed to the
+// optimizer.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <vector>
+
+#include "training/parameters.h"
+
+namespace sdxl {
+
+/// Calls `callback` whenever a backward pass has put a gradient into leaf.grad(). The callback may
+/// take it away. Stays until the leaf dies or another callback (or an empty one) takes its place.
+void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor& leaf)> callback);
+
+/// Adds up the gradients of several backward passes in float32, whatever the leaves' dtype. A
+/// gradient in half precision is added and freed as soon as it is ready.
+class GradientSum {
+ public:
+  /// With one backward pass a step nothing has to be added, and gradients keep their dtype.
+  GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step);
+  ~GradientSum();
+  GradientSum(const GradientSum&) = delete;
+  GradientSum& operator=(const GradientSum&) = delete;
+
+  /// The sums since the last call, parallel to the tensors; undefined where no pass gave any.
+  std::vector<at::Tensor> take();
+  /// Forgets them.
+  void discard() { take(); }
+
+ private:
+  std::vector<TrainedTensor> tensors_;
+  std::vector<at::Tensor> sums_;  // float32; used where the leaf's own gradient is not
+  bool in_sums_;
+};
+
+/// The L2 norm of all gradients together, in double; NaN or infinity if any element is. Waits for
+/// the device.
+double gradient_norm(const std::vector<at::Tensor>& gradients);
+
+/// What to multiply gradients of this norm by so that it is at most `max_norm` (torch's
+/// clip_grad_norm_); 1 where max_norm is not positive.
+double clip_factor(double norm, double max_norm);
+
+}  // namespace sdxl

@@ -1,0 +1,26 @@
+// Dynamic loss scaling for fp16 (Micikevicius et al. 2018), with torch.amp.GradScaler's numbers.
+#pragma once
+
+#include <cstdint>
+
+#include "base/json.h"
+
+namespace sdxl {
+
+class LossScale {
+ public:
+  double scale() const { return scale_; }
+  /// After a step whose gradients were finite: doubles the scale every 2000 of them in a row.
+  void succeeded();
+  /// After gradients that were not: halves it.
+  void overflowed();
+
+  Json state() const;
+  void load(const Json& state, const std::string& source);
+
+ private:
+  double scale_ = 65536.0;
+  int64_t good_steps_ = 0;  // in a row
+};
+
+}  // namespace sdxl

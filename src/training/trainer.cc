@@ -1,0 +1,162 @@
+// The training step.
+#include "training/trainer.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+namespace sdxl {
+
+Trainer::Trainer(Trainable& trainable, const Objective& objective, Optimizer& optimizer,
+                 const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options)
+    : trainable_(trainable),
+      objective_(objective),
+      optimizer_(optimizer),
+      schedule_(schedule),
+      ema_(ema),
+      source_(std::move(source)),
+      options_(options),
+      gradients_(optimizer.tensors(), options.accumulation) {
+  if (options_.fused_backward) install_fused_backward();
+}
+
+void Trainer::run(TrainerHooks& hooks) {
+  while (step_ < options_.max_steps) {
+    const std::optional<StepReport> report = train_step(hooks);
+    if (!report) {
+      hooks.before_stop(step_);
+      throw Interrupted(sdxl::str("stopped by a signal after step ", step_,
+                                  "; --resume_from_checkpoint latest goes on from there"));
+    }
+    hooks.after_step(*report);
+  }
+}
+
+std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
+  // 1. The step's micro-batches; a step that overflows is repeated on the same ones.
+  const std::optional<std::vector<TrainingBatch>> batches = next_batches();
+  if (!batches) return std::nullopt;
+
+  while (true) {
+    // 2. Gradients of all of them.
+    StepReport report;
+    report.learning_rate = schedule_(step_) * optimizer_.peak_learning_rate();
+    report.loss_scale = options_.scale_loss ? loss_scale_.scale() : 0.0;
+    if (options_.fused_backward) optimizer_.begin_step({schedule_(step_), 1.0});
+    for (const TrainingBatch& batch : *batches) {
+      if (stop_requested() != 0 && !options_.fused_backward) {
+        gradients_.discard();
+        return std::nullopt;
+      }
+      accumulate(batch, report);
+    }
+
+    // 3. One step of the optimizer.
+    if (!options_.fused_backward && !update_weights(report)) {
+      hooks.after_overflow(step_, loss_scale_.scale());
+      continue;
+    }
+    if (ema_ != nullptr) ema_->update();
+    report.step = ++step_;
+    return report;
+  }
+}
+
+std::optional<std::vector<TrainingBatch>> Trainer::next_batches() {
+  std::vector<TrainingBatch> batches;
+  while (std::ssize(batches) < options_.accumulation) {
+    std::optional<TrainingBatch> batch;
+    if (stop_requested() == 0) batch = source_();
+    if (!batch) return std::nullopt;
+    batches.push_back(std::move(*batch));
+  }
+  return batches;
+}
+
+void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
+  // 1. Forward.
+  const NoisedBatch noised = objective_.noised(batch.latents, batch.draws);
+  const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
+  const at::Tensor losses = objective_.losses(prediction, noised);  // [B]
+
+  // 2. The figures, checked before anything is changed by them.
+  const at::Tensor values = losses.detach().to(at::kCPU, at::kDouble);
+  for (int64_t i = 0; i < batch.size(); ++i) {
+    report.samples.push_back({batch.draws[i], batch.names[i], noised.timesteps[i].item<int64_t>(),
+                              values[i].item<double>()});
+  }
+  require_finite_losses(report.samples);
+  report.loss += values.mean().item<double>() / static_cast<double>(options_.accumulation);
+
+  // 3. Backward, of the mean over the whole step.
+  const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
+  const at::Tensor loss = losses.mean();
+  loss.backward(at::full_like(loss, scale / static_cast<double>(options_.accumulation)));
+}
+
+bool Trainer::update_weights(StepReport& report) {
+  const std::vector<at::Tensor> gradients = gradients_.take();
+  const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
+  report.gradient_norm = gradient_norm(gradients) / scale;
+  if (!std::isfinite(report.gradient_norm)) {
+    constexpr double kLeastScale = 1e-6;
+    if (!options_.scale_loss || scale < kLeastScale) throw_bad_gradients();
+    loss_scale_.overflowed();
+    return false;
+  }
+  const double clip = clip_factor(report.gradient_norm, options_.max_grad_norm);
+  optimizer_.step(gradients, {schedule_(step_), clip / scale});
+  if (options_.scale_loss) loss_scale_.succeeded();
+  return true;
+}
+
+void Trainer::require_finite_losses(const std::vector<SampleLoss>& samples) const {
+  std::vector<std::string> bad;
+  for (const SampleLoss& sample : samples) {
+    if (!std::isfinite(sample.loss)) {
+      bad.push_back(sdxl::str(quoted(sample.name), " (timestep ", sample.timestep, ")"));
+    }
+  }
+  if (bad.empty()) return;
+  const char* cause = options_.scale_loss ? "fp16 overflowed in the model, use bf16"
+                      : step_ == 0        ? "the model or the pictures hold bad numbers"
+                                          : "the learning rate may be too high";
+  throw Error(ExitStatus::kBadNumbers, sdxl::str("the loss is not finite in step ", step_ + 1,
+                                                 " at ", join(bad, ", "), ": ", cause));
+}
+
+void Trainer::throw_bad_gradients() const {
+  throw Error(ExitStatus::kBadNumbers,
+              sdxl::str("the gradients are not finite in step ", step_ + 1,
+                        " though the loss is: the learning rate may be too high, or the weights "
+                        "too large for the precision"));
+}
+
+void Trainer::install_fused_backward() {
+  for (size_t i = 0; i < optimizer_.tensors().size(); ++i) {
+    on_gradient(optimizer_.tensors()[i].leaf(), [this, i](const at::Tensor& leaf) {
+      const at::Tensor gradient = leaf.grad();
+      leaf.mutable_grad().reset();
+      const double norm = options_.max_grad_norm > 0.0 ? gradient_norm({gradient}) : 0.0;
+      if (!std::isfinite(norm)) throw_bad_gradients();
+      optimizer_.update_tensor(i, gradient, clip_factor(norm, options_.max_grad_norm));
+    });
+  }
+}
+
+Json Trainer::state() const {
+  Json state = {{"step", step_}};
+  if (options_.scale_loss) state["loss_scale"] = loss_scale_.state();
+  return state;
+}
+
+void Trainer::load(const Json& state, const std::string& source) {
+  step_ = json_value(state, "step", int64_t{0}, source);
+  if (options_.scale_loss) {
+    loss_scale_.load(json_value(state, "loss_scale", Json::object(), source), source);
+  }
+}
+
+}  // namespace sdxl

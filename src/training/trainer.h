@@ -1,0 +1,97 @@
+// The training loop: micro-batches to gradients, gradients to one optimizer step. When to log, save
+// and validate is the hooks' business; what is trained is the Trainable's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "training/batch.h"
+#include "training/ema.h"
+#include "training/gradients.h"
+#include "training/loss_scale.h"
+#include "training/lr_schedule.h"
+#include "training/objective.h"
+#include "training/optimizer.h"
+#include "training/trainable.h"
+
+namespace sdxl {
+
+struct TrainerOptions {
+  int64_t max_steps = 1;
+  int64_t accumulation = 1;    ///< Micro-batches of a step.
+  double max_grad_norm = 1.0;  ///< Not positive: no clipping.
+  bool scale_loss = false;     ///< Dynamic loss scaling, for fp16.
+  /// The optimizer takes each gradient as soon as it is there and frees it; clipping is then by the
+  /// norm of each tensor. Needs accumulation 1.
+  bool fused_backward = false;
+};
+
+/// One sample of a step, for figures by timestep and by picture.
+struct SampleLoss {
+  int64_t draw;
+  std::string name;
+  int64_t timestep;
+  double loss;
+};
+
+struct StepReport {
+  int64_t step = 0;          ///< Steps done, this one included.
+  double loss = 0;           ///< The weighted objective, mean over the samples.
+  double learning_rate = 0;  ///< What this step used, of the first group.
+  double gradient_norm = 0;  ///< Before clipping; 0 with fused_backward.
+  double loss_scale = 0;     ///< 0 without loss scaling.
+  std::vector<SampleLoss> samples;
+};
+
+class TrainerHooks {
+ public:
+  virtual ~TrainerHooks() = default;
+  virtual void after_step(const StepReport& report) = 0;
+  /// A step overflowed in fp16 and is tried again with a smaller loss scale.
+  virtual void after_overflow(int64_t step, double new_scale) = 0;
+  /// A stop was requested; `step` steps are done. Saves what there is to save.
+  virtual void before_stop(int64_t step) = 0;
+};
+
+class Trainer {
+ public:
+  /// All parts outlive the trainer. `ema` may be null.
+  Trainer(Trainable& trainable, const Objective& objective, Optimizer& optimizer,
+          const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options);
+
+  /// Trains from the steps that are done to max_steps. Throws Interrupted after hooks.before_stop
+  /// when a stop was requested, Error(kBadNumbers) when numbers went wrong.
+  void run(TrainerHooks& hooks);
+
+  int64_t steps_done() const { return step_; }
+  /// What has to survive besides weights, optimizer and average.
+  Json state() const;
+  void load(const Json& state, const std::string& source);
+
+ private:
+  /// Nothing when a stop was requested: the step is then as if it had not begun.
+  std::optional<StepReport> train_step(TrainerHooks& hooks);
+  std::optional<std::vector<TrainingBatch>> next_batches();
+  /// Forward and backward of a micro-batch; its losses go into the report.
+  void accumulate(const TrainingBatch& batch, StepReport& report);
+  /// Unscales, clips and steps; false when fp16 overflowed and nothing was changed.
+  bool update_weights(StepReport& report);
+  void require_finite_losses(const std::vector<SampleLoss>& samples) const;
+  [[noreturn]] void throw_bad_gradients() const;
+  void install_fused_backward();
+
+  Trainable& trainable_;
+  const Objective& objective_;
+  Optimizer& optimizer_;
+  const LrSchedule& schedule_;
+  Ema* ema_;
+  BatchSource source_;
+  TrainerOptions options_;
+  GradientSum gradients_;
+  LossScale loss_scale_;
+  int64_t step_ = 0;
+};
+
+}  // namespace sdxl
