@@ -124,16 +124,16 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
   fs::path path = which;
   if (!fs::is_directory(path)) path = output_dir_ / path.lexically_normal().filename();
   if (!fs::is_directory(path)) {
-    throw Error(ExitStatus::kUsage, str("--resume_from_checkpoint ", quoted(which),
-                                        " is neither a directory nor a checkpoint in ",
-                                        quoted(output_dir_.string())));
+    throw Error(ExitStatus::kUsage,
+                str("--resume_from_checkpoint ", quoted(which),
+                    " is neither a directory nor a checkpoint in ", quoted(output_dir_.string())));
   }
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
   const std::optional<int64_t> step = step_of(name.string());
   if (!step || !is_complete_checkpoint(path)) {
-    throw Error(ExitStatus::kBadData,
-                str(quoted(path.string()), " is no complete checkpoint of sdxl (a directory "
-                                           "checkpoint-N with a manifest.json that fits)"));
+    throw Error(ExitStatus::kBadData, str(quoted(path.string()),
+                                          " is no complete checkpoint of sdxl (a directory "
+                                          "checkpoint-N with a manifest.json that fits)"));
   }
   return Checkpoint{path, *step};
 }

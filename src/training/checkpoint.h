@@ -30,8 +30,8 @@ class CheckpointStore {
   /// The complete ones, ascending by step. Directories without a whole manifest are passed over.
   std::vector<Checkpoint> list() const;
   /// From --resume_from_checkpoint: "latest" gives the last complete one, or none where there is
-  /// none yet; else a path, or a name in the output directory. Error(kUsage) when that is not there,
-  /// Error(kBadData) when it is not complete.
+  /// none yet; else a path, or a name in the output directory. Error(kUsage) when that is not
+  /// there, Error(kBadData) when it is not complete.
   std::optional<Checkpoint> find(const std::string& which) const;
 
   /// Publishes checkpoint-`step`, which `write` fills; replaces one of the same step. Then prunes.

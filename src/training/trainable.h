@@ -8,10 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "training/batch.h"
 #include "training/parameters.h"
 
 namespace sdxl {
+
+/// Which of several sets of weights is written.
+struct WeightSetName {
+  std::string suffix;                  ///< "_ema" behind the folder's or file's stem; "" for none.
+  Json extra_config = Json::object();  ///< Added to the config.json, where there is one.
+};
 
 class Trainable {
  public:
@@ -27,13 +34,14 @@ class Trainable {
                              const at::Tensor& timesteps) = 0;
 
   /// Writes what users and our own inference read (unet/, pytorch_lora_weights.safetensors) into
-  /// `directory`, with `values` (parallel to the flattened groups; float32, or bfloat16 with
-  /// --full_bf16) in place of the trained tensors: the weights themselves, or their moving average.
-  virtual void save(const std::filesystem::path& directory,
-                    const std::vector<at::Tensor>& values) const = 0;
+  /// `directory`, with `values` (parallel to the flattened groups) in place of the trained tensors:
+  /// the weights themselves, or their moving average.
+  virtual void save(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
+                    const WeightSetName& name) const = 0;
   /// Reads back what save() wrote, in the order of the flattened groups. Error(kBadData) names the
   /// file when it is not of this model.
-  virtual std::vector<at::Tensor> load(const std::filesystem::path& directory) const = 0;
+  virtual std::vector<at::Tensor> load(const std::filesystem::path& directory,
+                                       const WeightSetName& name) const = 0;
 };
 
 }  // namespace sdxl

@@ -1,0 +1,64 @@
+// Making training batches.
+#include "training/batch_maker.h"
+
+#include <c10/core/GradMode.h>
+
+#include "device/random.h"
+#include "models/autoencoder_kl.h"
+
+namespace sdxl {
+
+BatchMaker::BatchMaker(BatchMakerOptions options, std::shared_ptr<const Dataset> dataset,
+                       EncodePictures pictures, EncodeCaptions captions, PromptEmbedding dropped)
+    : options_(options),
+      dataset_(std::move(dataset)),
+      encode_pictures_(std::move(pictures)),
+      encode_captions_(std::move(captions)),
+      dropped_(std::move(dropped)) {}
+
+TrainingBatch BatchMaker::make(const Batch& batch) const {
+  const c10::NoGradGuard no_grad;
+  TrainingBatch made;
+  made.draws = batch.draws;
+  for (int64_t row : batch.rows) made.names.push_back(dataset_->name(row));
+  made.latents = latents(batch);
+  made.time_ids = batch.time_ids.to(options_.device);
+  made.captions = batch.captions;
+  made.caption_dropped = batch.caption_dropped;
+  if (options_.embeds) embed(batch, made);
+  return made;
+}
+
+at::Tensor BatchMaker::latents(const Batch& batch) const {
+  const at::Tensor moments =
+      batch.moments.defined() ? batch.moments : encode_pictures_(batch.pixels);
+  std::vector<int64_t> shape = moments.sizes().slice(1).vec();  // [2 * C, h, w]
+  shape[0] /= 2;
+  std::vector<at::Tensor> noise;
+  for (int64_t draw : batch.draws) {
+    at::Generator generator =
+        stream_generator(options_.seed, Stream::kPosterior, static_cast<uint64_t>(draw));
+    noise.push_back(at::randn(shape, generator, at::kFloat));
+  }
+  const at::Tensor on_device = moments.to(options_.device, at::kFloat);
+  return sample_posterior(on_device, at::stack(noise).to(options_.device)) *
+         options_.scaling_factor;  // [B, C, h, w]
+}
+
+void BatchMaker::embed(const Batch& batch, TrainingBatch& to) const {
+  if (batch.hidden_states.defined()) {
+    to.hidden_states = batch.hidden_states.to(options_.device, options_.dtype);
+    to.pooled = batch.pooled.to(options_.device, options_.dtype);
+    return;
+  }
+  PromptEmbedding embedding = encode_captions_(batch.captions);
+  for (size_t i = 0; i < batch.caption_dropped.size(); ++i) {
+    if (!batch.caption_dropped[i]) continue;
+    embedding.hidden_states[i].copy_(dropped_.hidden_states[0]);
+    embedding.pooled[i].copy_(dropped_.pooled[0]);
+  }
+  to.hidden_states = embedding.hidden_states.to(options_.device, options_.dtype);
+  to.pooled = embedding.pooled.to(options_.device, options_.dtype);
+}
+
+}  // namespace sdxl

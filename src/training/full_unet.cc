@@ -1,0 +1,63 @@
+// The UNet as a Trainable.
+#include "training/full_unet.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "io/pretrained.h"
+
+namespace sdxl {
+
+FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOptions& options)
+    : unet_(std::move(unet)),
+      dtype_(options.bfloat16_weights ? at::kBFloat16 : options.compute_dtype) {
+  ParameterGroup group{"unet", options.learning_rate, options.weight_decay, {}};
+  for (NamedParameter& parameter : unet_->parameters()) {
+    TrainedTensor tensor{parameter.name, *parameter.tensor, {}};
+    if (dtype_ != tensor.value.scalar_type()) {
+      tensor.working = tensor.value.to(dtype_);
+      *parameter.tensor = tensor.working;
+    }
+    tensor.leaf().requires_grad_(true);
+    group.tensors.push_back(std::move(tensor));
+  }
+  groups_ = {std::move(group)};
+  unet_->set_gradient_checkpointing(options.gradient_checkpointing);
+}
+
+at::Tensor FullUNet::predict(const TrainingBatch& batch, const at::Tensor& noisy,
+                             const at::Tensor& timesteps) {
+  return unet_->forward(noisy.to(dtype_), timesteps.to(noisy.device(), at::kFloat),
+                        batch.hidden_states, batch.pooled, batch.time_ids);
+}
+
+void FullUNet::save(const fs::path& directory, const std::vector<at::Tensor>& values,
+                    const WeightSetName& name) const {
+  const fs::path folder = directory / ("unet" + name.suffix);
+  create_directories(folder);
+  Json config = unet_->config().json;
+  config.update(name.extra_config);
+  write_json(folder / "config.json", config);
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  const std::vector<TrainedTensor>& trained = groups_.front().tensors;
+  for (size_t i = 0; i < trained.size(); ++i) tensors.emplace_back(trained[i].name, values[i]);
+  write_pretrained_weights(folder, "diffusion_pytorch_model", tensors);
+}
+
+std::vector<at::Tensor> FullUNet::load(const fs::path& directory, const WeightSetName& name) const {
+  const Weights weights =
+      Weights::open(directory / ("unet" + name.suffix), "diffusion_pytorch_model");
+  std::vector<at::Tensor> values;
+  for (const TrainedTensor& tensor : groups_.front().tensors) {
+    values.push_back(weights.tensor(tensor.name));
+    if (values.back().sizes() != tensor.value.sizes()) {
+      throw Error(ExitStatus::kBadData,
+                  sdxl::str(weights.source(), ": ", quoted(tensor.name),
+                            " has another shape than "
+                            "this run's UNet: the checkpoint is of another model"));
+    }
+  }
+  return values;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,67 @@
+// The times of a run.
+#include "training/run_hooks.h"
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+namespace sdxl {
+
+RunHooks::RunHooks(const RunSchedule& schedule, RunActions actions, RunLog& log, int64_t first_step)
+    : schedule_(schedule), actions_(std::move(actions)), log_(log), saved_(first_step) {}
+
+bool RunHooks::saves_after(int64_t step) const {
+  return step % schedule_.checkpointing_steps == 0 ||
+         (schedule_.save_last && step == schedule_.max_steps);
+}
+
+bool RunHooks::draws_after(int64_t step) const {
+  if (schedule_.validation_steps) return step % *schedule_.validation_steps == 0;
+  const bool epoch_ends = step % schedule_.steps_per_epoch == 0;
+  return epoch_ends && (step / schedule_.steps_per_epoch - 1) % schedule_.validation_epochs == 0;
+}
+
+void RunHooks::after_step(const StepReport& report) {
+  log_.step(report);
+  if (saves_after(report.step)) save(report.step);
+  if (schedule_.validation_loss_steps && report.step % *schedule_.validation_loss_steps == 0) {
+    measure(report.step);
+  }
+  // A stop comes first: pictures take long.
+  if (actions_.draw && draws_after(report.step) && stop_requested() == 0) {
+    actions_.draw(report.step);
+    log_.pause();
+  }
+}
+
+void RunHooks::after_overflow(int64_t step, double new_scale) {
+  log::info(
+      str("step ", step + 1, " overflowed in fp16 and is done again with loss scale ", new_scale));
+  log_.event(step, {{"overflow", 1.0}, {"loss_scale", new_scale}});
+}
+
+void RunHooks::before_stop(int64_t step) {
+  save(step);
+  log_.flush();
+}
+
+void RunHooks::save(int64_t step) {
+  if (saved_ == step) return;
+  actions_.save(step);
+  saved_ = step;
+  log_.flush();
+  log_.pause();
+}
+
+void RunHooks::measure(int64_t step) {
+  if (!actions_.validation_loss) return;
+  const double loss = actions_.validation_loss(step);
+  log_.event(step, {{"validation_loss", loss}});
+  log_.pause();
+  if (!schedule_.keep_best || !(loss < best_)) return;
+  best_ = loss;
+  actions_.keep_as_best(step, loss);
+  save(step);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,64 @@
+// Looking at a run while it trains: pictures of fixed prompts and seeds, and the loss at fixed
+// noise and timesteps.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipelines/stable_diffusion_xl.h"
+#include "training/objective.h"
+#include "training/tracker.h"
+#include "training/trainable.h"
+
+namespace sdxl {
+
+struct ValidationPrompt {
+  std::string text;
+  PromptConditioning conditioning;
+};
+
+struct PictureOptions {
+  int64_t images_per_prompt = 4;
+  int64_t side = 1024;  ///< Pixels.
+  uint64_t seed = 0;    ///< Prompt k has the seed + k; its pictures share the generator.
+  double guidance_scale = 5.0;
+  DenoiseOptions denoise;
+};
+
+class ValidationPictures {
+ public:
+  /// Draws with the live UNet and keeps the decoder: nothing is loaded again.
+  ValidationPictures(PictureOptions options, std::vector<ValidationPrompt> prompts,
+                     SchedulerPlan plan, std::shared_ptr<const UNet2DConditionModel> unet,
+                     std::shared_ptr<const AutoencoderKL> vae);
+
+  /// Draws every prompt and writes `directory`/{index:05d}_{seed}.png. A stop request ends it with
+  /// Interrupted.
+  std::vector<TrackedImage> draw(const std::filesystem::path& directory) const;
+
+ private:
+  PictureOptions options_;
+  std::vector<ValidationPrompt> prompts_;
+  SchedulerPlan plan_;
+  std::shared_ptr<const UNet2DConditionModel> unet_;
+  std::shared_ptr<const AutoencoderKL> vae_;
+};
+
+/// The mean loss of these batches, each sample at a few timesteps of a fixed spread and with noise
+/// that no training draw uses; unweighted, without gradients.
+class ValidationLoss {
+ public:
+  ValidationLoss(Trainable& trainable, const Objective& objective,
+                 std::vector<TrainingBatch> batches);
+  double measure() const;
+
+ private:
+  Trainable& trainable_;
+  const Objective& objective_;
+  std::vector<TrainingBatch> batches_;
+};
+
+}  // namespace sdxl
