@@ -1,0 +1,69 @@
+// Copying and converting the parts of a pipeline.
+#include "commands/pipeline_export.h"
+
+#include "base/files.h"
+#include "io/pretrained.h"
+
+namespace sdxl {
+namespace {
+
+/// Copies a folder of small files (tokenizers) as it is.
+void copy_folder(const fs::path& from, const fs::path& to) {
+  AtomicDirectory folder(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (!entry.is_regular_file()) continue;
+    write_file_atomically(folder.working_path() / entry.path().filename(), read_file(entry.path()));
+  }
+  folder.commit(/*replace=*/true);
+}
+
+/// Writes config and weights of a part; the weights' own names are kept.
+void convert_part(const fs::path& from, const std::string& stem, const std::string& variant,
+                  at::ScalarType dtype, const char* dtype_key, const fs::path& to) {
+  Json config = read_json(from / "config.json");
+  if (dtype_key != nullptr && config.contains(dtype_key)) {
+    const std::string name = at::toString(dtype);
+    config[dtype_key] = name == "Half" ? "float16" : name == "BFloat16" ? "bfloat16" : "float32";
+  }
+  const Weights weights = Weights::open(from, stem, variant);
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  for (const std::string& name : weights.names()) {
+    const at::Tensor tensor = weights.tensor(name);
+    tensors.emplace_back(name, tensor.is_floating_point() ? tensor.to(dtype) : tensor);
+  }
+  AtomicDirectory folder(to);
+  write_json(folder.working_path() / "config.json", config);
+  write_pretrained_weights(folder.working_path(), stem, tensors);
+  folder.commit(/*replace=*/true);
+}
+
+void write_scheduler(const PipelineDirectory& pipeline, const std::string& prediction_type,
+                     const fs::path& to) {
+  Json config = pipeline.scheduler_config();
+  if (!prediction_type.empty()) config["prediction_type"] = prediction_type;
+  AtomicDirectory folder(to);
+  write_json(folder.working_path() / "scheduler_config.json", config);
+  folder.commit(/*replace=*/true);
+}
+
+}  // namespace
+
+void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& what,
+                     const fs::path& directory) {
+  for (const char* name : {"tokenizer", "tokenizer_2"}) {
+    copy_folder(pipeline.root() / name, directory / name);
+  }
+  for (const char* name : {"text_encoder", "text_encoder_2"}) {
+    const fs::path from = pipeline.root() / name;
+    const char* dtype_key =
+        read_json(from / "config.json").contains("dtype") ? "dtype" : "torch_dtype";
+    convert_part(from, "model", what.variant, what.frozen_dtype, dtype_key, directory / name);
+  }
+  convert_part(what.vae_directory, "diffusion_pytorch_model", what.variant, what.frozen_dtype,
+               nullptr, directory / "vae");
+  write_scheduler(pipeline, what.prediction_type, directory / "scheduler");
+  // Last: a directory with it is complete.
+  write_json(directory / "model_index.json", pipeline.index());
+}
+
+}  // namespace sdxl

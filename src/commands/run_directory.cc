@@ -1,0 +1,131 @@
+// Opening and resuming a run's directory.
+#include "commands/run_directory.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/version.h"
+
+namespace sdxl {
+namespace {
+
+/// Results that a new run would overwrite.
+std::optional<fs::path> existing_result(const fs::path& directory) {
+  for (const char* name : {"model_index.json", "pytorch_lora_weights.safetensors"}) {
+    if (fs::exists(directory / name)) return directory / name;
+  }
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (is_complete_checkpoint(entry.path())) return entry.path();
+  }
+  return std::nullopt;
+}
+
+/// Removes what a discarded run left, so that nothing of two runs lies side by side.
+void discard_run(const fs::path& directory, const TrainConfig& config, CheckpointStore& store) {
+  store.clear();
+  for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
+                           "pytorch_lora_weights.safetensors", "validation", "README.md"}) {
+    fs::remove_all(directory / name);
+  }
+  if (!config.logging_dir.empty()) fs::remove_all(directory / config.logging_dir);
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const TrainConfig& config)
+    : path_(config.output_dir),
+      lock_(lock_output_directory(path_)),
+      checkpoints_(path_, config.checkpoints_total_limit) {
+  if (config.overwrite_output_dir) {
+    discard_run(path_, config, checkpoints_);
+    return;
+  }
+  if (!config.resume_from_checkpoint) {
+    if (const auto result = existing_result(path_)) {
+      throw Error(ExitStatus::kUsage,
+                  str("--output_dir ", quoted(path_.string()), " holds a run already (",
+                      result->filename().string(),
+                      "): go on with --resume_from_checkpoint latest, discard it with "
+                      "--overwrite_output_dir, or give another directory"));
+    }
+    return;
+  }
+  resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
+  if (!resumed_) {
+    log::info("there is no checkpoint yet: starting from the beginning");
+    return;
+  }
+  saved_state_ = read_json(resumed_->path / kTrainerStateFile);
+}
+
+std::string RunDirectory::saved_state_source() const {
+  return (resumed_->path / kTrainerStateFile).string();
+}
+
+std::vector<std::string> differing_options(const Json& saved, const Json& now) {
+  static const std::set<std::string> kHarmless = {"output_dir",
+                                                  "overwrite_output_dir",
+                                                  "resume_from_checkpoint",
+                                                  "checkpointing_steps",
+                                                  "checkpoints_total_limit",
+                                                  "keep_best_checkpoint",
+                                                  "validation_prompt",
+                                                  "num_validation_images",
+                                                  "validation_epochs",
+                                                  "validation_steps",
+                                                  "validation_resolution",
+                                                  "validation_loss_steps",
+                                                  "report_to",
+                                                  "logging_dir",
+                                                  "embedding_cache_dir",
+                                                  "cache_dir",
+                                                  "dataloader_num_workers",
+                                                  "num_threads",
+                                                  "log_level",
+                                                  "offline",
+                                                  "device",
+                                                  "local_rank",
+                                                  "ddp_timeout",
+                                                  "zero_stage",
+                                                  "gradient_checkpointing",
+                                                  "save_kohya",
+                                                  "debug_loss",
+                                                  "enable_xformers_memory_efficient_attention",
+                                                  "push_to_hub",
+                                                  "hub_model_id"};
+  // How long a run is shapes only schedules that end.
+  const std::string schedule = now.value("lr_scheduler", "constant");
+  const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
+  std::vector<std::string> differing;
+  for (const auto& [key, value] : now.items()) {
+    if (kHarmless.count(key) != 0) continue;
+    if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
+    const auto before = saved.find(key);
+    if (before == saved.end() || *before == value) continue;
+    differing.push_back(str("--", key, " was ", before->dump(), " and is ", value.dump()));
+  }
+  return differing;
+}
+
+void RunDirectory::require_same_options(const Json& options) const {
+  if (!resumed_) return;
+  const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
+  const std::vector<std::string> differing = differing_options(saved, options);
+  if (differing.empty()) return;
+  throw Error(ExitStatus::kUsage,
+              str("--resume_from_checkpoint ", quoted(resumed_->path.string()),
+                  " was trained with other options: ", escaped(join(differing, "; ")),
+                  "; give the same, or train anew in another --output_dir"));
+}
+
+void RunDirectory::write_config(const Json& options) const {
+  Json config = options;
+  for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
+  config["_sdxl_version"] = version();
+
+  write_json(path_ / "config.json", config);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,53 @@
+// A training run's --output_dir: who may write there, what is resumed, what is saved of the
+// options.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "config/train_config.h"
+#include "training/checkpoint.h"
+
+namespace sdxl {
+
+/// What a checkpoint holds besides weights and optimizer.safetensors.
+inline constexpr const char* kTrainerStateFile = "trainer_state.json";
+
+class RunDirectory {
+ public:
+  /// Takes the directory's lock and finds the checkpoint to go on from. Error(kUsage) when another
+  /// run is writing there, or when there are results of one that is neither resumed nor, with
+  /// --overwrite_output_dir, discarded.
+  explicit RunDirectory(const TrainConfig& config);
+
+  const std::filesystem::path& path() const { return path_; }
+  CheckpointStore& checkpoints() { return checkpoints_; }
+  /// What is resumed, if anything is.
+  const std::optional<Checkpoint>& resumed() const { return resumed_; }
+  /// Its trainer_state.json; an empty object for a new run.
+  const Json& saved_state() const { return saved_state_; }
+  std::string saved_state_source() const;
+
+  /// Error(kUsage) listing the options that differ from those that the resumed checkpoint was
+  /// trained with, if they shape the result.
+  void require_same_options(const Json& options) const;
+  /// Writes config.json; --config of it repeats the run.
+  void write_config(const Json& options) const;
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<FileLock> lock_;
+  CheckpointStore checkpoints_;
+  std::optional<Checkpoint> resumed_;
+  Json saved_state_ = Json::object();
+};
+
+/// The keys of options that shape the result and differ, "key: saved -> now" each.
+std::vector<std::string> differing_options(const Json& saved, const Json& now);
+
+}  // namespace sdxl

@@ -1,0 +1,90 @@
+// sdxl train-full: fine-tunes the UNet.
+#include "base/files.h"
+#include "base/text.h"
+#include "commands/command.h"
+#include "commands/pipeline_export.h"
+#include "commands/training_options.h"
+#include "commands/training_run.h"
+#include "config/validation.h"
+#include "training/full_unet.h"
+
+namespace sdxl {
+namespace {
+
+class FullSubject : public TrainingSubject {
+ public:
+  TrainedModel load(const TrainingContext& context, const TrainingData&,
+                    const std::optional<fs::path>& checkpoint) override {
+    const TrainConfig& config = context.config;
+    FullUNetOptions options;
+    options.learning_rate = peak_learning_rate(config);
+    options.weight_decay = config.adam_weight_decay;
+    options.compute_dtype = context.dtype;
+    options.bfloat16_weights = config.full_bf16;
+    options.gradient_checkpointing = config.gradient_checkpointing;
+    const Placement placement{context.device, config.full_bf16 ? at::kBFloat16 : at::kFloat};
+    TrainedModel model;
+    if (checkpoint) {
+      model.unet = load_unet(*checkpoint / "unet", "", placement);
+    } else if (config.unet_config) {
+      model.unet = random_unet(*config.unet_config, context.seed, placement);
+    } else {
+      model.unet = context.pipeline.unet(placement);
+    }
+    model.trainable = std::make_unique<FullUNet>(model.unet, options);
+    return model;
+  }
+
+  void write_result(const TrainingContext& context, const Trainable& trainable,
+                    const std::vector<at::Tensor>& values) override {
+    const fs::path output_dir = context.config.output_dir;
+    {
+      AtomicDirectory staging(output_dir / "unet");
+      trainable.save(staging.working_path(), values, {});
+      // save() makes a folder unet in it.
+      fs::path inner = staging.working_path() / "unet";
+      for (const auto& entry : fs::directory_iterator(inner)) {
+        fs::rename(entry.path(), staging.working_path() / entry.path().filename());
+      }
+      fs::remove(inner);
+      staging.commit(/*replace=*/true);
+    }
+    export_pipeline(context.pipeline,
+                    {context.vae_directory(), context.variant(), context.dtype,
+                     context.config.prediction_type.value_or("")},
+                    output_dir);
+  }
+
+  const char* run_name() const override { return "text2image-fine-tune-sdxl"; }
+
+ private:
+  static std::shared_ptr<UNet2DConditionModel> random_unet(const std::string& file, uint64_t seed,
+                                                           const Placement& placement) {
+    auto unet = std::make_shared<UNet2DConditionModel>(
+        UNet2DConditionConfig::from_json(read_json(file), file));
+    unet->initialize(seed, placement);
+    return unet;
+  }
+};
+
+class TrainFullCommand : public Command {
+ public:
+  std::string name() const override { return "train-full"; }
+  std::string summary() const override { return "fine-tune every weight of the UNet"; }
+  OptionSet& options() override { return options_; }
+  void validate() override { validate_train_config(config_, TrainKind::kFull); }
+  ExitStatus run() override {
+    FullSubject subject;
+    return run_training(config_, options_, subject);
+  }
+
+ private:
+  TrainConfig config_{TrainKind::kFull};
+  OptionSet options_{train_options(config_)};
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_train_full_command() { return std::make_unique<TrainFullCommand>(); }
+
+}  // namespace sdxl

@@ -1,0 +1,81 @@
+// One function for each part.
+#include "commands/training_options.h"
+
+namespace sdxl {
+
+RunLength run_length(const TrainConfig& config, int64_t samples) {
+  const int64_t group = config.train_batch_size * config.gradient_accumulation_steps;
+  const int64_t per_epoch = (samples + group - 1) / group;
+  return {per_epoch, config.max_train_steps.value_or(config.num_train_epochs * per_epoch)};
+}
+
+NoiseSchedule noise_schedule(const TrainingContext& context) {
+  NoiseSchedule schedule(context.pipeline.scheduler_config(),
+                         context.pipeline.scheduler_config_source());
+  if (context.config.prediction_type) schedule.set_prediction_type(*context.config.prediction_type);
+  return schedule;
+}
+
+ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
+  ObjectiveOptions options;
+  options.snr_gamma = config.snr_gamma;
+  options.noise_offset = config.noise_offset;
+  options.input_perturbation = config.input_perturbation;
+  if (config.loss_type == "huber") options.huber_c = config.huber_c;
+  options.bias = {config.timestep_bias_strategy, config.timestep_bias_multiplier,
+                  config.timestep_bias_begin, config.timestep_bias_end,
+                  config.timestep_bias_portion};
+  options.seed = seed;
+  return options;
+}
+
+LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps) {
+  constexpr double kPolynomialEnd = 1e-7;
+  LrScheduleOptions options;
+  options.name = config.lr_scheduler;
+  options.warmup_steps = config.lr_warmup_steps;
+  options.total_steps = max_steps;
+  options.num_cycles = config.lr_num_cycles;
+  options.power = config.lr_power;
+  options.end_fraction = kPolynomialEnd / peak_learning_rate(config);
+  return options;
+}
+
+std::string optimizer_name(const TrainConfig& config) {
+  return config.use_8bit_adam ? "adamw8bit" : config.optimizer;
+}
+
+OptimizerOptions optimizer_options(const TrainConfig& config, uint64_t seed) {
+  return {config.adam_beta1, config.adam_beta2, config.adam_epsilon, seed};
+}
+
+TrainerOptions trainer_options(const TrainConfig& config, const RunLength& length) {
+  TrainerOptions options;
+  options.max_steps = length.max_steps;
+  options.accumulation = config.gradient_accumulation_steps;
+  options.max_grad_norm = config.max_grad_norm;
+  options.scale_loss = config.mixed_precision == "fp16";
+  options.fused_backward = config.fused_backward;
+  return options;
+}
+
+RunSchedule run_schedule(const TrainConfig& config, const RunLength& length) {
+  RunSchedule schedule;
+  schedule.max_steps = length.max_steps;
+  schedule.steps_per_epoch = length.steps_per_epoch;
+  schedule.checkpointing_steps = config.checkpointing_steps;
+  schedule.validation_steps = config.validation_steps;
+  schedule.validation_epochs = config.validation_epochs;
+  schedule.validation_loss_steps = config.validation_loss_steps;
+  schedule.save_last = config.use_ema;  // the result has the average, this the weights
+  schedule.keep_best = config.keep_best_checkpoint;
+  return schedule;
+}
+
+double peak_learning_rate(const TrainConfig& config) {
+  if (!config.scale_lr) return config.learning_rate;
+  return config.learning_rate * static_cast<double>(config.gradient_accumulation_steps) *
+         static_cast<double>(config.train_batch_size);
+}
+
+}  // namespace sdxl

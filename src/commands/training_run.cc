@@ -1,0 +1,221 @@
+// A training run from its options to its result.
+#include "commands/training_run.h"
+
+#include <cstdio>
+#include <random>
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "commands/run_directory.h"
+#include "commands/training_options.h"
+#include "commands/training_state.h"
+#include "device/device.h"
+#include "training/weight_swap.h"
+
+namespace sdxl {
+namespace {
+
+constexpr int64_t kSamplerSteps = 25;  // of validation pictures, as the scripts
+constexpr int64_t kValidationLossSamples = 16;
+
+/// The seed given, or that of the run that is resumed, or a new one.
+uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory) {
+  if (config.seed) return *config.seed;
+  if (directory.resumed()) {
+    const std::string source = directory.saved_state_source();
+    const Json options =
+        json_value(directory.saved_state(), "options", Json(Json::object()), source);
+    return json_value(options, "seed", uint64_t{0}, source);
+  }
+  const uint64_t seed = std::random_device{}();
+  log::info(str("seed ", seed));
+  return seed;
+}
+
+/// The parts of one run, in the order in which they are made; each needs those before it.
+class TrainingRun {
+ public:
+  TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject)
+      : config_(config),
+        subject_(subject),
+        device_(select_device(config.device)),
+        pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
+        directory_(config),
+        context_{config, pipeline_, device_, compute_dtype(config.mixed_precision),
+                 choose_seed(config, directory_)},
+        options_(options.to_json()),
+        data_(context_),
+        length_(run_length(config, data_.size())) {
+    options_["seed"] = context_.seed;
+    directory_.require_same_options(options_);
+  }
+
+  ExitStatus summarise() const {
+    const Json line = {{"samples", data_.size()},
+                       {"steps_per_epoch", length_.steps_per_epoch},
+                       {"max_train_steps", length_.max_steps},
+                       {"seed", context_.seed},
+                       {"device", device_.str()},
+                       {"steps_done", first_step()}};
+    std::printf("%s\n", line.dump().c_str());
+    return ExitStatus::kDone;
+  }
+
+  ExitStatus train() {
+    directory_.write_config(options_);
+    truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
+    data_.prepare(subject_.trains_text_encoders());
+    throw_if_stop_requested("before the first step");
+    load_model();
+    build_trainer();
+    build_validation();
+    run_steps();
+    subject_.write_result(context_, *model_.trainable, result_values());
+    std::printf("%s\n", directory_.path().c_str());
+    return ExitStatus::kDone;
+  }
+
+ private:
+  int64_t first_step() const { return directory_.resumed() ? directory_.resumed()->step : 0; }
+
+  void load_model() {
+    std::optional<fs::path> checkpoint;
+    if (directory_.resumed()) checkpoint = directory_.resumed()->path;
+    model_ = subject_.load(context_, data_, checkpoint);
+    log::info(str("training ", count_elements(model_.trainable->parameter_groups()),
+                  " parameters on ", data_.size(), " pictures: steps ", first_step() + 1, " to ",
+                  length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
+  }
+
+  void build_trainer() {
+    objective_ = std::make_unique<Objective>(noise_schedule(context_),
+                                             objective_options(config_, context_.seed));
+    optimizer_ = make_optimizer(optimizer_name(config_), model_.trainable->parameter_groups(),
+                                optimizer_options(config_, context_.seed));
+    if (config_.use_ema) ema_ = std::make_unique<Ema>(optimizer_->tensors(), EmaOptions{});
+    schedule_ = std::make_unique<LrSchedule>(lr_schedule_options(config_, length_.max_steps));
+    const TrainerOptions options = trainer_options(config_, length_);
+    trainer_ = std::make_unique<Trainer>(
+        *model_.trainable, *objective_, *optimizer_, *schedule_, ema_.get(),
+        data_.batches(first_step() * options.accumulation), options);
+    state_ = std::make_unique<TrainingState>(
+        TrainingState{*model_.trainable, *optimizer_, *trainer_, ema_.get()});
+    if (directory_.resumed()) state_->load(directory_);
+  }
+
+  void build_validation() {
+    if (config_.validation_loss_steps) {
+      validation_loss_ = std::make_unique<ValidationLoss>(
+          *model_.trainable, *objective_, data_.validation_batches(kValidationLossSamples));
+    }
+    if (data_.validation_prompts().empty()) return;
+    PictureOptions options;
+    options.images_per_prompt = config_.num_validation_images;
+    options.side = config_.validation_resolution.value_or(config_.resolution);
+    options.seed = context_.seed;
+    auto vae = load_vae(context_.vae_directory(), context_.variant(), {device_, context_.dtype},
+                        /*with_encoder=*/false, /*with_decoder=*/true);
+    options.denoise.device = device_;
+    options.denoise.dtype = model_.unet->parameters().front().tensor->scalar_type();
+    options.denoise.latent_scale = vae->config().scale_factor();
+    Json overrides = Json::object();
+    if (config_.prediction_type) overrides["prediction_type"] = *config_.prediction_type;
+    const SchedulerPlan plan = [this, overrides] {
+      auto scheduler = make_scheduler("", pipeline_.scheduler_config(), overrides,
+                                      pipeline_.scheduler_config_source());
+      scheduler->set_timesteps(kSamplerSteps);
+      return scheduler;
+    };
+    pictures_ = std::make_unique<ValidationPictures>(options, data_.validation_prompts(), plan,
+                                                     model_.unet, std::move(vae));
+  }
+
+  void run_steps() {
+    TrackerOptions tracker;
+    tracker.output_dir = directory_.path();
+    tracker.logging_dir = config_.logging_dir;
+    tracker.run_name = subject_.run_name();
+    tracker.config = options_;
+    tracker.resume_step = first_step();
+    log_ = std::make_unique<RunLog>(directory_.path(), make_trackers(config_.report_to, tracker),
+                                    first_step(), length_.max_steps, length_.steps_per_epoch);
+    RunHooks hooks(run_schedule(config_, length_), actions(), *log_, first_step());
+    const fs::path best = directory_.path() / "best.json";
+    if (config_.keep_best_checkpoint && first_step() > 0 && fs::exists(best)) {
+      const Json kept = read_json(best);
+      hooks.set_best(kept.at("validation_loss").get<double>());
+      directory_.checkpoints().protect(kept.at("step").get<int64_t>());
+    }
+    try {
+      trainer_->run(hooks);
+    } catch (...) {
+      log_->finish(1);
+      throw;
+    }
+    if (pictures_) draw("test", length_.max_steps);
+    log_->finish(0);
+  }
+
+  RunActions actions() {
+    RunActions actions;
+    actions.save = [this](int64_t step) {
+      directory_.checkpoints().save(step, state_->bytes(),
+                                    [this](const fs::path& to) { state_->save(to, options_); });
+    };
+    if (pictures_) actions.draw = [this](int64_t step) { draw("validation", step); };
+    if (validation_loss_) {
+      actions.validation_loss = [this](int64_t) { return validation_loss_->measure(); };
+    }
+    actions.keep_as_best = [this](int64_t step, double loss) {
+      directory_.checkpoints().protect(step);
+      write_json(directory_.path() / "best.json", {{"step", step}, {"validation_loss", loss}});
+    };
+    return actions;
+  }
+
+  /// Pictures with the weights that the result will have. A stop leaves them unfinished.
+  void draw(const std::string& tag, int64_t step) {
+    try {
+      std::unique_ptr<WeightSwap> swap;
+      if (ema_) swap = std::make_unique<WeightSwap>(optimizer_->tensors(), ema_->values());
+      const std::string folder = tag == "test" ? tag : str("step-", step);
+      log_->images(tag, step, pictures_->draw(directory_.path() / "validation" / folder));
+    } catch (const Interrupted&) {
+      log::info(str("stopped while drawing the pictures of step ", step));
+    }
+  }
+
+  std::vector<at::Tensor> result_values() const { return ema_ ? ema_->values() : state_->values(); }
+
+  const TrainConfig& config_;
+  TrainingSubject& subject_;
+  at::Device device_;
+  PipelineDirectory pipeline_;
+  RunDirectory directory_;
+  TrainingContext context_;
+  Json options_;
+  TrainingData data_;
+  RunLength length_;
+  TrainedModel model_;
+  std::unique_ptr<Objective> objective_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Ema> ema_;
+  std::unique_ptr<LrSchedule> schedule_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<TrainingState> state_;
+  std::unique_ptr<ValidationLoss> validation_loss_;
+  std::unique_ptr<ValidationPictures> pictures_;
+  std::unique_ptr<RunLog> log_;
+};
+
+}  // namespace
+
+ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
+                        TrainingSubject& subject) {
+  set_thread_count(config.num_threads);
+  TrainingRun run(config, options, subject);
+  return config.dry_run ? run.summarise() : run.train();
+}
+
+}  // namespace sdxl
