@@ -38,17 +38,9 @@ class FullSubject : public TrainingSubject {
   void write_result(const TrainingContext& context, const Trainable& trainable,
                     const std::vector<at::Tensor>& values) override {
     const fs::path output_dir = context.config.output_dir;
-    {
-      AtomicDirectory staging(output_dir / "unet");
-      trainable.save(staging.working_path(), values, {});
-      // save() makes a folder unet in it.
-      fs::path inner = staging.working_path() / "unet";
-      for (const auto& entry : fs::directory_iterator(inner)) {
-        fs::rename(entry.path(), staging.working_path() / entry.path().filename());
-      }
-      fs::remove(inner);
-      staging.commit(/*replace=*/true);
-    }
+    AtomicDirectory folder(output_dir / "unet");
+    static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
+    folder.commit(/*replace=*/true);
     export_pipeline(context.pipeline,
                     {context.vae_directory(), context.variant(), context.dtype,
                      context.config.prediction_type.value_or("")},

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "data/draw_order.h"

@@ -37,7 +37,7 @@ void append_data(OptionTable& table, TrainConfig& c) {
   table.add("proportion_empty_prompts", &c.proportion_empty_prompts,
             "probability of dropping a caption", {.at_least = 0, .at_most = 1});
   table.add("on_bad_image", &c.on_bad_image, "what an unreadable picture does",
-            {.choices = {"fail", "skip"}, .unsupported = kNotYet});
+            {.choices = {"fail", "skip"}});
   table.add("dataloader_num_workers", &c.dataloader_num_workers, "threads that load pictures ahead",
             {.at_least = 0, .at_most = 1024});
   table.group("Pictures");
@@ -52,8 +52,7 @@ void append_data(OptionTable& table, TrainConfig& c) {
   table.add("bucketing", &c.bucketing, "keep the shape of pictures: batches of like aspect ratios",
             {.unsupported = kNotYet});
   table.group("Cache");
-  table.add("cache_latents", &c.cache_latents, "encode pictures once and keep the result on disk",
-            {.unsupported = kNotYet});
+  table.add("cache_latents", &c.cache_latents, "encode pictures once and keep the result on disk");
   table.add("cache_crops", &c.cache_crops, "random crops that are cached of each picture",
             {.at_least = 1, .unsupported = kNotYet});
   table.add("cache_dtype", &c.cache_dtype, "dtype of cached values; by default that of the encoder",
@@ -75,7 +74,7 @@ void append_output(OptionTable& table, TrainConfig& c) {
   table.add("resume_from_checkpoint", &c.resume_from_checkpoint,
             "go on from a checkpoint: its path, or latest", {.value_name = "PATH"});
   table.add("keep_best_checkpoint", &c.keep_best_checkpoint,
-            "keep the checkpoint of the lowest validation loss as well", {.unsupported = kNotYet});
+            "keep the checkpoint of the lowest validation loss as well");
 }
 
 void append_optimization(OptionTable& table, TrainConfig& c) {
@@ -95,8 +94,7 @@ void append_optimization(OptionTable& table, TrainConfig& c) {
             {.unsupported = kNotYet});
   table.add("learning_rate", &c.learning_rate, "the peak learning rate", {.at_least = 0});
   table.add("scale_lr", &c.scale_lr,
-            "multiply it by batch size, accumulation and number of devices",
-            {.unsupported = kNotYet});
+            "multiply it by batch size, accumulation and number of devices");
   table.add("lr_scheduler", &c.lr_scheduler, "course of the learning rate, counted in steps",
             {.choices = {"constant", "constant_with_warmup", "linear", "cosine",
                          "cosine_with_restarts", "polynomial"}});
@@ -114,15 +112,14 @@ void append_optimization(OptionTable& table, TrainConfig& c) {
 
 void append_objective(OptionTable& table, TrainConfig& c) {
   table.group("Objective");
-  table.add("loss_type", &c.loss_type, "the loss",
-            {.choices = {"l2", "huber"}, .unsupported = kNotYet});
+  table.add("loss_type", &c.loss_type, "the loss", {.choices = {"l2", "huber"}});
   table.add("huber_c", &c.huber_c, "where the Huber loss turns from square to linear",
-            {.above = 0, .unsupported = kNotYet});
+            {.above = 0});
   table.add("snr_gamma", &c.snr_gamma, "weigh timesteps by min(SNR, gamma); 5 is usual",
             {.above = 0});
   table.add("noise_offset", &c.noise_offset, "strength of noise that is constant over a channel");
   table.add("input_perturbation", &c.input_perturbation,
-            "strength of extra noise on the input alone", {.at_least = 0, .unsupported = kNotYet});
+            "strength of extra noise on the input alone", {.at_least = 0});
   table.add("timestep_bias_strategy", &c.timestep_bias_strategy,
             "which timesteps are drawn more often",
             {.choices = {"earlier", "later", "range", "none"}});
@@ -134,8 +131,8 @@ void append_objective(OptionTable& table, TrainConfig& c) {
             {.at_most = 1000});
   table.add("timestep_bias_portion", &c.timestep_bias_portion,
             "share of the timesteps that earlier and later mean", {.at_least = 0, .at_most = 1});
-  table.add("use_ema", &c.use_ema, "keep a moving average of the weights and save it as the result",
-            {.unsupported = kNotYet});
+  table.add("use_ema", &c.use_ema,
+            "keep a moving average of the weights and save it as the result");
   table.add("compat", &c.compat, "repeat what the published scripts do where it differs",
             {.choices = {"none", "hf", "pp"}, .unsupported = kNotYet});
 }
@@ -169,7 +166,7 @@ void append_lora(OptionTable& table, TrainConfig& c) {
 void append_memory(OptionTable& table, TrainConfig& c) {
   table.group("Memory and speed");
   table.add("gradient_checkpointing", &c.gradient_checkpointing,
-            "compute activations twice instead of keeping them", {.unsupported = kNotYet});
+            "compute activations twice instead of keeping them");
   table.add("full_bf16", &c.full_bf16, "bf16 weights with stochastic rounding, no float32 copy",
             {.unsupported = kNotYet});
   table.add("fused_backward", &c.fused_backward,
@@ -194,21 +191,20 @@ void append_validation(OptionTable& table, TrainConfig& c) {
   table.add("validation_epochs", &c.validation_epochs,
             "after every so many epochs, the first included", {.at_least = 1});
   table.add("validation_steps", &c.validation_steps, "after every so many steps instead",
-            {.at_least = 1, .unsupported = kNotYet});
+            {.at_least = 1});
   table.add("validation_resolution", &c.validation_resolution,
             "side of these pictures; by default the training resolution",
-            {.at_least = 8, .multiple_of = 8, .unsupported = kNotYet});
+            {.at_least = 8, .multiple_of = 8});
   table.add("validation_loss_steps", &c.validation_loss_steps,
-            "a validation loss after every so many steps", {.at_least = 1, .unsupported = kNotYet});
+            "a validation loss after every so many steps", {.at_least = 1});
 }
 
 void append_services(OptionTable& table, TrainConfig& c) {
   table.group("Trackers and the Hub");
-  table.add(
-      "report_to", &c.report_to, "trackers besides metrics.jsonl",
-      {.choices = {"tensorboard", "wandb", "comet_ml", "all", "none"}, .unsupported = kNotYet});
+  table.add("report_to", &c.report_to, "trackers besides metrics.jsonl",
+            {.choices = {"tensorboard", "wandb", "comet_ml", "all", "none"}});
   table.add("logging_dir", &c.logging_dir, "folder of the trackers' files in output_dir",
-            {.unsupported = kNotYet, .value_name = "DIR"});
+            {.value_name = "DIR"});
   table.add("push_to_hub", &c.push_to_hub, "refused: upload with the Hub's own tool");
   table.add("hub_token", &c.hub_token, "refused: set HF_TOKEN in the environment",
             {.flag_only = true});

@@ -35,8 +35,13 @@ void FullUNet::save(const fs::path& directory, const std::vector<at::Tensor>& va
                     const WeightSetName& name) const {
   const fs::path folder = directory / ("unet" + name.suffix);
   create_directories(folder);
+  write(folder, values, name.extra_config);
+}
+
+void FullUNet::write(const fs::path& folder, const std::vector<at::Tensor>& values,
+                     const Json& extra_config) const {
   Json config = unet_->config().json;
-  config.update(name.extra_config);
+  config.update(extra_config);
   write_json(folder / "config.json", config);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   const std::vector<TrainedTensor>& trained = groups_.front().tensors;

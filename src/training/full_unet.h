@@ -31,6 +31,9 @@ class FullUNet : public Trainable {
             const WeightSetName& name) const override;
   std::vector<at::Tensor> load(const std::filesystem::path& directory,
                                const WeightSetName& name) const override;
+  /// config.json and weights into `folder` itself.
+  void write(const std::filesystem::path& folder, const std::vector<at::Tensor>& values,
+             const Json& extra_config = Json::object()) const;
 
  private:
   std::shared_ptr<UNet2DConditionModel> unet_;

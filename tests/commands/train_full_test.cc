@@ -1,0 +1,203 @@
+// sdxl train-full as users run it, on the tiny pipeline: equal to the same training in Python
+// (tools/reference/training.py), and resumed as if nothing had happened.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "io/pretrained.h"
+#include "io/safetensors.h"
+#include "support/process.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+using test::ProcessResult;
+using test::TemporaryDirectory;
+
+const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
+
+ProcessResult train(const fs::path& output, std::vector<std::string> flags) {
+  std::vector<std::string> command = {SDXL_BINARY,
+                                      "train-full",
+                                      "--pretrained_model_name_or_path=" SDXL_TEST_DATA
+                                      "/tiny-sdxl",
+                                      "--train_data_dir=" + kPictures,
+                                      "--resolution=32",
+                                      "--num_threads=1",
+                                      "--output_dir=" + output.string()};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return test::run_process(command);
+}
+
+std::vector<Json> metrics(const fs::path& output) {
+  std::vector<Json> lines;
+  for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
+    if (!line.empty()) lines.push_back(parse_json(line, "metrics.jsonl"));
+  }
+  return lines;
+}
+
+/// What must be the same in two equal runs: no times, no memory.
+std::vector<Json> numbers(const fs::path& output) {
+  std::vector<Json> lines = metrics(output);
+  for (Json& line : lines) {
+    line.erase("samples_per_second");
+    line.erase("memory");
+  }
+  return lines;
+}
+
+std::string unet_bytes(const fs::path& directory) {
+  return read_file(directory / "diffusion_pytorch_model.safetensors");
+}
+
+std::vector<std::string> texts(const Json& list) {
+  std::vector<std::string> result;
+  for (const Json& text : list) result.push_back(text.get<std::string>());
+  return result;
+}
+
+class TrainFullReference : public testing::TestWithParam<std::string> {};
+
+TEST_P(TrainFullReference, EqualsDiffusersAndTorchStepByStep) {
+  const Json run = read_json(SDXL_TEST_DATA "/training/runs.json").at(GetParam());
+  const TemporaryDirectory directory;
+  const fs::path output = directory.path() / "run";
+  const ProcessResult result = train(output, texts(run["flags"]));
+  ASSERT_EQ(result.status, 0) << result.error;
+  const std::vector<Json> lines = metrics(output);
+  ASSERT_EQ(lines.size(), run["steps"].size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const Json& expected = run["steps"][i];
+    EXPECT_EQ(lines[i]["step"], expected["step"]);
+    EXPECT_NEAR(lines[i]["loss"].get<double>(), expected["loss"].get<double>(), 1e-5) << i;
+    EXPECT_NEAR(lines[i]["lr"].get<double>(), expected["lr"].get<double>(), 1e-12) << i;
+    EXPECT_NEAR(lines[i]["grad_norm"].get<double>(), expected["grad_norm"].get<double>(), 1e-4);
+  }
+  const Weights weights = Weights::open(output / "unet", "diffusion_pytorch_model");
+  for (const auto& [name, expected] : run["weights"].items()) {
+    const at::Tensor weight = weights.tensor(name).flatten();
+    for (int64_t i = 0; i < std::min<int64_t>(3, weight.numel()); ++i) {
+      EXPECT_NEAR(weight[i].item<double>(), expected[i].get<double>(), 1e-4) << name;
+    }
+    EXPECT_NEAR(weight.norm().item<double>(), expected[expected.size() - 1].get<double>(), 1e-4);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TrainFullReference, testing::Values("plain", "weighted", "averaged"),
+                         [](const auto& info) { return info.param; });
+
+/// Nine steps of seven pictures, four a step: epochs end within steps.
+std::vector<std::string> nine_steps(std::vector<std::string> more = {}) {
+  std::vector<std::string> flags = {"--seed=3",
+                                    "--random_flip",
+                                    "--train_batch_size=2",
+                                    "--gradient_accumulation_steps=2",
+                                    "--max_train_steps=9",
+                                    "--learning_rate=1e-3",
+                                    "--lr_scheduler=cosine",
+                                    "--lr_warmup_steps=2",
+                                    "--use_ema"};
+  flags.insert(flags.end(), more.begin(), more.end());
+  return flags;
+}
+
+TEST(TrainFull, ResumesBitForBitFromEveryCheckpoint) {
+  const TemporaryDirectory directory;
+  const fs::path whole = directory.path() / "whole";
+  ASSERT_EQ(train(whole, nine_steps({"--checkpointing_steps=1"})).status, 0);
+  for (int step : {1, 4, 7}) {
+    const fs::path broken = directory.path() / str("broken-", step);
+    create_directories(broken);
+    fs::copy(whole / str("checkpoint-", step), broken / str("checkpoint-", step),
+             fs::copy_options::recursive);
+    fs::copy(whole / "metrics.jsonl", broken);  // with lines past the checkpoint
+    const ProcessResult result =
+        train(broken, nine_steps({"--checkpointing_steps=3", "--resume_from_checkpoint=latest",
+                                  str("--dataloader_num_workers=", step % 3)}));
+    ASSERT_EQ(result.status, 0) << result.error;
+    EXPECT_EQ(numbers(broken), numbers(whole)) << "from step " << step;
+    EXPECT_EQ(unet_bytes(broken / "unet"), unet_bytes(whole / "unet")) << "from step " << step;
+    EXPECT_EQ(unet_bytes(broken / "checkpoint-9/unet"), unet_bytes(whole / "checkpoint-9/unet"));
+  }
+}
+
+TEST(TrainFull, StopsOnASignalWithStatus75AndGoesOn) {
+  const TemporaryDirectory directory;
+  const fs::path whole = directory.path() / "whole", stopped = directory.path() / "stopped";
+  ASSERT_EQ(train(whole, nine_steps()).status, 0);
+  const ProcessResult first = test::run_process(
+      {"/bin/sh", "-c",
+       str("exec ", SDXL_BINARY, " train-full --pretrained_model_name_or_path=", SDXL_TEST_DATA,
+           "/tiny-sdxl --train_data_dir=", kPictures,
+           " --resolution=32 --num_threads=1 --output_dir=", stopped.string(), " ",
+           join(nine_steps(), " "),
+           " & child=$!; for i in $(seq 600); do sleep 0.05;"
+           " grep -q '\"step\":3' ",
+           stopped.string(),
+           "/metrics.jsonl 2>/dev/null"
+           " && break; done; kill -TERM $child; wait $child")});
+  ASSERT_TRUE(first.status == 75 || first.status == 0) << first.error;
+  if (first.status == 75) {
+    EXPECT_NE(first.error.find("--resume_from_checkpoint latest"), std::string::npos);
+    ASSERT_EQ(train(stopped, nine_steps({"--resume_from_checkpoint=latest"})).status, 0);
+  }
+  EXPECT_EQ(numbers(stopped), numbers(whole));
+  EXPECT_EQ(unet_bytes(stopped / "unet"), unet_bytes(whole / "unet"));
+}
+
+TEST(TrainFull, RefusesToOverwriteARun) {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> flags = {"--seed=1", "--max_train_steps=1",
+                                          "--train_batch_size=1"};
+  ASSERT_EQ(train(directory.path(), flags).status, 0);
+  const ProcessResult again = train(directory.path(), flags);
+  EXPECT_EQ(again.status, 2);
+  EXPECT_NE(again.error.find("--overwrite_output_dir"), std::string::npos) << again.error;
+}
+
+TEST(TrainFull, RefusesToResumeWithOtherOptions) {
+  const TemporaryDirectory directory;
+  ASSERT_EQ(train(directory.path(), nine_steps({"--checkpointing_steps=5"})).status, 0);
+  const ProcessResult result =
+      train(directory.path(), nine_steps({"--resume_from_checkpoint=latest", "--snr_gamma=5"}));
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.error.find("--snr_gamma was null and is 5"), std::string::npos) << result.error;
+}
+
+TEST(TrainFull, RepeatsARunFromItsConfig) {
+  const TemporaryDirectory directory;
+  const fs::path first = directory.path() / "first", second = directory.path() / "second";
+  ASSERT_EQ(train(first, {"--max_train_steps=2", "--train_batch_size=2"}).status, 0);
+  const ProcessResult result =
+      test::run_process({SDXL_BINARY, "train-full", "--config=" + (first / "config.json").string(),
+                         "--output_dir=" + second.string()});
+  ASSERT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(numbers(first), numbers(second));
+}
+
+TEST(TrainFull, StopsAtANanWithStatus70) {
+  const TemporaryDirectory directory;
+  const ProcessResult result =
+      train(directory.path(), {"--seed=1", "--max_train_steps=20", "--train_batch_size=1",
+                               "--learning_rate=1e30", "--max_grad_norm=0"});
+  EXPECT_EQ(result.status, 70) << result.error;
+  EXPECT_NE(result.error.find("not finite in step"), std::string::npos) << result.error;
+}
+
+TEST(TrainFull, DrawsValidationPictures) {
+  const TemporaryDirectory directory;
+  const ProcessResult result =
+      train(directory.path(), {"--seed=1", "--max_train_steps=1", "--train_batch_size=1",
+                               "--validation_prompt=a circle", "--num_validation_images=1",
+                               "--validation_steps=1", "--validation_loss_steps=1"});
+  ASSERT_EQ(result.status, 0) << result.error;
+  EXPECT_TRUE(fs::exists(directory.path() / "validation/step-1/00000_1.png"));
+  EXPECT_GT(metrics(directory.path()).back()["validation_loss"].get<double>(), 0);
+}
+
+}  // namespace
+}  // namespace sdxl
