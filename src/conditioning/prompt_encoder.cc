@@ -31,8 +31,8 @@ at::Device device_of(const CLIPTextModel& model) {
 
 PromptEncoder::PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer,
                              std::shared_ptr<const Tokenizer> tokenizer_2,
-                             std::shared_ptr<const CLIPTextModel> text_encoder,
-                             std::shared_ptr<const CLIPTextModel> text_encoder_2)
+                             std::shared_ptr<CLIPTextModel> text_encoder,
+                             std::shared_ptr<CLIPTextModel> text_encoder_2)
     : tokenizer_(std::move(tokenizer)),
       tokenizer_2_(std::move(tokenizer_2)),
       text_encoder_(std::move(text_encoder)),

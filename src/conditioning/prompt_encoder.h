@@ -1,5 +1,5 @@
-// From prompts to what the UNet is conditioned on: both text encoders' hidden states side by side and
-// the pooled vector of the second.
+// From prompts to what the UNet is conditioned on: both text encoders' hidden states side by side
+// and the pooled vector of the second.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -20,22 +20,30 @@ struct PromptEmbedding {
 
 class PromptEncoder {
  public:
-  PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const Tokenizer> tokenizer_2,
-                std::shared_ptr<const CLIPTextModel> text_encoder,
-                std::shared_ptr<const CLIPTextModel> text_encoder_2);
+  PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer,
+                std::shared_ptr<const Tokenizer> tokenizer_2,
+                std::shared_ptr<CLIPTextModel> text_encoder,
+                std::shared_ptr<CLIPTextModel> text_encoder_2);
 
-  /// `prompts_2` are the second encoder's texts, one for each prompt. `clip_skip` k takes hidden state
+  /// `prompts_2` are the second encoder's texts, one for each prompt. `clip_skip` k takes hidden
+  /// state
   /// -(k + 2). Text cut at the model's length is logged once for each prompt.
   PromptEmbedding encode(const std::vector<std::string>& prompts,
                          const std::vector<std::string>& prompts_2, int64_t clip_skip = 0) const;
   /// Token ids [B, S] of both tokenizers.
   std::pair<at::Tensor, at::Tensor> tokenize(const std::vector<std::string>& prompts,
                                              const std::vector<std::string>& prompts_2) const;
-  PromptEmbedding encode_ids(const at::Tensor& ids, const at::Tensor& ids_2, int64_t clip_skip = 0) const;
+  PromptEmbedding encode_ids(const at::Tensor& ids, const at::Tensor& ids_2,
+                             int64_t clip_skip = 0) const;
+
+  /// Encoder 1 or 2, for those who train or adapt it.
+  const std::shared_ptr<CLIPTextModel>& text_encoder(int number) const {
+    return number == 1 ? text_encoder_ : text_encoder_2_;
+  }
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_, tokenizer_2_;
-  std::shared_ptr<const CLIPTextModel> text_encoder_, text_encoder_2_;
+  std::shared_ptr<CLIPTextModel> text_encoder_, text_encoder_2_;
 };
 
 }  // namespace sdxl

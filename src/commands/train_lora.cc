@@ -1,0 +1,87 @@
+// sdxl train-lora: trains LoRA adapters on the UNet, and with --train_text_encoder on both text
+// encoders.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "commands/command.h"
+#include "commands/training_options.h"
+#include "commands/training_run.h"
+#include "config/validation.h"
+#include "training/lora_training.h"
+
+namespace sdxl {
+namespace {
+
+LoraTrainingOptions lora_training_options(const TrainingContext& context) {
+  const TrainConfig& config = context.config;
+  LoraTrainingOptions options;
+  options.adapters = {config.rank, config.lora_alpha.value_or(static_cast<double>(config.rank)),
+                      config.lora_dropout, config.use_dora, config.lora_target_modules};
+  options.seed = context.seed;
+  options.learning_rate = peak_learning_rate(config);
+  options.text_encoder_learning_rate = config.text_encoder_lr.value_or(options.learning_rate);
+  options.weight_decay = config.adam_weight_decay;
+  options.up_ratio = config.lora_plus_ratio;
+  options.compute_dtype = context.dtype;
+  options.gradient_checkpointing = config.gradient_checkpointing;
+  options.force_zeros_for_empty_prompt = context.pipeline.force_zeros_for_empty_prompt();
+  options.save_kohya = config.save_kohya;
+  return options;
+}
+
+class LoraSubject : public TrainingSubject {
+ public:
+  explicit LoraSubject(const TrainConfig& config) : config_(config) {}
+
+  bool trains_text_encoders() const override { return config_.train_text_encoder; }
+
+  TrainedModel load(const TrainingContext& context, const TrainingData& data,
+                    const std::optional<fs::path>& checkpoint) override {
+    TrainedModel model;
+    model.unet = context.pipeline.unet({context.device, context.dtype});
+    auto trainable = std::make_unique<LoraTraining>(
+        model.unet, config_.train_text_encoder ? data.prompt_encoder() : nullptr,
+        lora_training_options(context));
+    if (checkpoint) {
+      trainable->start_from(*checkpoint);
+    } else if (config_.lora_weights) {
+      trainable->start_from(*config_.lora_weights);
+    }
+    model.trainable = std::move(trainable);
+    return model;
+  }
+
+  void write_result(const TrainingContext& context, const Trainable& trainable,
+                    const std::vector<at::Tensor>& values) override {
+    trainable.save(context.config.output_dir, values, {});
+  }
+
+  const char* run_name() const override { return "text2image-fine-tune"; }
+
+ private:
+  const TrainConfig& config_;
+};
+
+class TrainLoraCommand : public Command {
+ public:
+  std::string name() const override { return "train-lora"; }
+  std::string summary() const override {
+    return "train LoRA adapters on the UNet and the text encoders";
+  }
+  OptionSet& options() override { return options_; }
+  void validate() override { validate_train_config(config_, TrainKind::kLora); }
+  ExitStatus run() override {
+    LoraSubject subject(config_);
+    return run_training(config_, options_, subject);
+  }
+
+ private:
+  TrainConfig config_{TrainKind::kLora};
+  OptionSet options_{train_options(config_)};
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_train_lora_command() { return std::make_unique<TrainLoraCommand>(); }
+
+}  // namespace sdxl
