@@ -8,10 +8,12 @@ std::unique_ptr<Command> make_devices_command();
 std::unique_ptr<Command> make_infer_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_train_full_command();
+std::unique_ptr<Command> make_train_lora_command();
 
 std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(make_train_full_command());
+  commands.push_back(make_train_lora_command());
   commands.push_back(make_infer_command());
   commands.push_back(make_devices_command());
   commands.push_back(make_tokenize_command());

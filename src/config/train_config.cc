@@ -140,25 +140,21 @@ void append_objective(OptionTable& table, TrainConfig& c) {
 void append_lora(OptionTable& table, TrainConfig& c) {
   table.group("LoRA (train-lora)");
   table.add("rank", &c.rank, "rank of the adapters", {.at_least = 1, .at_most = 4096});
-  table.add("lora_alpha", &c.lora_alpha, "scale times rank; by default the rank",
-            {.above = 0, .unsupported = kNotYet});
+  table.add("lora_alpha", &c.lora_alpha, "scale times rank; by default the rank", {.above = 0});
   table.add("lora_dropout", &c.lora_dropout, "probability of dropping an adapter's input",
-            {.at_least = 0, .below = 1, .unsupported = kNotYet});
+            {.at_least = 0, .below = 1});
   table.add("lora_target_modules", &c.lora_target_modules,
             "name or pattern of modules with an adapter; by default the attention",
-            {.unsupported = kNotYet, .value_name = "NAME"});
+            {.value_name = "NAME"});
   table.add("lora_weights", &c.lora_weights, "start from the adapters of this file",
-            {.unsupported = kNotYet, .value_name = "PATH"});
-  table.add("use_dora", &c.use_dora, "train magnitudes as well (DoRA)", {.unsupported = kNotYet});
-  table.add("train_text_encoder", &c.train_text_encoder, "adapters on both text encoders too",
-            {.unsupported = kNotYet});
+            {.value_name = "PATH"});
+  table.add("use_dora", &c.use_dora, "train magnitudes as well (DoRA)");
+  table.add("train_text_encoder", &c.train_text_encoder, "adapters on both text encoders too");
   table.add("text_encoder_lr", &c.text_encoder_lr,
-            "learning rate of the text encoders; by default the same",
-            {.at_least = 0, .unsupported = kNotYet});
+            "learning rate of the text encoders; by default the same", {.at_least = 0});
   table.add("lora_plus_ratio", &c.lora_plus_ratio, "learning rate of B over that of A (LoRA+)",
-            {.above = 0, .unsupported = kNotYet});
-  table.add("save_kohya", &c.save_kohya, "write a file in kohya's naming as well",
-            {.unsupported = kNotYet});
+            {.above = 0});
+  table.add("save_kohya", &c.save_kohya, "write a file in kohya's naming as well");
   table.add("debug_loss", &c.debug_loss, "record the loss of each picture by its file name",
             {.unsupported = kNotYet});
 }
