@@ -82,7 +82,7 @@ std::string raw_profile(const std::string& text) {
   for (; at < text.size(); ++at) {
     const char c = text[at];
     if (c == '\n' || c == ' ') continue;
-    const std::string_view kDigits = "0123456789abcdef";
+    constexpr std::string_view kDigits = "0123456789abcdef";
     const size_t digit = kDigits.find(static_cast<char>(c >= 'A' && c <= 'F' ? c + 32 : c));
     if (digit == kDigits.npos) return "";
     value = value * 16 + static_cast<int>(digit);

@@ -35,10 +35,10 @@ double hamming(double x) {
 }
 
 double bicubic(double x) {
-  constexpr double a = -0.5;
+  constexpr double kA = -0.5;
   x = std::fabs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
-  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * a;
+  if (x < 1.0) return ((kA + 2.0) * x - (kA + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * kA;
   return 0.0;
 }
 
@@ -88,7 +88,9 @@ Taps make_taps(int64_t in, int64_t out, const Filter& filter) {
   std::vector<double> weights(static_cast<size_t>(taps.stride));
   for (int64_t i = 0; i < out; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings): as Pillow rounds
     const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings)
     const int64_t last = std::min(in, static_cast<int64_t>(center + support + 0.5));
     double sum = 0.0;
     for (int64_t j = 0; j < last - first; ++j) {
@@ -113,7 +115,7 @@ inline __attribute__((always_inline)) void weighted_block(const uint8_t* in, int
                                                           const int32_t* weights, int64_t count,
                                                           uint8_t* out) {
   int32_t sums[kBlock];
-  for (int64_t i = 0; i < kBlock; ++i) sums[i] = 1 << (kPrecisionBits - 1);
+  for (int32_t& sum : sums) sum = 1 << (kPrecisionBits - 1);
   for (int64_t t = 0; t < count; ++t, in += stride) {
     const int32_t weight = weights[t];
     for (int64_t i = 0; i < kBlock; ++i) sums[i] += weight * in[i];
