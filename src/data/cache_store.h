@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -31,7 +32,7 @@ namespace sdxl {
 /// 256 bits that stand for the content that a value depends on.
 struct CacheKey {
   std::array<uint64_t, 4> words{};
-  bool operator==(const CacheKey&) const = default;
+  auto operator<=>(const CacheKey&) const = default;
 
   /// SHA-256 of `bytes`.
   static CacheKey of(std::string_view bytes);

@@ -55,7 +55,7 @@ PictureInfo info_from_content(const Dataset& dataset, int64_t row) {
 }  // namespace
 
 PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t threads)
-    : infos_(dataset.size()) {
+    : has_content_(memory != nullptr), infos_(dataset.size()) {
   Progress progress("looking at pictures", dataset.size(), "picture");
   std::mutex mutex;
   const auto look = [&](int64_t row) {
@@ -81,6 +81,7 @@ PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t t
 
 PictureTable PictureTable::select(const std::vector<int64_t>& rows) const {
   PictureTable selected;
+  selected.has_content_ = has_content_;
   for (size_t i = 0; i < rows.size(); ++i) {
     selected.infos_.push_back(infos_[rows[i]]);
     const auto failure = failures_.find(rows[i]);

@@ -30,6 +30,8 @@ class PictureTable {
   PictureTable(const Dataset& dataset, CacheStore* memory, int64_t threads);
 
   int64_t size() const { return static_cast<int64_t>(infos_.size()); }
+  /// Whether contents are known (opened with a memory).
+  bool has_content() const { return has_content_; }
   const PictureInfo& operator[](int64_t row) const { return infos_[row]; }
   /// Why pictures that are not readable are not, by row.
   const std::map<int64_t, std::string>& failures() const { return failures_; }
@@ -43,6 +45,7 @@ class PictureTable {
  private:
   PictureTable() = default;
 
+  bool has_content_ = false;
   std::vector<PictureInfo> infos_;
   std::map<int64_t, std::string> failures_;
 };

@@ -1,0 +1,169 @@
+// The findings of a check.
+#include "data/dataset_check.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <set>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "data/parallel_rows.h"
+
+namespace sdxl {
+namespace {
+
+constexpr size_t kExamples = 3;
+
+// Rows of one finding, whichever thread finds them.
+class Rows {
+ public:
+  void add(int64_t row) {
+    const std::lock_guard lock(mutex_);
+    rows_.insert(row);
+  }
+  const std::set<int64_t>& all() const { return rows_; }
+
+ private:
+  std::mutex mutex_;
+  std::set<int64_t> rows_;
+};
+
+class Check {
+ public:
+  Check(const Dataset& dataset, const PictureTable& pictures, const CheckOptions& options)
+      : dataset_(dataset), pictures_(pictures), options_(options) {
+    report_.rows = dataset.size();
+  }
+
+  CheckReport run() {
+    look_at_sizes();
+    look_at_captions();
+    look_for_duplicates();
+    for (const auto& [row, why] : pictures_.failures()) unreadable_.insert(row);
+    std::set<int64_t> bad = unreadable_;
+    bad.insert(uncaptioned_.all().begin(), uncaptioned_.all().end());
+    report_.bad_rows.assign(bad.begin(), bad.end());
+    add("pictures that cannot be read", true, unreadable_);
+    add("rows without a caption", true, uncaptioned_.all());
+    add("pictures that come again with the same content", false, duplicates_);
+    add("captions that lose words past the model's length", false, truncated_.all());
+    add("pictures that would be enlarged", false, enlarged_);
+    return std::move(report_);
+  }
+
+ private:
+  void look_at_sizes() {
+    const auto area = [](PixelSize size) { return size.height * size.width; };
+    for (int64_t row = 0; row < pictures_.size(); ++row) {
+      if (!pictures_[row].readable()) continue;
+      const PixelSize size = pictures_[row].size();
+      if (area(report_.smallest) == 0 || area(size) < area(report_.smallest))
+        report_.smallest = size;
+      if (area(size) > area(report_.largest)) report_.largest = size;
+      const PixelSize needed = covering_size(size, options_.target(row, size));
+      if (needed.height > size.height || needed.width > size.width) enlarged_.insert(row);
+    }
+  }
+
+  void look_at_captions() {
+    std::atomic<int64_t> count{0};
+    for_rows_in_parallel(dataset_.size(), options_.threads, "looking at the captions",
+                         [&](int64_t row) {
+                           const std::vector<std::string> captions = dataset_.captions(row);
+                           count += std::ssize(captions);
+                           if (captions.empty()) uncaptioned_.add(row);
+                           if (options_.truncates &&
+                               std::any_of(captions.begin(), captions.end(), options_.truncates))
+                             truncated_.add(row);
+                         });
+    report_.captions = count;
+  }
+
+  // By content where the table knows it; else only pictures of equal length and size are read.
+  void look_for_duplicates() {
+    const bool known = pictures_.has_content();
+    std::vector<std::pair<uint64_t, int64_t>> rows;
+    for (int64_t row = 0; row < pictures_.size(); ++row)
+      if (pictures_[row].readable()) rows.emplace_back(first_mark(row, known), row);
+    std::sort(rows.begin(), rows.end());
+    for (size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+      while (end < rows.size() && rows[end].first == rows[begin].first) ++end;
+      if (end - begin < 2) continue;
+      std::set<CacheKey> seen;
+      for (size_t i = begin; i < end; ++i)
+        if (!seen.insert(content(rows[i].second, known)).second) duplicates_.insert(rows[i].second);
+    }
+  }
+
+  uint64_t first_mark(int64_t row, bool known) const {
+    if (known) return pictures_[row].content.words[0];
+    return CacheKey{}
+        .with({dataset_.image_length(row), pictures_[row].height, pictures_[row].width})
+        .words[0];
+  }
+
+  CacheKey content(int64_t row, bool known) const {
+    return known ? pictures_[row].content : CacheKey::of(dataset_.image_bytes(row));
+  }
+
+  void add(const char* what, bool bad, const std::set<int64_t>& rows) {
+    if (rows.empty()) return;
+    CheckFinding finding{what, bad, std::ssize(rows), {}};
+    for (const int64_t row : rows) {
+      if (finding.examples.size() == kExamples) break;
+      const auto why = pictures_.failures().find(row);
+      finding.examples.push_back(why != pictures_.failures().end() && &rows == &unreadable_
+                                     ? why->second
+                                     : dataset_.name(row));
+    }
+    report_.findings.push_back(std::move(finding));
+  }
+
+  const Dataset& dataset_;
+  const PictureTable& pictures_;
+  const CheckOptions& options_;
+  CheckReport report_;
+  std::set<int64_t> unreadable_, duplicates_, enlarged_;
+  Rows uncaptioned_, truncated_;
+};
+
+std::string size_text(PixelSize size) { return str(size.width, "x", size.height); }
+
+}  // namespace
+
+std::string CheckReport::table() const {
+  std::string text =
+      str(rows, rows == 1 ? " row, " : " rows, ", captions, " captions, pictures from ",
+          size_text(smallest), " to ", size_text(largest));
+  for (const CheckFinding& finding : findings) {
+    std::string count = std::to_string(finding.count);
+    count.insert(0, std::max<size_t>(8, count.size()) - count.size(), ' ');
+    text += str("\n", count, "  ", finding.what);
+    for (const std::string& example : finding.examples)
+      text += str("\n          ", escaped(example));
+    if (finding.count > std::ssize(finding.examples)) text += "\n          …";
+  }
+  return text;
+}
+
+Json CheckReport::json() const {
+  Json json = {{"rows", rows},
+               {"captions", captions},
+               {"smallest", {smallest.width, smallest.height}},
+               {"largest", {largest.width, largest.height}},
+               {"findings", Json::array()}};
+  for (const CheckFinding& finding : findings)
+    json["findings"].push_back({{"what", finding.what},
+                                {"bad", finding.bad},
+                                {"count", finding.count},
+                                {"examples", finding.examples}});
+  return json;
+}
+
+CheckReport check_dataset(const Dataset& dataset, const PictureTable& pictures,
+                          const CheckOptions& options) {
+  return Check(dataset, pictures, options).run();
+}
+
+}  // namespace sdxl

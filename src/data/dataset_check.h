@@ -1,0 +1,47 @@
+// Looking a data set over before anything costs time: what cannot be trained on, and what would
+// make a run worse than its user thinks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/picture_table.h"
+
+namespace sdxl {
+
+/// One kind of finding.
+struct CheckFinding {
+  std::string what;  ///< "pictures that cannot be read"
+  bool bad = false;  ///< Whether such a row cannot be trained on.
+  int64_t count = 0;
+  std::vector<std::string> examples;  ///< A few.
+};
+
+struct CheckReport {
+  int64_t rows = 0, captions = 0;
+  PixelSize smallest, largest;         ///< Of the pictures, by area.
+  std::vector<CheckFinding> findings;  ///< Those with a count.
+  std::vector<int64_t> bad_rows;       ///< In order.
+
+  /// Lines for people: rows, then a line for each finding with its examples.
+  std::string table() const;
+  Json json() const;
+};
+
+struct CheckOptions {
+  /// The size that the picture of a row is resized for.
+  std::function<PixelSize(int64_t row, PixelSize picture)> target;
+  /// Whether a caption loses words past the model's length; empty: captions are not looked at for
+  /// it. Called by several threads.
+  std::function<bool(const std::string& caption)> truncates;
+  int64_t threads = 1;
+};
+
+/// Looks at what `pictures` knows and at all captions.
+CheckReport check_dataset(const Dataset& dataset, const PictureTable& pictures,
+                          const CheckOptions& options);
+
+}  // namespace sdxl
