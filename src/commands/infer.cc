@@ -81,12 +81,12 @@ class InferCommand : public Command {
     if (!config_.seed) log::info(str("seed ", seed));
     InferRun run(config_, select_device(config_.device));
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
-    const std::vector<WeightSet> sets = find_weight_sets(config_, run.pipeline_unet());
+    const std::vector<WeightSet>& sets = run.sets();
     for (const std::string& error : plan.errors) log::warning(error);
     if (config_.dry_run) return summarise(plan, sets);
 
     PictureStore store = open_store(plan, sets);
-    run.draw(plan, sets, store);
+    run.draw(plan, store);
     if (config_.checkpoints && config_.output_type != "latent") {
       write_contact_sheet(config_, plan, sets, store);
     }

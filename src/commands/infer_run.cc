@@ -31,8 +31,10 @@ InferRun::InferRun(const InferConfig& config, at::Device device)
     : config_(config),
       device_(device),
       dtype_(compute_dtype(config.mixed_precision)),
-      pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")) {
-  const fs::path unet = part_directory(config.unet, pipeline_.root() / "unet");
+      pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
+      sets_(find_weight_sets(config, pipeline_.root() / "unet")) {
+  // A pipeline may lack a UNet of its own where every set brings one.
+  const fs::path unet = unet_directory(sets_.front());
   const fs::path vae = vae_directory();
   unet_config_ = UNet2DConditionConfig::from_json(
       read_component_config(unet, "UNet2DConditionModel"), (unet / "config.json").string());
@@ -40,6 +42,10 @@ InferRun::InferRun(const InferConfig& config, at::Device device)
                                                (vae / "config.json").string());
   planned_scheduler(
       config.num_inference_steps);  // refuses what can't work before anything is loaded
+}
+
+fs::path InferRun::unet_directory(const WeightSet& set) const {
+  return set.unet.empty() ? pipeline_.root() / "unet" : set.unet;
 }
 
 fs::path InferRun::vae_directory() const {
@@ -61,12 +67,12 @@ std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
   return scheduler;
 }
 
-void InferRun::read_loras(const std::vector<WeightSet>& sets) {
+void InferRun::read_loras() {
   LayerNames names;
   names.add_unet(UNet2DConditionModel(unet_config_));
   names.add_text_encoder("text_encoder", *pipeline_.empty_text_encoder(1));
   names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
-  for (const WeightSet& set : sets) {
+  for (const WeightSet& set : sets_) {
     for (const auto& [path, scale] : set.loras) {
       if (loras_.count(path) != 0) continue;
       const LoraWeights& lora = loras_[path] = read_lora(path, names);
@@ -91,7 +97,7 @@ std::vector<std::pair<const LoraWeights*, double>> InferRun::loras_of(const Weig
 }
 
 void InferRun::load_set(const WeightSet& set, double factor) {
-  const fs::path directory = set.unet.empty() ? pipeline_.root() / "unet" : set.unet;
+  const fs::path directory = unet_directory(set);
   if (merger_) merger_->restore();
   if (!unet_) {
     unet_ = load_unet(directory, variant(), {device_, dtype_});
@@ -259,10 +265,9 @@ void InferRun::draw_set(const PicturePlan& plan, const WeightSet& set, PictureSt
   }
 }
 
-void InferRun::draw(const PicturePlan& plan, const std::vector<WeightSet>& sets,
-                    PictureStore& store) {
+void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
   // 1. Prompts. Unless a LoRA changes them, the encoders go before the UNet comes.
-  read_loras(sets);
+  read_loras();
   load_encoders();
   if (!encoders_adapted_) {
     for (const PictureJob& job : plan.jobs) {
@@ -280,8 +285,8 @@ void InferRun::draw(const PicturePlan& plan, const std::vector<WeightSet>& sets,
   }
   uint64_t steps = 0;
   for (const PictureJob& job : plan.jobs) steps += job.num_inference_steps;
-  progress_ = std::make_unique<Progress>("Drawing", steps * sets.size(), "step");
-  for (const WeightSet& set : sets) draw_set(plan, set, store);
+  progress_ = std::make_unique<Progress>("Drawing", steps * sets_.size(), "step");
+  for (const WeightSet& set : sets_) draw_set(plan, set, store);
   progress_.reset();
 }
 

@@ -34,11 +34,11 @@ class InferRun {
   int64_t default_side() const { return unet_config_.sample_size * latent_scale(); }
   int64_t latent_scale() const { return vae_config_.scale_factor(); }
 
-  std::filesystem::path pipeline_unet() const { return pipeline_.root() / "unet"; }
+  const std::vector<WeightSet>& sets() const { return sets_; }
 
-  /// Draws every job of `plan` with every set into `store`. Errors of one batch of pictures are
-  /// collected, not thrown, unless they end the process (memory, disk, stop).
-  void draw(const PicturePlan& plan, const std::vector<WeightSet>& sets, PictureStore& store);
+  /// Draws every job of `plan` with every set of weights into `store`. Errors of one batch of
+  /// pictures are collected, not thrown, unless they end the process (memory, disk, stop).
+  void draw(const PicturePlan& plan, PictureStore& store);
 
   const std::vector<PictureReport>& reports() const { return reports_; }
   const std::vector<std::string>& errors() const { return errors_; }
@@ -47,7 +47,7 @@ class InferRun {
   using Sink = std::function<void(const PictureJob&, int64_t number, const at::Tensor& latents,
                                   const Image& image)>;
 
-  void read_loras(const std::vector<WeightSet>& sets);
+  void read_loras();
   void load_encoders();
   /// The LoRA files of `set` with their scales times `factor`.
   std::vector<std::pair<const LoraWeights*, double>> loras_of(const WeightSet& set,
@@ -65,6 +65,7 @@ class InferRun {
   void draw_and_store(const std::vector<const PictureJob*>& batch, const WeightSet& set,
                       PictureStore& store);
   std::string file_of(const PictureJob& job, int64_t number, const WeightSet& set) const;
+  std::filesystem::path unet_directory(const WeightSet& set) const;
   std::filesystem::path vae_directory() const;
   std::string variant() const { return config_.variant.value_or(""); }
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
@@ -73,6 +74,7 @@ class InferRun {
   at::Device device_;
   at::ScalarType dtype_;
   PipelineDirectory pipeline_;
+  std::vector<WeightSet> sets_;
   UNet2DConditionConfig unet_config_;
   AutoencoderKLConfig vae_config_;
 
