@@ -113,7 +113,7 @@ struct TrainConfig : CommonConfig {
   std::optional<int64_t> validation_loss_steps;
 
   // Trackers and the Hub
-  std::string report_to = "none";
+  std::string report_to = "tensorboard";
   std::string logging_dir = "logs";
   bool push_to_hub = false;
   std::optional<std::string> hub_token, hub_model_id;

@@ -20,7 +20,7 @@ struct Training {
   TrainConfig config;
 };
 
-// semantics.md, section 1: name, default as JSON. report_to is none until the trackers are there.
+// semantics.md, section 1: name, default as JSON.
 const std::map<std::string, std::string> kScriptFlags = {
     {"pretrained_vae_model_name_or_path", "null"},
     {"revision", "null"},
@@ -72,6 +72,7 @@ const std::map<std::string, std::string> kScriptFlags = {
     {"hub_token", "null"},
     {"hub_model_id", "null"},
     {"prediction_type", "null"},
+    {"report_to", "\"tensorboard\""},
     {"logging_dir", "\"logs\""},
     {"mixed_precision", "\"no\""},
     {"local_rank", "-1"},
