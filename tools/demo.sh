@@ -11,7 +11,7 @@ echo "Training a UNet from random weights on the pictures in configs/demo/first_
 build/sdxl train-full --config configs/demo/first.json --output_dir "$out/run" --overwrite_output_dir
 
 echo "Drawing with every checkpoint ..." >&2
-build/sdxl infer --pretrained_model_name_or_path configs/demo/base --checkpoints "$out/run" \
+build/sdxl infer --pretrained_model_name_or_path "$out/run" --checkpoints "$out/run" \
   --prompt_file configs/demo/first_prompts.txt --num_inference_steps 25 --guidance_scale 2 --seed 1 \
   --batch_size 6 --output_dir "$out/pictures" --overwrite
 

@@ -18,7 +18,9 @@ namespace {
 constexpr int64_t kScale = 2;  // pixels a font unit
 constexpr int64_t kGap = 8;    // between cells
 constexpr int64_t kLineHeight = 12 * kScale;
-constexpr int64_t kRowLabelWidth = 150 * kScale / 2;
+constexpr int64_t kLargestRowLabel = 320;
+constexpr int64_t kSmallestCell = 128;  // small pictures are enlarged, so that labels fit
+constexpr size_t kHeaderLines = 5;
 
 std::string ascii(const std::string& text) {
   std::string result;
@@ -35,6 +37,21 @@ std::string cut(std::string text, int64_t width) {
   if (text_width(text) <= width) return text;
   while (!text.empty() && text_width(text + "...") > width) text.pop_back();
   return text + "...";
+}
+
+/// `text` in lines no wider than `width`, at most kHeaderLines.
+std::vector<std::string> wrapped(const std::string& text, int64_t width) {
+  std::vector<std::string> lines;
+  for (const std::string& word : split(text, ' ')) {
+    if (!lines.empty() &&
+        (lines.size() == kHeaderLines || text_width(lines.back() + " " + word) <= width)) {
+      lines.back() += " " + word;
+    } else {
+      lines.push_back(word);
+    }
+  }
+  for (std::string& line : lines) line = cut(line, width);
+  return lines;
 }
 
 void fill(Image& image, int64_t top, int64_t left, int64_t height, int64_t width, uint8_t grey) {
@@ -62,10 +79,13 @@ void draw_text(Image& image, int64_t top, int64_t left, std::string text) {
   }
 }
 
-void paste(Image& sheet, int64_t top, int64_t left, const Image& picture) {
-  for (int64_t y = 0; y < picture.height; ++y) {
-    std::memcpy(&sheet.rgb[((top + y) * sheet.width + left) * 3],
-                &picture.rgb[y * picture.width * 3], picture.width * 3);
+/// Every pixel of `picture` as a square of `factor` a side.
+void paste(Image& sheet, int64_t top, int64_t left, const Image& picture, int64_t factor) {
+  for (int64_t y = 0; y < picture.height * factor; ++y) {
+    for (int64_t x = 0; x < picture.width * factor; ++x) {
+      std::memcpy(&sheet.rgb[((top + y) * sheet.width + left + x) * 3],
+                  &picture.rgb[(y / factor * picture.width + x / factor) * 3], 3);
+    }
   }
 }
 
@@ -95,30 +115,49 @@ std::string html_escaped(const std::string& text) {
 }  // namespace
 
 Image draw_contact_sheet(const ContactSheet& sheet) {
-  int64_t cell_height = 0, cell_width = 0;
+  // 1. The size of a cell, of the labels beside the rows and of those above the columns.
+  int64_t cell_height = 1, cell_width = 1;
   for (const auto& row : sheet.rows) {
     for (const Image& picture : row) {
       cell_height = std::max(cell_height, picture.height);
       cell_width = std::max(cell_width, picture.width);
     }
   }
-  const int64_t columns = static_cast<int64_t>(sheet.column_labels.size());
-  const int64_t rows = static_cast<int64_t>(sheet.rows.size());
-  const int64_t header = kLineHeight + kGap;
-  Image result{
-      header + rows * (cell_height + kGap), kRowLabelWidth + columns * (cell_width + kGap), {}};
+  const int64_t factor = std::max<int64_t>(1, kSmallestCell / std::max(cell_height, cell_width));
+  cell_height *= factor;
+  cell_width *= factor;
+  int64_t label_width = 0;
+  for (const std::string& label : sheet.row_labels) {
+    label_width = std::max(label_width, std::min(text_width(ascii(label)), kLargestRowLabel));
+  }
+  std::vector<std::vector<std::string>> headers;
+  size_t lines = 0;
+  for (const std::string& label : sheet.column_labels) {
+    headers.push_back(wrapped(ascii(label), cell_width));
+    lines = std::max(lines, headers.back().size());
+  }
+
+  // 2. An empty sheet of the size that follows.
+  const int64_t header = static_cast<int64_t>(lines) * kLineHeight + kGap;
+  const int64_t margin = label_width + 2 * kGap;
+  Image result{header + static_cast<int64_t>(sheet.rows.size()) * (cell_height + kGap),
+               margin + static_cast<int64_t>(headers.size()) * (cell_width + kGap),
+               {}};
   result.rgb.assign(result.height * result.width * 3, 255);
 
-  for (int64_t c = 0; c < columns; ++c) {
-    draw_text(result, kGap / 2, kRowLabelWidth + c * (cell_width + kGap),
-              cut(ascii(sheet.column_labels[c]), cell_width));
+  // 3. Labels and pictures.
+  for (size_t c = 0; c < headers.size(); ++c) {
+    for (size_t i = 0; i < headers[c].size(); ++i) {
+      draw_text(result, kGap / 2 + static_cast<int64_t>(i) * kLineHeight,
+                margin + static_cast<int64_t>(c) * (cell_width + kGap), headers[c][i]);
+    }
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t top = header + r * (cell_height + kGap);
-    draw_text(result, top + kGap, kGap / 2, cut(ascii(sheet.row_labels[r]), kRowLabelWidth - kGap));
+  for (size_t r = 0; r < sheet.rows.size(); ++r) {
+    const int64_t top = header + static_cast<int64_t>(r) * (cell_height + kGap);
+    draw_text(result, top + kGap, kGap, cut(ascii(sheet.row_labels[r]), label_width));
     for (size_t c = 0; c < sheet.rows[r].size(); ++c) {
-      paste(result, top, kRowLabelWidth + static_cast<int64_t>(c) * (cell_width + kGap),
-            sheet.rows[r][c]);
+      paste(result, top, margin + static_cast<int64_t>(c) * (cell_width + kGap), sheet.rows[r][c],
+            factor);
     }
   }
   return result;

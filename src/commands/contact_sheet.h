@@ -17,8 +17,8 @@ struct ContactSheet {
   std::vector<std::vector<Image>> rows;
 };
 
-/// Every cell is as large as the largest picture. Labels are drawn in ASCII, cut to the cell's
-/// width.
+/// Every cell is as large as the largest picture; small pictures are enlarged by a whole factor.
+/// Labels are drawn in ASCII, those of the columns in several lines where they need them.
 Image draw_contact_sheet(const ContactSheet& sheet);
 
 /// One picture of the page: its file relative to the page, and what made it.
