@@ -1,8 +1,6 @@
 // Euler's method in sigma (Karras et al. 2022, algorithm 2 without churn).
-#include <cmath>
-
 #include "base/error.h"
-#include "schedulers/factories.h"
+#include "base/text.h"
 #include "schedulers/sigma_scheduler.h"
 
 namespace sdxl {
@@ -12,8 +10,8 @@ class EulerDiscreteScheduler : public SigmaScheduler {
  public:
   explicit EulerDiscreteScheduler(const SchedulerConfig& config)
       : SigmaScheduler(config, {.zero_snr = ForwardProcessTraits::ZeroSnr::kFloored},
-                       {"epsilon", "v_prediction", "sample", "original_sample"}),
-        sigma_spacing_(SigmaSpacing::read(config)),
+                       {"epsilon", "v_prediction", "sample", "original_sample"},
+                       SigmaSpacing::read(config)),
         log_linear_(config.choice("interpolation_type", "linear", {"linear", "log_linear"}) ==
                     "log_linear"),
         ends_at_zero_(config.choice("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero"),
@@ -31,47 +29,46 @@ class EulerDiscreteScheduler : public SigmaScheduler {
 
  protected:
   void plan(int64_t steps) override {
-    plan_from(spacing_.timesteps(num_train_timesteps(), steps), steps);
+    const std::vector<double> timesteps = spacing_.timesteps(num_train_timesteps(), steps);
+    finish(respaced({timesteps, sigmas_at(timesteps, steps)}, steps));
   }
 
   void plan_timesteps(const std::vector<double>& timesteps) override {
-    if (!sigma_spacing_.by_timesteps() || continuous_) {
+    if (continuous_) {
       throw Error(ExitStatus::kUsage,
-                  "--timesteps: can't be had together with Karras, exponential or beta sigmas or "
-                  "continuous timesteps; leave one of them out");
+                  str("--timesteps: the scheduler ", name_,
+                      " can't have them with timestep_type continuous; leave one of the two out"));
     }
-    plan_from(rounded_to_float(timesteps), static_cast<int64_t>(timesteps.size()));
+    Levels levels = levels_at(timesteps);
+    levels.sigmas = sigmas_at(levels.timesteps, static_cast<int64_t>(timesteps.size()));
+    finish(levels);
   }
 
   void plan_sigmas(const std::vector<double>& sigmas) override {
-    finish(table_.timesteps_of_float({sigmas.begin(), sigmas.end() - 1}), sigmas);
+    set_levels({table_.timesteps_of_float({sigmas.begin(), sigmas.end() - 1}), sigmas});
   }
 
  private:
-  void plan_from(std::vector<double> timesteps, int64_t steps) {
-    std::vector<double> sigmas = log_linear_ ? log_linear_sigmas(steps) : table_.at(timesteps);
-    if (!sigma_spacing_.by_timesteps()) {
-      sigmas = sigma_spacing_.sigmas(sigmas.front(), sigmas.back(), steps);
-      timesteps = table_.timesteps_of(sigmas);
-    }
-    sigmas.push_back(ends_at_zero_ ? 0.0 : table_.first());
-    finish(timesteps, sigmas);
-  }
-
-  /// One more than steps, evenly spaced in log-sigma over the whole table.
-  std::vector<double> log_linear_sigmas(int64_t steps) const {
+  /// One for each timestep; where interpolated in log-sigma, evenly spaced over the whole table
+  /// instead, and one more than steps.
+  std::vector<double> sigmas_at(const std::vector<double>& timesteps, int64_t steps) const {
+    if (!log_linear_) return table_.at(timesteps);
     const std::vector<float>& logs = table_.log_sigmas();
     const at::Tensor sigmas = at::linspace(logs.back(), logs.front(), steps + 1, at::kFloat).exp();
     return {sigmas.data_ptr<float>(), sigmas.data_ptr<float>() + sigmas.numel()};
   }
 
-  void finish(const std::vector<double>& timesteps, const std::vector<double>& sigmas) {
-    sigmas_ = sigma_tensor(sigmas);
-    set_timestep_values(timesteps);
+  void finish(Levels levels) {
+    levels.sigmas.push_back(ends_at_zero_ ? 0.0 : table_.first());
+    set_levels(levels);
+  }
+
+  void set_levels(const Levels& levels) {
+    sigmas_ = float_tensor(levels.sigmas);
+    timesteps_ = float_tensor(levels.timesteps);
     if (continuous_) timesteps_ = 0.25 * sigmas_.slice(0, 0, -1).log();
   }
 
-  const SigmaSpacing sigma_spacing_;
   const bool log_linear_, ends_at_zero_, continuous_;
 };
 

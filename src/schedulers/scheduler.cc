@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "schedulers/factories.h"
+#include "schedulers/scheduler_config.h"
 
 namespace sdxl {
 
@@ -61,10 +61,6 @@ void Scheduler::plan_sigmas(const std::vector<double>&) {
                   "--scheduler euler"));
 }
 
-void Scheduler::set_timestep_values(const std::vector<double>& values) {
-  timesteps_ = at::tensor(values, at::kDouble).to(at::kFloat);
-}
-
 at::Tensor Scheduler::draw_noise(const at::Tensor& like, at::ScalarType dtype,
                                  const at::Generator& generator) {
   return at::randn(like.sizes(), generator, at::TensorOptions(dtype)).to(like.device());
@@ -74,18 +70,49 @@ at::Tensor Scheduler::draw_noise(const at::Tensor& like, at::ScalarType dtype,
 
 namespace {
 
+using SchedulerFactory = std::unique_ptr<Scheduler>(const SchedulerConfig&);
+
+}  // namespace
+
+// A line for each algorithm: the name for --scheduler, the _class_name of a scheduler_config.json,
+// the function at the end of the algorithm's file, whether it knows Karras, exponential and beta
+// sigmas (the suffixes _karras, _exponential and _beta), and config keys that the name stands for.
+#define SDXL_SCHEDULERS(ENTRY)                                                              \
+  ENTRY("euler", "EulerDiscreteScheduler", make_euler_discrete, true)                       \
+  ENTRY("euler_a", "EulerAncestralDiscreteScheduler", make_euler_ancestral_discrete, false) \
+  ENTRY("ddim", "DDIMScheduler", make_ddim, false)                                          \
+  ENTRY("ddpm", "DDPMScheduler", make_ddpm, false)                                          \
+  ENTRY("pndm", "PNDMScheduler", make_pndm, false)                                          \
+  ENTRY("lms", "LMSDiscreteScheduler", make_lms_discrete, true)                             \
+  ENTRY("heun", "HeunDiscreteScheduler", make_heun_discrete, true)                          \
+  ENTRY("dpmpp_2m", "DPMSolverMultistepScheduler", make_dpm_solver_multistep, true)         \
+  ENTRY("dpmpp_2m_sde", "DPMSolverMultistepScheduler", make_dpm_solver_multistep, true,     \
+        {"algorithm_type", "sde-dpmsolver++"})                                              \
+  ENTRY("dpmpp_sde", "DPMSolverSinglestepScheduler", make_dpm_solver_singlestep, true,      \
+        {"algorithm_type", "sde-dpmsolver++"})                                              \
+  ENTRY("unipc", "UniPCMultistepScheduler", make_uni_pc_multistep, true)                    \
+  ENTRY("dpm2", "KDPM2DiscreteScheduler", make_k_dpm_2_discrete, true)                      \
+  ENTRY("dpm2_a", "KDPM2AncestralDiscreteScheduler", make_k_dpm_2_ancestral_discrete, true) \
+  ENTRY("deis", "DEISMultistepScheduler", make_deis_multistep, true)                        \
+  ENTRY("lcm", "LCMScheduler", make_lcm, false)                                             \
+  ENTRY("tcd", "TCDScheduler", make_tcd, false)
+
+#define SDXL_DECLARE(name, class_name, make, sigma_spacings, ...) SchedulerFactory make;
+SDXL_SCHEDULERS(SDXL_DECLARE)
+
+namespace {
+
 struct Entry {
-  std::string name;        // of --scheduler
-  std::string class_name;  // of scheduler_config.json's _class_name
+  std::string name, class_name;
   SchedulerFactory* make;
-  bool sigma_spacings;      // knows Karras, exponential and beta sigmas
-  Json settings = nullptr;  // config keys that the name stands for
+  bool sigma_spacings;
+  Json settings;
 };
 
 const std::vector<Entry>& entries() {
-  static const std::vector<Entry> table = {
-      {"euler", "EulerDiscreteScheduler", make_euler_discrete, true},
-  };
+#define SDXL_ENTRY(name, class_name, make, sigma_spacings, ...) \
+  {name, class_name, make, sigma_spacings, Json::object({__VA_ARGS__})},
+  static const std::vector<Entry> table = {SDXL_SCHEDULERS(SDXL_ENTRY)};
   return table;
 }
 

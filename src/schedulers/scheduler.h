@@ -48,7 +48,6 @@ class Scheduler {
   virtual void plan_timesteps(const std::vector<double>& timesteps);
   virtual void plan_sigmas(const std::vector<double>& sigmas);
 
-  void set_timestep_values(const std::vector<double>& values);
   /// Normal noise like `like` in shape and device, drawn on the CPU in `dtype`.
   static at::Tensor draw_noise(const at::Tensor& like, at::ScalarType dtype,
                                const at::Generator& generator);

@@ -62,6 +62,11 @@ std::optional<double> SchedulerConfig::optional_number(const std::string& key) c
   return get<double>(key, 0.0);
 }
 
+double SchedulerConfig::run_number(const std::string& key, double fallback) const {
+  asked_.insert(key);
+  return overrides_.contains(key) ? get<double>(key, fallback) : fallback;
+}
+
 std::string SchedulerConfig::text(const std::string& key, const std::string& fallback) const {
   return get<std::string>(key, fallback);
 }

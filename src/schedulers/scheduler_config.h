@@ -33,6 +33,9 @@ class SchedulerConfig {
   std::vector<double> numbers(const std::string& key) const;
   std::vector<int64_t> integers(const std::string& key) const;
 
+  /// A number that is no key of the file but can be given for a run.
+  double run_number(const std::string& key, double fallback) const;
+
   /// text() that must be one of `allowed`.
   std::string choice(const std::string& key, const std::string& fallback,
                      const std::vector<std::string>& allowed) const;

@@ -17,6 +17,15 @@ std::vector<double> linspace(double start, double stop, int64_t count) {
   return values;
 }
 
+at::Tensor float_tensor(const std::vector<double>& values) {
+  return at::tensor(values, at::kDouble).to(at::kFloat);
+}
+
+std::vector<double> double_values(const at::Tensor& values) {
+  const at::Tensor doubles = values.to(at::kCPU, at::kDouble).contiguous();
+  return {doubles.data_ptr<double>(), doubles.data_ptr<double>() + doubles.numel()};
+}
+
 std::vector<double> reversed(std::vector<double> values) {
   std::reverse(values.begin(), values.end());
   return values;

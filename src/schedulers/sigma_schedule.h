@@ -3,6 +3,8 @@
 // distribution. Numbers are computed as diffusers does with numpy: in doubles, from float32 tables.
 #pragma once
 
+#include <ATen/ATen.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +17,10 @@ namespace sdxl {
 
 /// `count` points from `start` to `stop`, both included; of one point, `start`.
 std::vector<double> linspace(double start, double stop, int64_t count);
+
+/// As a float32 tensor on the CPU, and back.
+at::Tensor float_tensor(const std::vector<double>& values);
+std::vector<double> double_values(const at::Tensor& values);
 
 std::vector<double> reversed(std::vector<double> values);
 std::vector<double> rounded_to_float(std::vector<double> values);

@@ -1,14 +1,42 @@
 #include "schedulers/sigma_scheduler.h"
 
+#include "base/error.h"
+#include "base/text.h"
+
 namespace sdxl {
 
 SigmaScheduler::SigmaScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
-                               const std::vector<std::string>& prediction_types)
+                               const std::vector<std::string>& prediction_types,
+                               SigmaSpacing sigma_spacing)
     : Scheduler(config),
       process_(read_forward_process(config, traits)),
       table_(process_),
       spacing_(TimestepSpacing::read(config, TimestepSpacing::Grid::kFractional, "linspace")),
+      sigma_spacing_(std::move(sigma_spacing)),
       prediction_type_(config.choice("prediction_type", "epsilon", prediction_types)) {}
+
+SigmaScheduler::Levels SigmaScheduler::levels(int64_t steps) const {
+  std::vector<double> timesteps = spacing_.timesteps(num_train_timesteps(), steps);
+  return respaced({timesteps, table_.at(timesteps)}, steps);
+}
+
+SigmaScheduler::Levels SigmaScheduler::levels_at(const std::vector<double>& timesteps) const {
+  if (!sigma_spacing_.by_timesteps()) {
+    throw Error(ExitStatus::kUsage,
+                str("--timesteps: the scheduler ", name_,
+                    " can't have them together with Karras, exponential or beta sigmas; leave one "
+                    "of the two out"));
+  }
+  const std::vector<double> values = rounded_to_float(timesteps);
+  return {values, table_.at(values)};
+}
+
+SigmaScheduler::Levels SigmaScheduler::respaced(Levels levels, int64_t steps) const {
+  if (sigma_spacing_.by_timesteps()) return levels;
+  const std::vector<double> sigmas =
+      sigma_spacing_.sigmas(levels.sigmas.front(), levels.sigmas.back(), steps);
+  return {table_.timesteps_of(sigmas), sigmas};
+}
 
 double SigmaScheduler::init_noise_sigma() const {
   const at::Tensor most = sigmas_.max();
@@ -30,10 +58,6 @@ at::Tensor SigmaScheduler::original_sample(const at::Tensor& model_output, const
     return model_output * (-sigma / (sigma.pow(2) + 1).sqrt()) + sample / (sigma.pow(2) + 1);
   }
   return model_output;
-}
-
-at::Tensor SigmaScheduler::sigma_tensor(const std::vector<double>& sigmas) {
-  return at::tensor(sigmas, at::kDouble).to(at::kFloat);
 }
 
 }  // namespace sdxl

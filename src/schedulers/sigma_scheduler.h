@@ -16,8 +16,18 @@ class SigmaScheduler : public Scheduler {
   at::Tensor scale_model_input(const at::Tensor& sample, int64_t index) const override;
 
  protected:
+  /// `sigma_spacing` is SigmaSpacing::read(config) where the algorithm knows these keys.
   SigmaScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
-                 const std::vector<std::string>& prediction_types);
+                 const std::vector<std::string>& prediction_types, SigmaSpacing sigma_spacing);
+
+  struct Levels {
+    std::vector<double> timesteps, sigmas;
+  };
+  /// The levels of a run: those of timestep_spacing, respaced as the config says.
+  Levels levels(int64_t steps) const;
+  /// Those of explicit timesteps, which go with no other spacing of sigmas; Error(kUsage).
+  Levels levels_at(const std::vector<double>& timesteps) const;
+  Levels respaced(Levels levels, int64_t steps) const;
 
   /// x / sqrt(sigma^2 + 1).
   static at::Tensor scaled(const at::Tensor& sample, const at::Tensor& sigma);
@@ -25,13 +35,12 @@ class SigmaScheduler : public Scheduler {
   at::Tensor original_sample(const at::Tensor& model_output, const at::Tensor& sigma,
                              const at::Tensor& sample) const;
   at::Tensor sigma(int64_t index) const { return sigmas_[index]; }
-  /// Sigmas as float32 on the CPU.
-  static at::Tensor sigma_tensor(const std::vector<double>& sigmas);
   int64_t num_train_timesteps() const { return process_.num_train_timesteps(); }
 
   const ForwardProcess process_;
   const SigmaTable table_;
   const TimestepSpacing spacing_;
+  const SigmaSpacing sigma_spacing_;
   const std::string prediction_type_;
   at::Tensor sigmas_;  // float32, CPU
 };
