@@ -1,7 +1,5 @@
 #include "schedulers/alpha_scheduler.h"
 
-#include <cmath>
-
 #include "base/error.h"
 #include "base/text.h"
 
@@ -62,17 +60,17 @@ void AlphaScheduler::visit(const std::vector<double>& timesteps) {
     check_known(timestep);
     visited_.push_back(timestep);
   }
-  timesteps_ = float_tensor(timesteps);
+  timesteps_ = at::tensor(visited_, at::kLong).to(at::kFloat);
 }
 
 void AlphaScheduler::check_falling(const std::vector<double>& timesteps) const {
   for (size_t i = 0; i < timesteps.size(); ++i) {
     const double value = timesteps[i];
     const bool known = value >= 0 && value < static_cast<double>(num_train_timesteps());
-    if (!known || value != std::floor(value) || (i > 0 && value >= timesteps[i - 1])) {
+    if (!known || (i > 0 && value >= timesteps[i - 1])) {
       throw Error(ExitStatus::kUsage,
                   str("--timesteps: ", value, " won't do for the scheduler ", name_,
-                      "; give falling whole numbers from ", num_train_timesteps() - 1, " to 0"));
+                      "; give falling numbers from ", num_train_timesteps() - 1, " to 0"));
     }
   }
 }

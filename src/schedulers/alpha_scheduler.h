@@ -35,9 +35,9 @@ class AlphaScheduler : public Scheduler {
 
   /// The timesteps of timestep_spacing; Error(kUsage) for more steps than training had.
   std::vector<double> spaced(int64_t steps) const;
-  /// Sets what the run visits; Error(kUsage) as alpha().
+  /// Sets what the run visits, cut to whole numbers; Error(kUsage) as alpha().
   void visit(const std::vector<double>& timesteps);
-  /// Explicit timesteps must be whole and must fall; Error(kUsage).
+  /// Explicit timesteps must fall and be known; Error(kUsage).
   void check_falling(const std::vector<double>& timesteps) const;
 
   const ForwardProcess process_;

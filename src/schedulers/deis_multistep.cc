@@ -22,7 +22,8 @@ class DeisMultistepScheduler : public LogSnrScheduler {
                   const at::Generator&) override {
     const Level here = level(index), next = level(index + 1);
     const at::Tensor original = original_sample(model_output, index, sample);
-    remember((sample - here.alpha * original) / here.sigma);
+    const bool flow = prediction_type_ == "flow_prediction";
+    remember((sample - here.alpha * original) / (flow ? sigmas_[index] : here.sigma));
     const int64_t steps = order(index);
     if (steps == 1) {
       const at::Tensor h = next.lambda - here.lambda;
@@ -51,32 +52,35 @@ class DeisMultistepScheduler : public LogSnrScheduler {
         {static_cast<int64_t>(outputs_.size()), few ? call_count() - index : 3, int64_t{3}});
   }
 
+  float rho(int64_t index) const {
+    const Level at_index = level(index);
+    return (at_index.sigma / at_index.alpha).item<float>();
+  }
+
   /// The integral over the step of the Lagrange polynomial that is 1 at the output `which` calls
   /// back and 0 at the others.
   at::Tensor coefficient(int64_t index, int64_t which, int64_t order) const {
-    std::vector<at::Tensor> rho;  // of the outputs, that one first
-    for (int64_t k = 0; k < order; ++k) {
-      const Level at_output = level(index - (which + k) % order);
-      rho.push_back(at_output.sigma / at_output.alpha);
-    }
-    const Level here = level(index), next = level(index + 1);
-    const at::Tensor from = here.sigma / here.alpha, to = next.sigma / next.alpha;
-    return order == 2
-               ? integral(to, rho[0], rho[1]) - integral(from, rho[0], rho[1])
-               : integral(to, rho[0], rho[1], rho[2]) - integral(from, rho[0], rho[1], rho[2]);
+    const float from = rho(index), to = rho(index + 1);
+    float nodes[3];  // of the outputs, that one first
+    for (int64_t k = 0; k < order; ++k) nodes[k] = rho(index - (which + k) % order);
+    const auto [b, c, d] = nodes;
+    const float value = order == 2 ? integral(to, b, c) - integral(from, b, c)
+                                   : integral(to, b, c, d) - integral(from, b, c, d);
+    return at::scalar_tensor(value, at::kFloat);
   }
 
   /// Antiderivatives at t of the polynomials in log(rho) that are 1 at b, and 0 at c, or at c and
   /// d.
-  static at::Tensor integral(const at::Tensor& t, const at::Tensor& b, const at::Tensor& c) {
-    return t * (-c.log() + t.log() - 1) / (b.log() - c.log());
+  static float integral(float t, float b, float c) {
+    const float log_b = numpy_log(b), log_c = numpy_log(c);
+    return t * (-log_c + numpy_log(t) - 1) / (log_b - log_c);
   }
-  static at::Tensor integral(const at::Tensor& t, const at::Tensor& b, const at::Tensor& c,
-                             const at::Tensor& d) {
-    const at::Tensor log_t = t.log(), log_c = c.log(), log_d = d.log();
+  static float integral(float t, float b, float c, float d) {
+    const float log_t = numpy_log(t), log_b = numpy_log(b), log_c = numpy_log(c);
+    const float log_d = numpy_log(d);
     return t *
-           (log_c * (log_d - log_t + 1) - log_d * log_t + log_d + log_t.pow(2) - 2 * log_t + 2) /
-           ((b.log() - log_c) * (b.log() - log_d));
+           (log_c * (log_d - log_t + 1) - log_d * log_t + log_d + log_t * log_t - 2 * log_t + 2) /
+           ((log_b - log_c) * (log_b - log_d));
   }
 
   const bool lower_order_final_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -24,6 +25,29 @@ at::Tensor float_tensor(const std::vector<double>& values) {
 std::vector<double> double_values(const at::Tensor& values) {
   const at::Tensor doubles = values.to(at::kCPU, at::kDouble).contiguous();
   return {doubles.data_ptr<double>(), doubles.data_ptr<double>() + doubles.numel()};
+}
+
+float numpy_log(float x) {
+  if (!(x > 0) || std::isinf(x)) return std::log(x);
+  constexpr float kNumerator[] = {2.589979117907922693523e-02f, 3.808837741388407920751e-01f,
+                                  1.480000633576506585156e+00f, 2.112677543073053063722e+00f,
+                                  9.999999999999998702752e-01f, 0.0f};
+  constexpr float kDenominator[] = {5.875095403124574342950e-03f, 1.546476374983906719538e-01f,
+                                    9.864942958519418960339e-01f, 2.453006071784736363091e+00f,
+                                    2.612677543073109236779e+00f, 1.0f};
+  int exponent = 0;
+  float mantissa = std::frexp(x, &exponent);
+  if (mantissa <= std::numbers::sqrt2_v<float> / 2) {  // to between sqrt(1/2) and sqrt(2)
+    mantissa *= 2;
+    exponent -= 1;
+  }
+  float numerator = 0, denominator = 0;
+  for (int i = 0; i < 6; ++i) {
+    numerator = std::fma(numerator, mantissa - 1, kNumerator[i]);
+    denominator = std::fma(denominator, mantissa - 1, kDenominator[i]);
+  }
+  return std::fma(static_cast<float>(exponent), std::numbers::ln2_v<float>,
+                  numerator / denominator);
 }
 
 std::vector<double> reversed(std::vector<double> values) {
@@ -97,7 +121,7 @@ SigmaTable::SigmaTable(const ForwardProcess& process) {
   const at::Tensor sigmas = ((1 - abar) / abar).sqrt();
   for (int64_t i = 0; i < sigmas.size(0); ++i) {
     sigmas_.push_back(sigmas[i].item<double>());
-    log_sigmas_.push_back(static_cast<float>(std::log(sigmas_.back())));
+    log_sigmas_.push_back(numpy_log(static_cast<float>(sigmas_.back())));
   }
 }
 
@@ -118,7 +142,13 @@ std::vector<double> SigmaTable::at(const std::vector<double>& timesteps) const {
 
 template <typename Real>
 double SigmaTable::timestep_of(Real sigma) const {
-  const Real log_sigma = static_cast<Real>(std::log(std::max<double>(sigma, 1e-10)));
+  const Real bounded = std::max<Real>(sigma, static_cast<Real>(1e-10));
+  Real log_sigma;
+  if constexpr (std::is_same_v<Real, float>) {
+    log_sigma = numpy_log(bounded);
+  } else {
+    log_sigma = std::log(bounded);
+  }
   const auto above = std::upper_bound(log_sigmas_.begin(), log_sigmas_.end(), log_sigma);
   const auto low = std::clamp<int64_t>(above - log_sigmas_.begin() - 1, 0,
                                        static_cast<int64_t>(log_sigmas_.size()) - 2);
@@ -199,6 +229,21 @@ double incomplete_beta(double x, double a, double b) {
   return std::pow(x, a) * sum;
 }
 
+/// x up to 1/2 with B_x(a, b) = target, by Newton's method kept inside a bracket.
+double solve_incomplete_beta(double target, double a, double b) {
+  double low = 0, high = 0.5;
+  double x = std::min(high, std::pow(target * a, 1 / a));
+  for (int i = 0; i < 100; ++i) {
+    const double error = incomplete_beta(x, a, b) - target;
+    (error > 0 ? high : low) = x;
+    double next = x - error / (std::pow(x, a - 1) * std::pow(1 - x, b - 1));
+    if (!(next >= low && next <= high)) next = (low + high) / 2;
+    if (std::fabs(next - x) <= 1e-16 * x) break;
+    x = next;
+  }
+  return x;
+}
+
 }  // namespace
 
 double beta_quantile(double probability, double a, double b) {
@@ -206,18 +251,8 @@ double beta_quantile(double probability, double a, double b) {
   if (probability >= 1) return 1;
   const double whole = std::exp(std::lgamma(a) + std::lgamma(b) - std::lgamma(a + b));
   const double target = probability * whole;
-  double low = 0, high = 0.5;
-  if (target > incomplete_beta(high, a, b)) return 1 - beta_quantile(1 - probability, b, a);
-  double x = std::min(high, std::pow(target * a, 1 / a));
-  for (int i = 0; i < 100; ++i) {  // Newton's method, kept inside a bracket
-    const double error = incomplete_beta(x, a, b) - target;
-    (error > 0 ? high : low) = x;
-    double next = x - error / (std::pow(x, a - 1) * std::pow(1 - x, b - 1));
-    if (!(next > low && next < high)) next = (low + high) / 2;
-    if (std::fabs(next - x) <= 1e-16 * x) break;
-    x = next;
-  }
-  return x;
+  if (target <= incomplete_beta(0.5, a, b)) return solve_incomplete_beta(target, a, b);
+  return 1 - solve_incomplete_beta((1 - probability) * whole, b, a);
 }
 
 }  // namespace sdxl

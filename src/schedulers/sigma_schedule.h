@@ -22,6 +22,11 @@ std::vector<double> linspace(double start, double stop, int64_t count);
 at::Tensor float_tensor(const std::vector<double>& values);
 std::vector<double> double_values(const at::Tensor& values);
 
+/// The natural logarithm in float32 with the roundings of NumPy's vectorised one (a quotient of two
+/// polynomials in x - 1), which is up to 2 units off in the last place. Where logarithms nearly
+/// cancel, diffusers' trajectories hang on these roundings.
+float numpy_log(float x);
+
 std::vector<double> reversed(std::vector<double> values);
 std::vector<double> rounded_to_float(std::vector<double> values);
 /// Rounded to integers, half to even.

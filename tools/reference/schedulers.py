@@ -1,0 +1,96 @@
+"""Trajectories of diffusers' samplers with a stand-in for the model: tests/data/schedulers/.
+
+cases.json lists the runs, trajectories.safetensors holds for each its timesteps and the latents
+after some calls, one run after the other. tools/live/schedulers_check.py walks a far larger grid.
+"""
+import inspect
+import json
+import pathlib
+
+import diffusers
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+SDXL = {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0",
+        "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
+        "clip_sample": False, "interpolation_type": "linear", "num_train_timesteps": 1000,
+        "prediction_type": "epsilon", "sample_max_value": 1.0, "set_alpha_to_one": False,
+        "skip_prk_steps": True, "steps_offset": 1, "timestep_spacing": "leading",
+        "trained_betas": None, "use_karras_sigmas": False}
+
+SDE = {"algorithm_type": "sde-dpmsolver++"}
+CLASSES = {
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "pndm": ("PNDMScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", SDE),
+    "dpmpp_sde": ("DPMSolverSinglestepScheduler", SDE),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "dpm2": ("KDPM2DiscreteScheduler", {}),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "deis": ("DEISMultistepScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "tcd": ("TCDScheduler", {}),
+}
+SPACED = ["euler", "lms", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "unipc", "dpm2",
+          "dpm2_a", "deis"]
+SPACINGS = ["karras", "exponential", "beta"]
+STEPS = [1, 2, 7, 25, 50]
+
+
+def make(case):
+    """from_config of the class that `name` stands for, or of the config's own."""
+    name, overrides = case.get("name", ""), dict(case.get("overrides", {}))
+    overrides.pop("eta", None)
+    class_name, settings = case["config"].get("_class_name"), {}
+    if name:
+        base, _, spacing = name.rpartition("_")
+        if spacing in SPACINGS:
+            settings = {f"use_{other}_sigmas": other == spacing for other in SPACINGS}
+            name = base
+        class_name, more = CLASSES[name]
+        settings = {**settings, **more}
+    return getattr(diffusers, class_name).from_config(case["config"], **{**settings, **overrides})
+
+
+def stand_in(x, t, learned):
+    x32 = x.float()
+    out = (1.3 * x32 + 0.002 * t).sin() * 0.7 + (2.1 * x32).cos() * 0.2
+    if learned:
+        out = torch.cat([out, (0.5 * x32).sin()], dim=1)
+    return out.to(x.dtype)
+
+
+def run(case):
+    """As StableDiffusionXLPipeline does it: timesteps, init_noise_sigma, latents after each call."""
+    scheduler = make(case)
+    plan = {key: case[key] for key in ("timesteps", "sigmas") if key in case}
+    if plan:
+        (key, values), = plan.items()
+        if key not in inspect.signature(scheduler.set_timesteps).parameters:
+            raise ValueError("no custom " + key)
+        scheduler.set_timesteps(**plan)
+    else:
+        scheduler.set_timesteps(case["steps"])
+    generator = torch.Generator().manual_seed(case["seed"])
+    dtype = getattr(torch, case.get("dtype", "float32"))
+    latents = torch.randn(case["shape"], generator=generator, dtype=dtype)
+    latents = latents * scheduler.init_noise_sigma
+    parameters = inspect.signature(scheduler.step).parameters
+    extra = {"eta": case.get("overrides", {}).get("eta", 0.0), "generator": generator}
+    extra = {key: value for key, value in extra.items() if key in parameters}
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(0)
+    samples = []
+    for t in scheduler.timesteps:
+        output = stand_in(scheduler.scale_model_input(latents, t), t.float(),
+                          case.get("learned", False))
+        latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
+        samples.append(latents)
+    return scheduler.timesteps.float(), float(scheduler.init_noise_sigma), samples
