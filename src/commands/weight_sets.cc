@@ -121,7 +121,14 @@ std::string weights_fingerprint(const fs::path& path) {
 std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
   std::vector<WeightSet> sets = find_sets(config);
   for (WeightSet& set : sets) {
-    set.fingerprint = weights_fingerprint(set.unet.empty() ? pipeline_unet : set.unet);
+    const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
+    if (!fs::is_directory(unet)) {
+      throw Error(ExitStatus::kBadData,
+                  str("there is no UNet in ", quoted(unet.string()),
+                      ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
+                      "that has its unet/ folder"));
+    }
+    set.fingerprint = weights_fingerprint(unet);
     for (const auto& [path, scale] : set.loras) {
       set.fingerprint += "+" + weights_fingerprint(find_lora_file(path));
     }
