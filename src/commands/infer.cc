@@ -48,24 +48,6 @@ void write_contact_sheet(const InferConfig& config, const PicturePlan& plan,
                                            sheet.row_labels, sheet.column_labels, cells));
 }
 
-void print_report(const std::vector<PictureReport>& reports, bool json) {
-  for (const PictureReport& report : reports) {
-    if (json) {
-      const Json line = {{"file", report.file},
-                         {"seconds", report.seconds},
-                         {"steps_per_second", report.steps_per_second},
-                         {"kept", report.kept},
-                         {"peak_memory", peak_memory()}};
-      std::printf("%s\n", line.dump().c_str());
-    } else if (report.kept) {
-      std::printf("%s  kept\n", report.file.c_str());
-    } else {
-      std::printf("%s  %.2f s  %.2f steps/s\n", report.file.c_str(), report.seconds,
-                  report.steps_per_second);
-    }
-  }
-}
-
 class InferCommand : public Command {
  public:
   std::string name() const override { return "infer"; }
@@ -82,21 +64,17 @@ class InferCommand : public Command {
     InferRun run(config_, select_device(config_.device));
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
     const std::vector<WeightSet>& sets = run.sets();
-    for (const std::string& error : plan.errors) log::warning(error);
-    if (config_.dry_run) return summarise(plan, sets);
+    for (const Error& error : plan.errors) run.report().fail(error);
+    if (config_.dry_run) return summarise(plan, run);
 
     PictureStore store = open_store(plan, sets);
     run.draw(plan, store);
     if (config_.checkpoints && config_.output_type != "latent") {
       write_contact_sheet(config_, plan, sets, store);
     }
-    print_report(run.reports(), config_.json);
-    log::info("peak memory " + bytes_text(peak_memory()));
-    const size_t failed = plan.errors.size() + run.errors().size();
-    if (failed == 0) return ExitStatus::kDone;
-    throw Error(ExitStatus::kBadData,
-                str(failed, " of the pictures could not be drawn; the first: ",
-                    plan.errors.empty() ? run.errors().front() : plan.errors.front()));
+    run.report().print(config_.json);
+    run.report().throw_if_failed();
+    return ExitStatus::kDone;
   }
 
  private:
@@ -110,15 +88,16 @@ class InferCommand : public Command {
     return PictureStore::single(*config_.output, config_.overwrite);
   }
 
-  static ExitStatus summarise(const PicturePlan& plan, const std::vector<WeightSet>& sets) {
-    for (const WeightSet& set : sets) {
+  static ExitStatus summarise(const PicturePlan& plan, const InferRun& run) {
+    for (const WeightSet& set : run.sets()) {
       for (const PictureJob& job : plan.jobs) {
         Json line = job.parameters();
         if (!set.label.empty()) line["weights"] = set.label;
         std::printf("%s\n", line.dump().c_str());
       }
     }
-    return plan.errors.empty() ? ExitStatus::kDone : ExitStatus::kBadData;
+    run.report().throw_if_failed();
+    return ExitStatus::kDone;
   }
 
   InferConfig config_;

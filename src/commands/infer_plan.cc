@@ -147,7 +147,7 @@ PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t defa
                                                            own_seed, sides)
                                            : make_job(config, line, own_seed, sides));
       } catch (const Error& error) {
-        plan.errors.push_back(error.what());
+        plan.errors.emplace_back(ExitStatus::kBadData, error.what());
       }
     }
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "config/infer_config.h"
 #include "pipelines/stable_diffusion_xl.h"
@@ -33,8 +34,7 @@ struct PictureJob {
 
 struct PicturePlan {
   std::vector<PictureJob> jobs;
-  std::vector<std::string>
-      errors;  ///< Lines of the prompt file that can't be drawn, one message each.
+  std::vector<Error> errors;  ///< Lines of the prompt file that can't be drawn.
 };
 
 /// `default_side` is the picture's side where neither option nor line gives one; sides must be

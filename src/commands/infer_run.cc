@@ -1,4 +1,5 @@
-// Drawing of planned pictures: prompts are encoded once, weights loaded once a set.
+// Drawing of planned pictures: what is there already is left out first, prompts are encoded before
+// the UNet comes, and its weights are exchanged from set to set.
 #include "commands/infer_run.h"
 
 #include <algorithm>
@@ -9,47 +10,69 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "io/safetensors.h"
 
 namespace sdxl {
 namespace {
 
-/// Whether an error concerns one batch of pictures only.
-bool concerns_one_item(const Error& error) {
-  return error.status() == ExitStatus::kBadData || error.status() == ExitStatus::kBadNumbers ||
-         error.status() == ExitStatus::kUsage;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The part's own directory where an option gives one, else its folder in the pipeline.
-fs::path part_directory(const std::optional<std::string>& own, const fs::path& in_pipeline) {
-  return own ? fs::path(*own) : in_pipeline;
+/// Whether an error concerns one batch of pictures or one set of weights only.
+bool concerns_one_item(ExitStatus status) {
+  return status == ExitStatus::kBadData || status == ExitStatus::kBadNumbers ||
+         status == ExitStatus::kUsage;
+}
+
+/// What a whole set is called in errors.
+std::string set_name(const WeightSet& set) { return set.label.empty() ? "the model" : set.label; }
+
+/// Whether LibTorch could not get memory; the CPU's allocator throws a plain c10::Error.
+bool is_out_of_memory(const c10::Error& error) {
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         std::string(error.what_without_backtrace()).find("can't allocate memory") !=
+             std::string::npos;
 }
 
 }  // namespace
 
 InferRun::InferRun(const InferConfig& config, at::Device device)
     : config_(config),
-      device_(device),
-      dtype_(compute_dtype(config.mixed_precision)),
+      placement_{device, compute_dtype(config.mixed_precision)},
       pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
       sets_(find_weight_sets(config, pipeline_.root() / "unet")) {
+  for (const WeightSet& set : sets_) {
+    if (set.problem) report_.fail(*set.problem);
+  }
+  std::erase_if(sets_, [](const WeightSet& set) { return set.problem.has_value(); });
   // A pipeline may lack a UNet of its own where every set brings one.
-  const fs::path unet = unet_directory(sets_.front());
+  const fs::path own = pipeline_.root() / "unet";
+  const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
   const fs::path vae = vae_directory();
   unet_config_ = UNet2DConditionConfig::from_json(
       read_component_config(unet, "UNet2DConditionModel"), (unet / "config.json").string());
   vae_config_ = AutoencoderKLConfig::from_json(read_component_config(vae, "AutoencoderKL"),
                                                (vae / "config.json").string());
-  planned_scheduler(
-      config.num_inference_steps);  // refuses what can't work before anything is loaded
-}
+  // Refuses what can't work before anything is loaded.
+  planned_scheduler(config.num_inference_steps);
 
-fs::path InferRun::unet_directory(const WeightSet& set) const {
-  return set.unet.empty() ? pipeline_.root() / "unet" : set.unet;
+  LayerNames names;
+  names.add_unet(UNet2DConditionModel(unet_config_));
+  names.add_text_encoder("text_encoder", *pipeline_.empty_text_encoder(1));
+  names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
+  loras_ = std::make_unique<LoraLibrary>(std::move(names), config.lora_allow_unmatched);
+  prompts_ = std::make_unique<PromptBook>(pipeline_, placement_, *loras_);
+  unet_ = std::make_unique<UNetSwitch>(own, variant(), placement_, *loras_);
 }
 
 fs::path InferRun::vae_directory() const {
-  return part_directory(config_.pretrained_vae_model_name_or_path, pipeline_.root() / "vae");
+  return config_.pretrained_vae_model_name_or_path
+             ? fs::path(*config_.pretrained_vae_model_name_or_path)
+             : pipeline_.root() / "vae";
 }
 
 std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
@@ -67,72 +90,6 @@ std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
   return scheduler;
 }
 
-void InferRun::read_loras() {
-  LayerNames names;
-  names.add_unet(UNet2DConditionModel(unet_config_));
-  names.add_text_encoder("text_encoder", *pipeline_.empty_text_encoder(1));
-  names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
-  for (const WeightSet& set : sets_) {
-    for (const auto& [path, scale] : set.loras) {
-      if (loras_.count(path) != 0) continue;
-      const LoraWeights& lora = loras_[path] = read_lora(path, names);
-      if (!config_.lora_allow_unmatched) require_all_matched(lora);
-      encoders_adapted_ |= lora.adapts("text_encoder") || lora.adapts("text_encoder_2");
-    }
-  }
-}
-
-void InferRun::load_encoders() {
-  tokenizer_ = pipeline_.tokenizer(1);
-  tokenizer_2_ = pipeline_.tokenizer(2);
-  text_encoder_ = pipeline_.text_encoder(1, {device_, dtype_});
-  text_encoder_2_ = pipeline_.text_encoder(2, {device_, dtype_});
-}
-
-std::vector<std::pair<const LoraWeights*, double>> InferRun::loras_of(const WeightSet& set,
-                                                                      double factor) const {
-  std::vector<std::pair<const LoraWeights*, double>> result;
-  for (const auto& [path, scale] : set.loras) result.emplace_back(&loras_.at(path), scale * factor);
-  return result;
-}
-
-void InferRun::load_set(const WeightSet& set, double factor) {
-  const fs::path directory = unet_directory(set);
-  if (merger_) merger_->restore();
-  if (!unet_) {
-    unet_ = load_unet(directory, variant(), {device_, dtype_});
-  } else if (directory != loaded_unet_) {
-    const Json json = read_component_config(directory, "UNet2DConditionModel");
-    UNet2DConditionConfig::from_json(json, (directory / "config.json").string());
-    unet_->load(Weights::open(directory, "diffusion_pytorch_model", variant()), {device_, dtype_});
-  }
-  loaded_unet_ = directory;
-
-  encoder_state_.clear();
-  if (loras_.empty()) return;
-  if (!merger_) {
-    std::map<std::string, Module*> components = {{"unet", unet_.get()}};
-    if (encoders_adapted_) {
-      components["text_encoder"] = text_encoder_.get();
-      components["text_encoder_2"] = text_encoder_2_.get();
-    }
-    merger_ = std::make_unique<LoraMerger>(components);
-  }
-  merger_->merge(loras_of(set, factor));
-  for (const auto& [path, scale] : set.loras) {
-    if (encoders_adapted_) encoder_state_ += str(path.string(), '*', scale * factor, '\n');
-  }
-}
-
-const PromptConditioning& InferRun::conditioning(const PictureJob& job) {
-  auto [entry, is_new] = conditionings_.try_emplace({encoder_state_, job.texts});
-  if (is_new) {
-    const PromptEncoder encoder(tokenizer_, tokenizer_2_, text_encoder_, text_encoder_2_);
-    entry->second = encode_prompt(encoder, job.texts, pipeline_.force_zeros_for_empty_prompt());
-  }
-  return entry->second;
-}
-
 Json InferRun::picture_parameters(const PictureJob& job, const WeightSet& set) const {
   Json json = job.parameters();
   json["model"] = config_.pretrained_model_name_or_path;
@@ -147,62 +104,10 @@ Json InferRun::picture_parameters(const PictureJob& job, const WeightSet& set) c
   json["scheduler"] = config_.scheduler.value_or("the model's own");
   if (!config_.timesteps.empty()) json["timesteps"] = config_.timesteps;
   if (!config_.sigmas.empty()) json["sigmas"] = config_.sigmas;
+  if (config_.rescale_betas_zero_snr) json["rescale_betas_zero_snr"] = true;
+  if (config_.vae_tiling) json["vae_tiling"] = true;
   json["mixed_precision"] = config_.mixed_precision;
   return json;
-}
-
-std::vector<std::vector<const PictureJob*>> InferRun::batches(
-    const std::vector<const PictureJob*>& jobs) const {
-  std::map<std::tuple<int64_t, int64_t, int64_t, bool, std::optional<double>>,
-           std::vector<const PictureJob*>>
-      alike;
-  for (const PictureJob* job : jobs) {
-    alike[{job->height, job->width, job->num_inference_steps, job->guided(), job->lora_scale}]
-        .push_back(job);
-  }
-  std::vector<std::vector<const PictureJob*>> result;
-  for (const auto& [key, group] : alike) {
-    int64_t pictures = 0;
-    for (const PictureJob* job : group) {
-      if (result.empty() || pictures == 0 || pictures + job->count > config_.batch_size) {
-        result.emplace_back();
-        pictures = 0;
-      }
-      result.back().push_back(job);
-      pictures += job->count;
-    }
-  }
-  std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) {
-    return a.front()->first_index < b.front()->first_index;
-  });
-  return result;
-}
-
-void InferRun::draw_batch(const std::vector<const PictureJob*>& jobs, const Sink& sink) {
-  std::vector<DrawRequest> requests;
-  for (const PictureJob* job : jobs) {
-    requests.push_back({conditioning(*job), job->seed, job->count, job->height, job->width,
-                        job->time_ids, job->guidance_scale, job->guidance_rescale});
-  }
-  DenoiseOptions options{device_, dtype_, latent_scale(), config_.batch_size, {}};
-  options.on_step = [&](int64_t, int64_t) {
-    if (progress_) progress_->advance();
-    throw_if_stop_requested("drawing");
-  };
-  auto plan = [&] { return planned_scheduler(jobs.front()->num_inference_steps); };
-  const std::vector<at::Tensor> latents = denoise(*unet_, plan, requests, options);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    int64_t number = 0;
-    for (const at::Tensor& part : latents[i].split(config_.batch_size)) {
-      std::vector<Image> images(part.size(0));
-      if (config_.output_type != "latent") {
-        images = decode_latents(*vae_, part, {config_.vae_tiling, config_.vae_slicing});
-      }
-      for (int64_t n = 0; n < part.size(0); ++n) {
-        sink(*jobs[i], number++, part.slice(0, n, n + 1), images[n]);
-      }
-    }
-  }
 }
 
 std::string InferRun::file_of(const PictureJob& job, int64_t number, const WeightSet& set) const {
@@ -211,82 +116,181 @@ std::string InferRun::file_of(const PictureJob& job, int64_t number, const Weigh
   return name.string();
 }
 
-void InferRun::draw_and_store(const std::vector<const PictureJob*>& batch, const WeightSet& set,
-                              PictureStore& store) {
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<PictureReport> drawn;
-  auto sink = [&](const PictureJob& job, int64_t number, const at::Tensor& latents,
-                  const Image& image) {
-    const std::string file = file_of(job, number, set);
-    const Json parameters = picture_parameters(job, set);
-    if (config_.output_type == "latent") {
-      store.put(file, parameters, [&](const fs::path& path) {
-        write_safetensors(path, {{"latents", latents}});
-      });
-    } else {
-      store.put(file, image, parameters);
-    }
-    drawn.push_back({store.path(file).string()});
-  };
+bool InferRun::attempt(const std::string& what, const std::function<void()>& work) {
   try {
-    draw_batch(batch, sink);
+    work();
+    return true;
   } catch (const Error& error) {
-    if (!concerns_one_item(error)) throw;
-    errors_.push_back(str(file_of(*batch.front(), 0, set), ": ", error.what()));
-    log::warning(errors_.back());
+    if (!concerns_one_item(error.status())) throw;
+    report_.fail(what, error);
+  } catch (const c10::Error& error) {
+    if (!is_out_of_memory(error)) throw;
+    report_.fail(what, Error(ExitStatus::kOutOfMemory,
+                             "out of memory: take a smaller --batch_size or picture, --vae_tiling, "
+                             "or --mixed_precision bf16"));
   }
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  for (PictureReport& report : drawn) {
-    report.seconds = taken.count() / static_cast<double>(drawn.size());
-    report.steps_per_second =
-        static_cast<double>(batch.front()->num_inference_steps) / std::max(report.seconds, 1e-9);
-    reports_.push_back(std::move(report));
+  return false;
+}
+
+std::vector<InferRun::Work> InferRun::find_work(const PicturePlan& plan,
+                                                const PictureStore& store) {
+  std::vector<Work> work;
+  for (const WeightSet& set : sets_) {
+    Work own{&set, {}};
+    for (const PictureJob& job : plan.jobs) {
+      const Json parameters = picture_parameters(job, set);
+      bool all_there = true;
+      for (int64_t n = 0; n < job.count; ++n) {
+        all_there &= store.has(file_of(job, n, set), parameters);
+      }
+      if (!all_there) own.jobs.push_back(&job);
+      for (int64_t n = 0; all_there && n < job.count; ++n) {
+        report_.add({store.path(file_of(job, n, set)).string(), 0, 0, 0, true});
+      }
+    }
+    if (!own.jobs.empty()) work.push_back(std::move(own));
+  }
+  return work;
+}
+
+void InferRun::read_loras(std::vector<Work>* work) {
+  std::erase_if(*work, [this](const Work& own) {
+    return !attempt(set_name(*own.set), [&] { loras_->read(*own.set); });
+  });
+}
+
+void InferRun::encode_prompts(std::vector<Work>* work) {
+  for (Work& own : *work) {
+    std::erase_if(own.jobs, [&](const PictureJob* job) {
+      throw_if_stop_requested("encoding prompts");
+      return !attempt(file_of(*job, 0, *own.set), [&] { prompts_->encode(*job, *own.set); });
+    });
+  }
+  prompts_->close();
+}
+
+std::vector<InferRun::Batch> InferRun::batches(const std::vector<const PictureJob*>& jobs) const {
+  std::map<std::tuple<double, int64_t, int64_t, int64_t, bool>, std::vector<const PictureJob*>>
+      alike;
+  for (const PictureJob* job : jobs) {
+    alike[{job->lora_scale.value_or(1.0), job->height, job->width, job->num_inference_steps,
+           job->guided()}]
+        .push_back(job);
+  }
+  std::vector<Batch> result;
+  for (const auto& [key, group] : alike) {
+    int64_t pictures = 0;
+    for (const PictureJob* job : group) {
+      if (pictures == 0 || pictures + job->count > config_.batch_size) {
+        result.emplace_back();
+        pictures = 0;
+      }
+      result.back().push_back(job);
+      pictures += job->count;
+    }
+  }
+  std::stable_sort(result.begin(), result.end(), [](const Batch& a, const Batch& b) {
+    const double left = a.front()->lora_scale.value_or(1.0);
+    const double right = b.front()->lora_scale.value_or(1.0);
+    if (left != right) return left < right;
+    return a.front()->first_index < b.front()->first_index;
+  });
+  return result;
+}
+
+uint64_t InferRun::count_steps(const std::vector<Work>& work) const {
+  uint64_t steps = 0;
+  for (const Work& own : work) {
+    for (const Batch& batch : batches(own.jobs)) {
+      steps += planned_scheduler(batch.front()->num_inference_steps)->timesteps().size(0);
+    }
+  }
+  return steps;
+}
+
+std::vector<at::Tensor> InferRun::denoise_batch(const Batch& batch, const WeightSet& set) {
+  std::vector<DrawRequest> requests;
+  for (const PictureJob* job : batch) {
+    requests.push_back({prompts_->of(*job, set), job->seed, job->count, job->height, job->width,
+                        job->time_ids, job->guidance_scale, job->guidance_rescale});
+  }
+  DenoiseOptions options{
+      placement_.device, placement_.dtype, latent_scale(), config_.batch_size, {}};
+  options.on_step = [&](int64_t, int64_t) {
+    progress_->advance();
+    throw_if_stop_requested("drawing");
+  };
+  const auto plan = [&] { return planned_scheduler(batch.front()->num_inference_steps); };
+  const double factor = batch.front()->lora_scale.value_or(1.0);
+  return denoise(unet_->use(set, factor), plan, requests, options);
+}
+
+void InferRun::put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
+                            PictureStore& store) {
+  const Json parameters = picture_parameters(job, set);
+  int64_t number = 0;
+  for (const at::Tensor& part : latents.split(config_.batch_size)) {
+    std::vector<Image> images;
+    if (vae_) images = decode_latents(*vae_, part, {config_.vae_tiling, config_.vae_slicing});
+    for (int64_t n = 0; n < part.size(0); ++n, ++number) {
+      const std::string file = file_of(job, number, set);
+      if (vae_) {
+        store.put(file, images[n], parameters);
+      } else {
+        store.put(file, parameters, [&](const fs::path& path) {
+          write_safetensors(path, {{"latents", part.slice(0, n, n + 1)}});
+        });
+      }
+    }
   }
 }
 
-void InferRun::draw_set(const PicturePlan& plan, const WeightSet& set, PictureStore& store) {
-  std::vector<const PictureJob*> wanted;
-  for (const PictureJob& job : plan.jobs) {
-    const Json parameters = picture_parameters(job, set);
-    bool all_there = true;
-    for (int64_t n = 0; n < job.count; ++n)
-      all_there &= store.has(file_of(job, n, set), parameters);
-    if (!all_there) wanted.push_back(&job);
-    for (int64_t n = 0; all_there && n < job.count; ++n) {
-      reports_.push_back({store.path(file_of(job, n, set)).string(), 0, 0, true});
+void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store) {
+  const auto start = Clock::now();
+  const std::vector<at::Tensor> latents = denoise_batch(batch, set);
+  const double denoising = seconds_since(start);
+  for (size_t i = 0; i < batch.size(); ++i) put_pictures(*batch[i], set, latents[i], store);
+
+  int64_t pictures = 0;
+  for (const PictureJob* job : batch) pictures += job->count;
+  const double steps = static_cast<double>(pictures * batch.front()->num_inference_steps);
+  const double seconds = seconds_since(start) / static_cast<double>(pictures);
+  for (const PictureJob* job : batch) {
+    for (int64_t n = 0; n < job->count; ++n) {
+      report_.add({store.path(file_of(*job, n, set)).string(), seconds,
+                   steps / std::max(denoising, 1e-9), peak_memory(), false});
     }
   }
-  std::optional<double> factor;
-  for (const std::vector<const PictureJob*>& batch : batches(wanted)) {
-    const double own = batch.front()->lora_scale.value_or(1.0);
-    if (factor != own) load_set(set, own);
-    factor = own;
-    draw_and_store(batch, set, store);
+}
+
+void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store) {
+  if (work.jobs.empty()) return;
+  // The weights first, so that a set that has none that fit fails once.
+  const double factor = work.jobs.front()->lora_scale.value_or(1.0);
+  if (!attempt(set_name(*work.set), [&] { unet_->use(*work.set, factor); })) return;
+  if (next != nullptr) unet_->read_ahead(*next->set);
+  for (const Batch& batch : batches(work.jobs)) {
+    attempt(file_of(*batch.front(), 0, *work.set), [&] { draw_batch(batch, *work.set, store); });
   }
 }
 
 void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
-  // 1. Prompts. Unless a LoRA changes them, the encoders go before the UNet comes.
-  read_loras();
-  load_encoders();
-  if (!encoders_adapted_) {
-    for (const PictureJob& job : plan.jobs) {
-      throw_if_stop_requested("encoding prompts");
-      conditioning(job);
-    }
-    text_encoder_.reset();
-    text_encoder_2_.reset();
-  }
+  // 1. What is to be drawn, and the prompts of it.
+  std::vector<Work> work = find_work(plan, store);
+  if (work.empty()) return;
+  unet_->read_ahead(*work.front().set);
+  read_loras(&work);
+  encode_prompts(&work);
 
-  // 2. The VAE stays; the UNet's weights are swapped in place.
-  if (config_.output_type != "latent") {
-    vae_ = load_vae(vae_directory(), variant(), {device_, dtype_}, /*with_encoder=*/false,
+  // 2. The VAE stays; the UNet's weights are exchanged, the next read while these draw.
+  if (config_.output_type != "latent" && !work.empty()) {
+    vae_ = load_vae(vae_directory(), variant(), placement_, /*with_encoder=*/false,
                     /*with_decoder=*/true);
   }
-  uint64_t steps = 0;
-  for (const PictureJob& job : plan.jobs) steps += job.num_inference_steps;
-  progress_ = std::make_unique<Progress>("Drawing", steps * sets_.size(), "step");
-  for (const WeightSet& set : sets_) draw_set(plan, set, store);
+  progress_ = std::make_unique<Progress>("Drawing", count_steps(work), "step");
+  for (size_t i = 0; i < work.size(); ++i) {
+    draw_set(work[i], i + 1 < work.size() ? &work[i + 1] : nullptr, store);
+  }
   progress_.reset();
 }
 

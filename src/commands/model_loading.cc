@@ -68,8 +68,12 @@ std::shared_ptr<CLIPTextModel> PipelineDirectory::empty_text_encoder(int number)
 std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
                                                                const Placement& placement) const {
   std::shared_ptr<CLIPTextModel> model = empty_text_encoder(number);
-  model->load(Weights::open(part(text_encoder_folder(number)), "model", variant_), placement);
+  model->load(text_encoder_weights(number), placement);
   return model;
+}
+
+Weights PipelineDirectory::text_encoder_weights(int number) const {
+  return Weights::open(part(text_encoder_folder(number)), "model", variant_);
 }
 
 PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) const {

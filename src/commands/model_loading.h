@@ -31,6 +31,7 @@ class PipelineDirectory {
   PromptEncoder prompt_encoder(const Placement& placement) const;
   std::shared_ptr<const Tokenizer> tokenizer(int number) const;  ///< 1 or 2
   std::shared_ptr<CLIPTextModel> text_encoder(int number, const Placement& placement) const;
+  Weights text_encoder_weights(int number) const;
   /// Its modules and their names without weights.
   std::shared_ptr<CLIPTextModel> empty_text_encoder(int number) const;
   std::shared_ptr<AutoencoderKL> vae(const Placement& placement, bool with_encoder,

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "io/pretrained.h"
 #include "lora/lora_file.h"
 
 namespace sdxl {
@@ -70,10 +71,10 @@ std::vector<WeightSet> find_sets(const InferConfig& config) {
   }
   for (const auto& [number, path] : found) {
     if (!fill_from(path, config.use_ema, common, &set)) {
-      throw Error(
-          ExitStatus::kBadData,
-          str(path.string(), " holds neither ", config.use_ema ? "unet_ema/" : "unet/", " nor ",
-              kLoraNames[0], ": remove it, or see whether its save was cut short"));
+      set.problem =
+          Error(ExitStatus::kBadData,
+                str(path.string(), " holds neither ", config.use_ema ? "unet_ema/" : "unet/",
+                    " nor ", kLoraNames[0], ": remove it, or see whether its save was cut short"));
     }
     set.label = path.filename().string();
     sets.push_back(set);
@@ -118,21 +119,39 @@ std::string weights_fingerprint(const fs::path& path) {
   return hasher.hex().substr(0, 16);
 }
 
+namespace {
+
+std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
+  const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
+  if (!fs::is_directory(unet)) {
+    throw Error(ExitStatus::kBadData,
+                str("there is no UNet in ", quoted(unet.string()),
+                    ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
+                    "that has its unet/ folder"));
+  }
+  read_component_config(unet, "UNet2DConditionModel");
+  std::string result = weights_fingerprint(unet);
+  for (const auto& [path, scale] : set.loras) {
+    result += "+" + weights_fingerprint(find_lora_file(path));
+  }
+  return result;
+}
+
+}  // namespace
+
 std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
   std::vector<WeightSet> sets = find_sets(config);
+  bool any = false;
   for (WeightSet& set : sets) {
-    const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
-    if (!fs::is_directory(unet)) {
-      throw Error(ExitStatus::kBadData,
-                  str("there is no UNet in ", quoted(unet.string()),
-                      ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
-                      "that has its unet/ folder"));
+    try {
+      if (!set.problem) set.fingerprint = fingerprint(set, pipeline_unet);
+    } catch (const Error& error) {
+      if (!config.checkpoints) throw;
+      set.problem = error;
     }
-    set.fingerprint = weights_fingerprint(unet);
-    for (const auto& [path, scale] : set.loras) {
-      set.fingerprint += "+" + weights_fingerprint(find_lora_file(path));
-    }
+    any |= !set.problem;
   }
+  if (!any) throw *sets.front().problem;
   return sets;
 }
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "config/infer_config.h"
 
 namespace sdxl {
@@ -16,7 +18,8 @@ struct WeightSet {
   std::filesystem::path unet;
   std::vector<std::pair<std::filesystem::path, double>> loras;
 
-  std::string fingerprint;  ///< weights_fingerprint() of all that it names.
+  std::string fingerprint;       ///< weights_fingerprint() of all that it names.
+  std::optional<Error> problem;  ///< Why this checkpoint cannot be drawn with.
 
   /// The folder of its pictures below --output_dir.
   std::string folder() const { return label; }
@@ -30,8 +33,8 @@ std::string weights_fingerprint(const std::filesystem::path& path);
 /// `pipeline_unet` is the pipeline's own UNet directory. Without --checkpoints one set. With it
 /// each checkpoint-N that holds unet/ (unet_ema/ with
 /// --use_ema) or LoRA weights, in the order of N, then the run's final weights where there are any,
-/// the base first with --include_base. Error(kBadData) if a checkpoint holds neither or there is
-/// none.
+/// the base first with --include_base. A checkpoint that holds neither, or files that cannot be
+/// read, has a problem; Error(kBadData) if there is none without.
 std::vector<WeightSet> find_weight_sets(const InferConfig& config,
                                         const std::filesystem::path& pipeline_unet);
 

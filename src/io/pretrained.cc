@@ -233,8 +233,13 @@ Weights Weights::renamed(const std::function<std::string(const std::string&)>& r
   return result;
 }
 
-void Weights::prefetch() const {
-  for (const auto& file : files_) file->prefetch();
+void Weights::release(const std::string& name) const {
+  const auto found = places_.find(name);
+  if (found != places_.end() && found->second.file) found->second.file->release(found->second.name);
+}
+
+void Weights::prefetch(const std::function<bool()>& stop) const {
+  for (const auto& file : files_) file->prefetch(stop);
 }
 
 Json read_component_config(const fs::path& directory, const std::string& class_name) {

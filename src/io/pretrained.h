@@ -36,7 +36,11 @@ class Weights {
   const std::string& source() const { return source_; }
   /// The same tensors with every name rewritten; names for which `rename` returns "" are left out.
   Weights renamed(const std::function<std::string(const std::string&)>& rename) const;
-  void prefetch() const;
+  /// The memory of a tensor's mapping is given back until it is read again. What was written to it
+  /// is lost: for tensors that were copied elsewhere.
+  void release(const std::string& name) const;
+  /// Reads the files into the page cache, piece by piece until `stop` says so.
+  void prefetch(const std::function<bool()>& stop) const;
 
  private:
   /// Error(kBadData) if a tensor of `file` is there already.

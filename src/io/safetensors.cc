@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <set>
@@ -108,8 +109,22 @@ TensorMap SafetensorsFile::tensors() const {
   return result;
 }
 
-void SafetensorsFile::prefetch() const {
-  if (mapping_->size > 0) madvise(mapping_->data, mapping_->size, MADV_WILLNEED);
+void SafetensorsFile::release(const std::string& name) const {
+  const auto found = index_.find(name);
+  if (found == index_.end()) return;
+  const SafetensorsEntry& entry = header_.entries[found->second];
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // Whole pages alone: those at the edges belong to the neighbours too.
+  const size_t begin = (header_.data_offset + entry.begin + page - 1) / page * page;
+  const size_t end = (header_.data_offset + entry.end) / page * page;
+  if (begin < end) madvise(mapping_->data + begin, end - begin, MADV_DONTNEED);
+}
+
+void SafetensorsFile::prefetch(const std::function<bool()>& stop) const {
+  constexpr size_t kPiece = size_t{32} << 20;
+  for (size_t at = 0; at < mapping_->size && !stop(); at += kPiece) {
+    madvise(mapping_->data + at, std::min(kPiece, mapping_->size - at), MADV_WILLNEED);
+  }
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,8 +29,11 @@ class SafetensorsFile {
   /// Error(kBadData) if there is none of this name or its dtype has no ATen type.
   at::Tensor tensor(const std::string& name) const;
   TensorMap tensors() const;
-  /// Asks the kernel to read the file ahead; returns at once.
-  void prefetch() const;
+  /// Gives the memory of a tensor's mapping back until it is read again; what was written to it is
+  /// lost.
+  void release(const std::string& name) const;
+  /// Reads the file into the page cache, piece by piece until `stop` says so.
+  void prefetch(const std::function<bool()>& stop) const;
 
  private:
   struct Mapping;

@@ -3,6 +3,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "models/layers.h"
@@ -10,22 +12,17 @@
 namespace sdxl {
 namespace {
 
-void collect(const std::string& component, Module& module,
-             std::map<LayerName, at::Tensor*>* weights) {
-  module.visit([&](Module& part) {
-    if (auto* linear = dynamic_cast<Linear*>(&part))
-      (*weights)[{component, part.path()}] = &linear->weight;
-    if (auto* conv = dynamic_cast<Conv2d*>(&part))
-      (*weights)[{component, part.path()}] = &conv->weight;
-  });
-}
+using AdaptersByLayer = std::map<LayerName, std::vector<std::pair<const LoraLayer*, double>>>;
 
 void check_shapes(const LayerName& name, const LoraLayer& layer, const at::Tensor& weight,
                   const std::string& source) {
   const bool fits =
       layer.up.size(0) == weight.size(0) && layer.down.size(1) == weight.size(1) &&
       (layer.down.dim() == 2 || layer.down.sizes().slice(2) == weight.sizes().slice(2));
-  if (fits) return;
+  if (fits && layer.up.flatten(1).size(1) == layer.rank() &&
+      layer.down.flatten(1).size(1) == weight.flatten(1).size(1)) {
+    return;
+  }
   throw Error(ExitStatus::kBadData,
               sdxl::str(source, ": the adapter of ", name.text(), " has shapes ",
                         layer.down.sizes(), " and ", layer.up.sizes(), " for a weight of ",
@@ -38,8 +35,8 @@ at::Tensor merged_weight(const at::Tensor& weight, const LoraLayer& layer, doubl
   const at::Tensor up = layer.up.to(weight.device(), at::kFloat).flatten(1);      // [out, r]
   const at::Tensor down = layer.down.to(weight.device(), at::kFloat).flatten(1);  // [r, in * k * k]
   const double factor = scale * layer.alpha / static_cast<double>(layer.rank());
-  at::Tensor merged = weight.to(at::kFloat).flatten(1);
-  merged = at::addmm(merged, up, down, 1.0, factor);
+  at::Tensor merged = weight.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).flatten(1);
+  merged.addmm_(up, down, 1.0, factor);
   if (layer.magnitude.defined()) {
     const at::Tensor length = merged.norm(2, {1}, /*keepdim=*/true);
     merged = merged * (layer.magnitude.to(weight.device(), at::kFloat).reshape({-1, 1}) / length);
@@ -47,32 +44,49 @@ at::Tensor merged_weight(const at::Tensor& weight, const LoraLayer& layer, doubl
   return merged.view(weight.sizes());
 }
 
-LoraMerger::LoraMerger(const std::map<std::string, Module*>& components) {
-  for (const auto& [component, module] : components) collect(component, *module, &weights_);
+LoraMerger::LoraMerger(const std::map<std::string, Component>& components)
+    : components_(components) {
+  for (const auto& [name, component] : components_) {
+    collect(name, *component.module, component.weights);
+  }
 }
 
-void LoraMerger::merge(const std::vector<std::pair<const LoraWeights*, double>>& loras) {
+void LoraMerger::collect(const std::string& component, Module& module, const Weights& weights) {
+  module.visit([&](Module& part) {
+    const LayerName name{component, part.path()};
+    if (auto* linear = dynamic_cast<Linear*>(&part)) {
+      targets_[name] = {linear, &linear->weight, &weights, linear->weight.options()};
+    } else if (auto* conv = dynamic_cast<Conv2d*>(&part)) {
+      targets_[name] = {conv, &conv->weight, &weights, conv->weight.options()};
+    }
+  });
+}
+
+void LoraMerger::merge(const ScaledLoras& loras) {
   const at::NoGradGuard no_grad;
-  std::map<LayerName, at::Tensor> sums;
+  AdaptersByLayer adapters;
   for (const auto& [lora, scale] : loras) {
     for (const auto& [name, layer] : lora->layers) {
-      auto weight = weights_.find(name);
-      if (weight == weights_.end()) continue;
-      check_shapes(name, layer, *weight->second, lora->source);
-      auto sum = sums.try_emplace(name, *weight->second).first;
-      sum->second = merged_weight(sum->second, layer, scale);
+      const auto target = targets_.find(name);
+      if (target == targets_.end()) continue;
+      check_shapes(name, layer, target->second.loaded->tensor(name.path + ".weight"), lora->source);
+      adapters[name].emplace_back(&layer, scale);
     }
   }
-  for (auto& [name, sum] : sums) {
-    at::Tensor& weight = *weights_.at(name);
-    originals_.try_emplace(name, weight);
-    weight = sum.to(weight.scalar_type());
+  for (const LayerName& name : std::exchange(merged_, {})) {
+    if (adapters.count(name) != 0) continue;
+    const Target& target = targets_.at(name);
+    const at::Tensor loaded = target.loaded->tensor(name.path + ".weight");
+    target.layer->replace(*target.weight, loaded.to(target.options));
   }
-}
-
-void LoraMerger::restore() {
-  for (auto& [name, original] : originals_) *weights_.at(name) = original;
-  originals_.clear();
+  for (const auto& [name, parts] : adapters) {
+    const Target& target = targets_.at(name);
+    at::Tensor sum = target.loaded->tensor(name.path + ".weight").to(target.options.device());
+    for (const auto& [layer, scale] : parts) sum = merged_weight(sum, *layer, scale);
+    target.layer->replace(*target.weight, sum.to(target.options));
+    target.loaded->release(name.path + ".weight");
+    merged_.push_back(name);
+  }
 }
 
 }  // namespace sdxl

@@ -24,6 +24,18 @@ bool is_saved_buffer(const std::string& name) {
          name.compare(name.size() - kBuffer.size(), kBuffer.size(), kBuffer) == 0;
 }
 
+/// On an accelerator memory that fits is filled rather than replaced.
+void set_value(at::Tensor& parameter, const at::Tensor& value) {
+  const bool stays = parameter.defined() && !parameter.device().is_cpu() &&
+                     parameter.scalar_type() == value.scalar_type() &&
+                     parameter.sizes() == value.sizes();
+  if (stays) {
+    parameter.copy_(value);
+  } else {
+    parameter = value;
+  }
+}
+
 /// What does not fit between a checkpoint and a model, as one sentence.
 class Mismatches {
  public:
@@ -106,9 +118,16 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
 
   // detach() gives the parameter a tensor of its own over the same memory.
   for (const NamedParameter& parameter : wanted) {
-    *parameter.tensor =
-        weights.tensor(parameter.name).detach().to(placement.device, placement.dtype);
+    const at::Tensor stored = weights.tensor(parameter.name).detach();
+    set_value(*parameter.tensor, stored.to(placement.device, placement.dtype));
+    if (!parameter.tensor->is_alias_of(stored)) weights.release(parameter.name);
   }
+  visit([](Module& module) { module.parameters_changed(); });
+}
+
+void Module::replace(at::Tensor& parameter, const at::Tensor& value) {
+  set_value(parameter, value);
+  parameters_changed();
 }
 
 void Module::initialize(uint64_t seed, const Placement& placement) {

@@ -51,10 +51,18 @@ class Module {
   /// Error(kBadData) that lists the first of them and their number, and nothing is changed then.
   /// Buffers that old checkpoints carry (position_ids) are passed over.
   void load(const Weights& weights, const Placement& placement);
+  /// `weights` under this root's own names, where checkpoints have others too.
+  Weights under_own_names(const Weights& weights) const { return adapted(weights); }
 
   /// Random values as the reference's constructors draw them, from the weights stream: the i-th
   /// parameter in order of its name's bytes uses stream_generator(seed, Stream::kWeights, i).
   void initialize(uint64_t seed, const Placement& placement);
+
+  /// Replaces the value of a parameter of this module itself, such as a layer's weight, and tells
+  /// the module. After load() weights are changed through here alone, so that what a layer keeps of
+  /// them in another form (prepacked weights) follows. On the CPU the parameter becomes `value`; on
+  /// an accelerator its memory is filled, and stays where it is.
+  void replace(at::Tensor& parameter, const at::Tensor& value);
 
   /// Converts or moves in place every parameter that differs.
   void to(const Placement& placement);
@@ -68,6 +76,8 @@ class Module {
   /// the default is that of normalisations: ones for weights, zeros for biases.
   virtual at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                                    const at::Generator& generator) const;
+  /// Own parameters have new values: what was derived from the old ones is to be dropped.
+  virtual void parameters_changed() {}
   /// For roots: `weights` under this model's names, where checkpoints have others too.
   virtual Weights adapted(const Weights& weights) const { return weights; }
 

@@ -1,0 +1,64 @@
+// The table and the errors at the end of an infer run.
+#include "commands/infer_report.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+void print_json(const PictureReport& picture) {
+  const Json line = {{"file", picture.file},
+                     {"seconds", picture.seconds},
+                     {"steps_per_second", picture.steps_per_second},
+                     {"peak_memory", picture.peak_memory},
+                     {"kept", picture.kept}};
+  std::printf("%s\n", line.dump().c_str());
+}
+
+void print_row(const PictureReport& picture, int width) {
+  if (picture.kept) {
+    std::printf("%-*s  %10s\n", width, picture.file.c_str(), "kept");
+    return;
+  }
+  std::printf("%-*s  %8.2f s  %8.2f  %s\n", width, picture.file.c_str(), picture.seconds,
+              picture.steps_per_second, bytes_text(picture.peak_memory).c_str());
+}
+
+}  // namespace
+
+void InferReport::fail(const Error& error) {
+  failures_.push_back(error);
+  log::warning(error.what());
+}
+
+void InferReport::print(bool json) const {
+  if (json) {
+    for (const PictureReport& picture : pictures_) print_json(picture);
+    return;
+  }
+  size_t width = 4;
+  for (const PictureReport& picture : pictures_) width = std::max(width, picture.file.size());
+  if (!pictures_.empty()) {
+    std::printf("%-*s  %10s  %8s  %s\n", static_cast<int>(width), "file", "time", "steps/s",
+                "peak memory");
+  }
+  for (const PictureReport& picture : pictures_) print_row(picture, static_cast<int>(width));
+}
+
+void InferReport::throw_if_failed() const {
+  if (failures_.empty()) return;
+  ExitStatus status = failures_.front().status();
+  for (const Error& failure : failures_) {
+    if (failure.status() != status || !pictures_.empty()) status = ExitStatus::kBadData;
+  }
+  const std::string first = failures_.front().what();
+  if (failures_.size() == 1) throw Error(status, first);
+  throw Error(status, str(failures_.size(), " items could not be drawn; the first: ", first));
+}
+
+}  // namespace sdxl

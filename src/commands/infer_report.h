@@ -1,0 +1,42 @@
+// What an infer run did: a line for each picture, and what could not be drawn.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sdxl {
+
+/// A line of the table at the end.
+struct PictureReport {
+  std::string file;
+  double seconds = 0;           ///< Of its batch, divided by the batch's pictures.
+  double steps_per_second = 0;  ///< Of the sampler alone, summed over the batch's pictures.
+  uint64_t peak_memory = 0;     ///< The process's, when the picture was done.
+  bool kept = false;            ///< It was there already.
+};
+
+class InferReport {
+ public:
+  void add(PictureReport picture) { pictures_.push_back(std::move(picture)); }
+  /// Notes a failure that the run outlived, and logs it.
+  void fail(const std::string& what, const Error& error) {
+    fail(Error(error.status(), what + ": " + error.what()));
+  }
+  void fail(const Error& error);  ///< Where the message says what failed.
+  const std::vector<PictureReport>& pictures() const { return pictures_; }
+
+  /// The table on stdout: columns, or a JSON line for each picture.
+  void print(bool json) const;
+  /// Throws if anything failed: the failures' own status if nothing was drawn and they have one in
+  /// common, else kBadData.
+  void throw_if_failed() const;
+
+ private:
+  std::vector<PictureReport> pictures_;
+  std::vector<Error> failures_;
+};
+
+}  // namespace sdxl
