@@ -46,7 +46,11 @@ std::string optimizer_name(const TrainConfig& config) {
 }
 
 OptimizerOptions optimizer_options(const TrainConfig& config, uint64_t seed) {
-  return {config.adam_beta1, config.adam_beta2, config.adam_epsilon, seed};
+  OptimizerOptions options{config.adam_beta1, config.adam_beta2, config.adam_epsilon, seed};
+  for (const std::string& text : config.optimizer_args) {
+    if (const auto argument = parse_optimizer_argument(text)) options.arguments.insert(*argument);
+  }
+  return options;
 }
 
 TrainerOptions trainer_options(const TrainConfig& config, const RunLength& length) {

@@ -1,6 +1,9 @@
 // The option table of train-full and train-lora.
 #include "config/train_config.h"
 
+#include <charconv>
+#include <cmath>
+
 namespace sdxl {
 namespace {
 
@@ -87,11 +90,12 @@ void append_optimization(OptionTable& table, TrainConfig& c) {
             "times through the data, unless max_train_steps is given", {.at_least = 1});
   table.add("max_train_steps", &c.max_train_steps, "optimizer steps", {.at_least = 1});
   table.group("Optimizer");
-  table.add(
-      "optimizer", &c.optimizer, "the optimizer",
-      {.choices = {"adamw", "adamw8bit", "adafactor", "lion", "prodigy"}, .unsupported = kNotYet});
-  table.add("use_8bit_adam", &c.use_8bit_adam, "the same as --optimizer adamw8bit",
-            {.unsupported = kNotYet});
+  table.add("optimizer", &c.optimizer, "the optimizer",
+            {.choices = {"adamw", "adamw8bit", "adafactor", "lion", "prodigy"}});
+  table.add("optimizer_args", &c.optimizer_args,
+            "a number that this optimizer alone knows (repeatable), such as d_coef=2",
+            {.value_name = "NAME=NUMBER"});
+  table.add("use_8bit_adam", &c.use_8bit_adam, "the same as --optimizer adamw8bit");
   table.add("learning_rate", &c.learning_rate, "the peak learning rate", {.at_least = 0});
   table.add("scale_lr", &c.scale_lr,
             "multiply it by batch size, accumulation and number of devices");
@@ -163,10 +167,10 @@ void append_memory(OptionTable& table, TrainConfig& c) {
   table.group("Memory and speed");
   table.add("gradient_checkpointing", &c.gradient_checkpointing,
             "compute activations twice instead of keeping them");
-  table.add("full_bf16", &c.full_bf16, "bf16 weights with stochastic rounding, no float32 copy",
-            {.unsupported = kNotYet});
+  table.add("full_bf16", &c.full_bf16, "bf16 weights with stochastic rounding, no float32 copy");
   table.add("fused_backward", &c.fused_backward,
-            "step each parameter as soon as its gradient is there", {.unsupported = kNotYet});
+            "step each parameter as soon as its gradient is there and free it; gradients are "
+            "clipped tensor by tensor");
   table.add("base_dtype", &c.base_dtype, "keep frozen weights quantised (train-lora)",
             {.choices = {"fp8", "int8"}, .unsupported = kNotYet});
   table.add("allow_tf32", &c.allow_tf32, "TF32 matrix products on CUDA devices that have them",
@@ -216,6 +220,16 @@ void append_services(OptionTable& table, TrainConfig& c) {
 }
 
 }  // namespace
+
+std::optional<std::pair<std::string, double>> parse_optimizer_argument(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos) return std::nullopt;
+  double number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data() + equals + 1, last, number);
+  if (error != std::errc() || end != last || !std::isfinite(number)) return std::nullopt;
+  return std::pair(text.substr(0, equals), number);
+}
 
 std::vector<Option> train_options(TrainConfig& config) {
   OptionTable table;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/common_config.h"
@@ -59,6 +60,7 @@ struct TrainConfig : CommonConfig {
 
   // Optimizer
   std::string optimizer = "adamw";
+  std::vector<std::string> optimizer_args;
   bool use_8bit_adam = false;
   double learning_rate = 1e-4;
   bool scale_lr = false;
@@ -123,6 +125,9 @@ struct TrainConfig : CommonConfig {
   int64_t zero_stage = 0;
   double ddp_timeout = 600;
 };
+
+/// Name and number of one of optimizer_args; nothing for what is not NAME=NUMBER.
+std::optional<std::pair<std::string, double>> parse_optimizer_argument(const std::string& text);
 
 /// The table of both training commands, bound to `config`.
 std::vector<Option> train_options(TrainConfig& config);

@@ -67,15 +67,31 @@ void check_optimizer(const TrainConfig& c) {
     refuse("--learning_rate ", c.learning_rate, ": --lr_scheduler polynomial falls to ",
            kPolynomialEnd, " and needs a greater one");
   }
-  if (c.fused_backward && c.gradient_accumulation_steps > 1) {
+  for (const std::string& argument : c.optimizer_args) {
+    if (!parse_optimizer_argument(argument)) {
+      refuse("--optimizer_args ", quoted(argument), ": write NAME=NUMBER, such as d_coef=2");
+    }
+  }
+}
+
+void check_precision(const TrainConfig& c) {
+  if (c.full_bf16 && c.mixed_precision == "fp16") {
+    refuse("--mixed_precision fp16 does not go with --full_bf16; use bf16");
+  }
+  if (!c.fused_backward) return;
+  if (c.gradient_accumulation_steps > 1) {
     refuse("--gradient_accumulation_steps ", c.gradient_accumulation_steps,
            " does not go with --fused_backward, which keeps no gradients; use 1");
   }
   if (c.mixed_precision == "fp16") {
-    refuse("--mixed_precision fp16: not supported yet for training; use bf16, or no");
+    refuse(
+        "--mixed_precision fp16 does not go with --fused_backward, which steps before it is known "
+        "whether a gradient overflowed; use bf16");
   }
-  if (c.full_bf16 && c.mixed_precision == "fp16") {
-    refuse("--mixed_precision fp16 does not go with --full_bf16; use bf16");
+  if (c.optimizer == "prodigy") {
+    refuse(
+        "--optimizer prodigy does not go with --fused_backward, since it looks at all gradients "
+        "before it steps; use adamw, adamw8bit, adafactor or lion");
   }
 }
 
@@ -187,6 +203,7 @@ void validate_train_config(const TrainConfig& config, TrainKind kind) {
   check_data(config);
   check_output(config);
   check_optimizer(config);
+  check_precision(config);
   check_timestep_bias(config);
   check_kind(config, kind);
 }

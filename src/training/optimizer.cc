@@ -3,6 +3,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -63,21 +65,22 @@ uint64_t Optimizer::rounding_seed() const {
 
 void Optimizer::update(const std::vector<size_t>& indices,
                        const std::vector<at::Tensor>& gradients) {
-  if (!on_cpu()) {
-    update_on_device(indices, gradients);
+  if (!on_cpu() || needs_whole_tensors() || options_.whole_tensors) {
+    update_whole(indices, gradients);
     return;
   }
   update_blocks(tensors_, indices, gradients, scale_.gradient, rounding_seed(),
                 [this](const UpdateBlock& block) { update_block(block); });
 }
 
-void Optimizer::update_on_device(const std::vector<size_t>& indices,
-                                 const std::vector<at::Tensor>& gradients) {
-  constexpr int64_t kElementsAtOnce = int64_t{1} << 26;  // bounds the temporary copies
+void Optimizer::update_whole(const std::vector<size_t>& indices,
+                             const std::vector<at::Tensor>& gradients) {
+  // Bounds the temporary copies; more at once saves launches on an accelerator.
+  const int64_t elements_at_once = int64_t{1} << (on_cpu() ? 20 : 26);
   for (size_t begin = 0, end = 0; begin < indices.size(); begin = end) {
     std::vector<size_t> part;
     std::vector<at::Tensor> weights, scaled;
-    for (int64_t elements = 0; end < indices.size() && elements < kElementsAtOnce; ++end) {
+    for (int64_t elements = 0; end < indices.size() && elements < elements_at_once; ++end) {
       const at::Tensor& value = tensors_[indices[end]].value;
       part.push_back(indices[end]);
       weights.push_back(value.to(at::kFloat));
@@ -86,14 +89,16 @@ void Optimizer::update_on_device(const std::vector<size_t>& indices,
     }
     if (scale_.gradient != 1.0) at::_foreach_mul_(scaled, scale_.gradient);
     update_tensors(part, weights, scaled);
-    for (size_t i = 0; i < part.size(); ++i) {
-      const TrainedTensor& tensor = tensors_[part[i]];
-      if (tensor.value.scalar_type() == at::kBFloat16) {
-        store_stochastically(weights[i], tensor.value, rounding_seed(), part[i]);
-      }
-      if (tensor.working.defined()) tensor.working.copy_(tensor.value);
-    }
+    for (size_t i = 0; i < part.size(); ++i) store(part[i], weights[i]);
   }
+}
+
+void Optimizer::store(size_t index, const at::Tensor& weight) const {
+  const TrainedTensor& tensor = tensors_[index];
+  if (tensor.value.scalar_type() == at::kBFloat16) {
+    store_stochastically(weight, tensor.value, rounding_seed(), index);
+  }
+  if (tensor.working.defined()) tensor.working.copy_(tensor.value);
 }
 
 void Optimizer::load(const std::function<at::Tensor(const std::string&)>& find, const Json& scalars,
@@ -130,6 +135,11 @@ double Optimizer::weight_decay(size_t index) const {
   return groups_[group_of_[index]].weight_decay;
 }
 
+double Optimizer::argument(const char* name, double fallback) const {
+  const auto given = options_.arguments.find(name);
+  return given == options_.arguments.end() ? fallback : given->second;
+}
+
 std::vector<at::Tensor> Optimizer::zero_states() const {
   std::vector<at::Tensor> states;
   for (const TrainedTensor& tensor : tensors_) {
@@ -152,11 +162,30 @@ using Maker = std::unique_ptr<Optimizer> (*)(std::vector<ParameterGroup>, const 
 struct Entry {
   const char* name;
   Maker make;
+  std::vector<std::string> arguments;  // that it knows
 };
 
-constexpr Entry kOptimizers[] = {
-    {"adamw", make_adamw},
+const std::vector<Entry> kOptimizers = {
+    {"adamw", make_adamw, {}},
+    {"adamw8bit", make_adamw_8bit, {"min_8bit_size"}},
+    {"adafactor",
+     make_adafactor,
+     {"beta1", "clip_threshold", "decay_rate", "epsilon", "minimal_scale", "scale_parameter"}},
+    {"lion", make_lion, {"beta2"}},
+    {"prodigy",
+     make_prodigy,
+     {"beta3", "d0", "d_coef", "growth_rate", "safeguard_warmup", "use_bias_correction"}},
 };
+
+void require_known_arguments(const Entry& entry, const OptimizerOptions& options) {
+  for (const auto& [name, value] : options.arguments) {
+    const auto& known = entry.arguments;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw Error(ExitStatus::kUsage,
+                str("--optimizer_args ", quoted(name), ": ", entry.name, " knows ",
+                    known.empty() ? "no arguments of its own" : join(known, ", ")));
+  }
+}
 
 }  // namespace
 
@@ -170,7 +199,9 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
                                           std::vector<ParameterGroup> groups,
                                           const OptimizerOptions& options) {
   for (const Entry& entry : kOptimizers) {
-    if (name == entry.name) return entry.make(std::move(groups), options);
+    if (name != entry.name) continue;
+    require_known_arguments(entry, options);
+    return entry.make(std::move(groups), options);
   }
   throw Error(ExitStatus::kUsage, str("--optimizer ", quoted(name), " is not known; there are ",
                                       join(optimizer_names(), ", ")));

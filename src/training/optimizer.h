@@ -9,6 +9,7 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,8 +24,9 @@ namespace sdxl {
 struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   uint64_t seed = 0;  ///< Of the stochastic rounding of bfloat16 weights.
-  /// What one algorithm alone knows; its header comment lists the keys and their defaults.
-  Json extra = Json::object();
+  /// Numbers that one algorithm alone knows, by name; its file says which and their defaults.
+  std::map<std::string, double> arguments = {};
+  bool whole_tensors = false;  ///< The CPU computes as other devices do, to compare the two.
 };
 
 /// What holds for one step.
@@ -72,8 +74,11 @@ class Optimizer {
  protected:
   /// Before the first tensor of a step; steps_taken() counts the step already.
   virtual void prepare() {}
-  /// Before the updates of a whole step, for algorithms that look at all tensors first.
+  /// Before the updates of a whole step, for algorithms that look at all tensors first; the
+  /// gradients are not scaled yet.
   virtual void survey(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
+  /// Whether the CPU too takes update_tensors, for algorithms whose blocks depend on each other.
+  virtual bool needs_whole_tensors() const { return false; }
   /// On the CPU: updates a block of weights in place and the states that go with it. Called from
   /// many threads.
   virtual void update_block(const UpdateBlock& block) = 0;
@@ -89,6 +94,8 @@ class Optimizer {
   double learning_rate(size_t index) const;
   double weight_decay(size_t index) const;
   bool on_cpu() const { return tensors_.empty() || tensors_.front().value.is_cpu(); }
+  /// An algorithm's own number: what was given, or its default.
+  double argument(const char* name, double fallback) const;
   /// A zeroed float32 state for each tensor, in its strides.
   std::vector<at::Tensor> zero_states() const;
   /// Adds `kind`.NAME for every tensor.
@@ -97,8 +104,9 @@ class Optimizer {
 
  private:
   void update(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
-  void update_on_device(const std::vector<size_t>& indices,
-                        const std::vector<at::Tensor>& gradients);
+  void update_whole(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
+  /// Rounds `weight` (float32) into the value of tensor `index`, and both into its working copy.
+  void store(size_t index, const at::Tensor& weight) const;
   uint64_t rounding_seed() const;
 
   std::vector<ParameterGroup> groups_;
@@ -109,7 +117,8 @@ class Optimizer {
   int64_t steps_taken_ = 0;
 };
 
-/// By name ("adamw"); Error(kUsage) for one that is not in the table.
+/// By name ("adamw"); Error(kUsage) for one that is not in the table, or for an argument that it
+/// does not know.
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
                                           std::vector<ParameterGroup> groups,
                                           const OptimizerOptions& options);

@@ -154,6 +154,10 @@ TEST(TrainConfig, RefusesCombinationsThatCannotWork) {
   refuses([](C& c) { c.keep_best_checkpoint = true; }, "--validation_loss_steps");
   refuses([](C& c) { c.use_8bit_adam = true, c.optimizer = "lion"; }, "--optimizer lion");
   refuses([](C& c) { c.fused_backward = true, c.gradient_accumulation_steps = 2; }, "use 1");
+  refuses([](C& c) { c.fused_backward = true, c.mixed_precision = "fp16"; }, "use bf16");
+  refuses([](C& c) { c.fused_backward = true, c.optimizer = "prodigy"; }, "--optimizer prodigy");
+  refuses([](C& c) { c.full_bf16 = true, c.mixed_precision = "fp16"; }, "use bf16");
+  refuses([](C& c) { c.optimizer_args = {"beta2"}; }, "NAME=NUMBER");
   refuses([](C& c) { c.lr_scheduler = "polynomial", c.learning_rate = 1e-7; }, "polynomial");
   refuses([](C& c) { c.cache_crops = 2, c.center_crop = true; }, "--center_crop");
   refuses([](C& c) { c.timestep_bias_strategy = "range", c.timestep_bias_begin = 1000; },

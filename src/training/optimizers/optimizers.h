@@ -10,5 +10,13 @@ namespace sdxl {
 
 std::unique_ptr<Optimizer> make_adamw(std::vector<ParameterGroup> groups,
                                       const OptimizerOptions& options);
+std::unique_ptr<Optimizer> make_adamw_8bit(std::vector<ParameterGroup> groups,
+                                           const OptimizerOptions& options);
+std::unique_ptr<Optimizer> make_adafactor(std::vector<ParameterGroup> groups,
+                                          const OptimizerOptions& options);
+std::unique_ptr<Optimizer> make_lion(std::vector<ParameterGroup> groups,
+                                     const OptimizerOptions& options);
+std::unique_ptr<Optimizer> make_prodigy(std::vector<ParameterGroup> groups,
+                                        const OptimizerOptions& options);
 
 }  // namespace sdxl
