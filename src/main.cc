@@ -27,8 +27,17 @@
 namespace sdxl {
 namespace {
 
-constexpr const char* kMemoryRemedy =
-    "out of memory: take a smaller batch or resolution, or --mixed_precision bf16";
+/// The command that runs; null before and between.
+const Command* running = nullptr;
+
+/// Memory ran out: what to change, in order of effect, and what the allocator said.
+ExitStatus report_out_of_memory(std::string_view problem) {
+  std::string advice = running == nullptr ? "" : running->memory_advice();
+  if (advice.empty()) advice = "a smaller batch or resolution";
+  log::error(str("out of memory: try ", advice, problem.empty() ? "" : " (", problem,
+                 problem.empty() ? "" : ")"));
+  return ExitStatus::kOutOfMemory;
+}
 
 std::string first_line(std::string_view text) {
   return std::string(trimmed(text.substr(0, text.find('\n'))));
@@ -46,13 +55,11 @@ ExitStatus report_exception() noexcept {
     // The CPU's allocator throws a plain c10::Error.
     if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
         text.find("can't allocate memory") != std::string::npos) {
-      log::error(str(kMemoryRemedy, " (", text, ")"));
-      return ExitStatus::kOutOfMemory;
+      return report_out_of_memory(text);
     }
     log::error(text);
   } catch (const std::bad_alloc&) {
-    log::error(kMemoryRemedy);
-    return ExitStatus::kOutOfMemory;
+    return report_out_of_memory("");
   } catch (const std::filesystem::filesystem_error& error) {
     log::error(error.what());
     return ExitStatus::kFileError;
@@ -130,6 +137,7 @@ ExitStatus run_command(Command& command) {
   }
   command.validate();
   options.refuse_unsupported();
+  running = &command;
   return command.run();
 }
 
@@ -138,7 +146,7 @@ ExitStatus run(char** argv) {
   for (char** argument = argv + (argv[0] != nullptr); *argument != nullptr; ++argument) {
     arguments.push_back(*argument);
   }
-  const auto commands = all_commands();
+  static const auto commands = all_commands();  // for errors, whose handler outlives this call
   for (const auto& command : commands) {
     if (command->computes() && !arguments.empty() && command->name() == arguments[0]) {
       restart_with_brief_spins(argv);

@@ -32,6 +32,8 @@ class Command {
   /// Options marked unsupported were refused before.
   virtual void validate() = 0;
   virtual ExitStatus run() = 0;
+  /// What to change when memory ran out, in order of effect; "" for a command that needs little.
+  virtual std::string memory_advice() const { return ""; }
 };
 
 std::vector<std::unique_ptr<Command>> all_commands();

@@ -8,6 +8,7 @@
 #include "commands/contact_sheet.h"
 #include "commands/infer_run.h"
 #include "config/infer_config.h"
+#include "config/memory_advice.h"
 #include "config/validation.h"
 #include "device/device.h"
 
@@ -76,6 +77,7 @@ class InferCommand : public Command {
     run.report().throw_if_failed();
     return ExitStatus::kDone;
   }
+  std::string memory_advice() const override { return sdxl::memory_advice(config_); }
 
  private:
   PictureStore open_store(const PicturePlan& plan, const std::vector<WeightSet>& sets) const {

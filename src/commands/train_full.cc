@@ -5,6 +5,7 @@
 #include "commands/pipeline_export.h"
 #include "commands/training_options.h"
 #include "commands/training_run.h"
+#include "config/memory_advice.h"
 #include "config/validation.h"
 #include "training/full_unet.h"
 
@@ -69,6 +70,9 @@ class TrainFullCommand : public Command {
   ExitStatus run() override {
     FullSubject subject;
     return run_training(config_, options_, subject);
+  }
+  std::string memory_advice() const override {
+    return sdxl::memory_advice(config_, TrainKind::kFull);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "commands/command.h"
 #include "commands/training_options.h"
 #include "commands/training_run.h"
+#include "config/memory_advice.h"
 #include "config/validation.h"
 #include "training/lora_training.h"
 
@@ -74,6 +75,9 @@ class TrainLoraCommand : public Command {
   ExitStatus run() override {
     LoraSubject subject(config_);
     return run_training(config_, options_, subject);
+  }
+  std::string memory_advice() const override {
+    return sdxl::memory_advice(config_, TrainKind::kLora);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "commands/run_directory.h"
 #include "commands/training_options.h"
 #include "commands/training_state.h"
+#include "device/back_end.h"
 #include "device/device.h"
 #include "training/weight_swap.h"
 
@@ -39,7 +40,7 @@ class TrainingRun {
   TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject)
       : config_(config),
         subject_(subject),
-        device_(select_device(config.device)),
+        device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true})),
         pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
         directory_(config),
         context_{config, pipeline_, device_, compute_dtype(config.mixed_precision),

@@ -20,6 +20,14 @@ struct DeviceDescription {
       note;  ///< What a user should know of it, such as a chip that the library does not serve.
 };
 
+/// How a back end computes; set once it is open.
+struct ComputeOptions {
+  bool allow_tf32 = false;  ///< Float32 products in TF32 where the device has it.
+  /// The same bits from the same run: no operator that adds in an order of chance where another is
+  /// to be had. Costs a little speed in backward passes.
+  bool repeatable = false;
+};
+
 class BackEnd {
  public:
   virtual ~BackEnd() = default;
@@ -34,6 +42,13 @@ class BackEnd {
   virtual std::vector<DeviceDescription> devices() = 0;
   /// Names and versions of what is installed, for the table of `sdxl devices`.
   virtual std::vector<std::pair<std::string, std::string>> versions() = 0;
+
+  /// After open().
+  virtual void configure(const ComputeOptions&) {}
+  /// Whether convolutions are faster with channels last.
+  virtual bool prefers_channels_last() const { return false; }
+  /// Whether ATen's pin_memory() serves it.
+  virtual bool pins_memory() const { return false; }
 };
 
 std::unique_ptr<BackEnd> make_cuda_back_end();

@@ -2,6 +2,7 @@
 // are asked of the driver, so that `sdxl devices` opens nothing large.
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/util/Exception.h>
 
 #include <cstdlib>
 #include <optional>
@@ -79,6 +80,12 @@ class Driver {
   DynamicLibrary library_;
 };
 
+/// PyTorch warns of each operator that has no repeatable variant; that is for the debug log.
+class QuietWarnings : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override { log::debug(warning.msg()); }
+};
+
 class CudaBackEnd : public BackEnd {
  public:
   std::string name() const override { return "cuda"; }
@@ -89,15 +96,34 @@ class CudaBackEnd : public BackEnd {
     if (driver().count() == 0) throw Error(ExitStatus::kUnavailable, "cuda: no GPU is visible");
     const fs::path folder = library_folder();
     refuse_old_driver(folder);
-    limit_convolution_workspace();
+    translate_flags();
     open_needed(folder);
     DynamicLibrary library(folder / kLibrary, /*global=*/true);
     if (!at::detail::getCUDAHooks().hasCUDA()) {
       throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kLibrary).string(),
                                                 " was opened but found no usable device"));
     }
+    at::globalContext().lazyInitDevice(type());
     opened_ = true;
   }
+
+  /// Float32 is exact by default, convolutions included (which PyTorch computes in TF32), so that
+  /// runs follow those on the CPU.
+  void configure(const ComputeOptions& options) override {
+    at::Context& context = at::globalContext();
+    context.setAllowTF32CuBLAS(options.allow_tf32);
+    context.setAllowTF32CuDNN(options.allow_tf32);
+    context.setBenchmarkCuDNN(flag("FLAGS_cudnn_exhaustive_search", false));
+    const bool repeatable = flag("FLAGS_cudnn_deterministic", options.repeatable);
+    context.setDeterministicCuDNN(repeatable);
+    context.setDeterministicAlgorithms(repeatable, /*warn_only=*/true);
+    context.setDeterministicFillUninitializedMemory(false);
+    static QuietWarnings warnings;
+    c10::WarningUtils::set_warning_handler(&warnings);
+  }
+
+  bool prefers_channels_last() const override { return true; }
+  bool pins_memory() const override { return true; }
 
   std::vector<DeviceDescription> devices() override {
     std::vector<DeviceDescription> result;
@@ -166,11 +192,25 @@ class CudaBackEnd : public BackEnd {
             "a LibTorch 2.11 built for an older CUDA"));
   }
 
-  /// Paddle's limit of cuDNN's workspace in MB, as the environment variable of PyTorch that caps
-  /// it.
-  static void limit_convolution_workspace() {
-    const char* limit = std::getenv("FLAGS_conv_workspace_size_limit");
-    if (limit) setenv("CUDNN_CONV_WSCAP_DBG", limit, /*overwrite=*/0);
+  /// Sets what PyTorch reads when its libraries are opened, unless the user has: Paddle's limit of
+  /// cuDNN's workspace in MB, cuBLAS's workspaces for repeatable sums, and an allocator whose
+  /// segments grow, so that what is reserved stays close to what is used.
+  static void translate_flags() {
+    if (const char* limit = std::getenv("FLAGS_conv_workspace_size_limit")) {
+      setenv("CUDNN_CONV_WSCAP_DBG", limit, /*overwrite=*/0);
+    }
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+    if (std::getenv("PYTORCH_CUDA_ALLOC_CONF") == nullptr) {
+      setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", /*overwrite=*/0);
+    }
+  }
+
+  /// One of Paddle's boolean flags in the environment.
+  static bool flag(const char* name, bool otherwise) {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return otherwise;
+    const std::string text = value;
+    return text == "1" || text == "true" || text == "True";
   }
 
   /// The toolkit's libraries; those that the loader finds by itself need no help.

@@ -2,9 +2,11 @@
 #include "device/device.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -25,6 +27,16 @@ const std::vector<std::unique_ptr<BackEnd>>& back_ends() {
 }
 
 namespace {
+
+/// What select_device gave last.
+at::Device selected = at::kCPU;
+
+BackEnd* back_end_of(const at::Device& device) {
+  for (const auto& back_end : back_ends()) {
+    if (back_end->type() == device.type()) return back_end.get();
+  }
+  return nullptr;
+}
 
 at::Device first_that_works() {
   for (const auto& back_end : back_ends()) {
@@ -67,7 +79,9 @@ at::Device open_device(BackEnd& back_end, const std::string& name) {
 
 }  // namespace
 
-at::Device select_device(const std::string& name) {
+at::Device select_device(const std::string& name) { return select_device(name, {}); }
+
+at::Device select_device(const std::string& name, const ComputeOptions& options) {
   at::Device device = at::kCPU;
   if (name == "auto") {
     device = first_that_works();
@@ -79,8 +93,23 @@ at::Device select_device(const std::string& name) {
     if (!chosen) refuse(name);
     device = open_device(*chosen, name);
   }
-  if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
-  return device;
+  if (!device.is_cpu()) {
+    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+    back_end_of(device)->configure(options);
+  }
+  return selected = device;
+}
+
+bool prefers_channels_last(const at::Device& device) {
+  if (device.is_cpu()) return true;
+  const BackEnd* back_end = back_end_of(device);
+  return back_end != nullptr && back_end->prefers_channels_last();
+}
+
+at::Tensor to_device(const at::Tensor& tensor, const at::Device& device) {
+  const BackEnd* back_end = tensor.is_cpu() ? back_end_of(device) : nullptr;
+  if (back_end == nullptr || !back_end->pins_memory()) return tensor.to(device);
+  return tensor.pin_memory().to(device, /*non_blocking=*/true);
 }
 
 void set_thread_count(int64_t threads) {
@@ -88,6 +117,13 @@ void set_thread_count(int64_t threads) {
 }
 
 uint64_t peak_memory() {
+  if (auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(selected.type()))) {
+    if (allocator->initialized()) {
+      constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+      const auto statistics = allocator->getDeviceStats(std::max<int>(selected.index(), 0));
+      return static_cast<uint64_t>(statistics.reserved_bytes[kAll].peak);
+    }
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;

@@ -7,14 +7,26 @@
 
 namespace sdxl {
 
-/// "auto", "cpu", "cuda[:N]", "npu[:N]" -> the device. Error(kUsage) for another text,
-/// Error(kUnavailable) with the reason and the remedy for a device that can't be had.
+struct ComputeOptions;
+
+/// "auto", "cpu", "cuda[:N]", "npu[:N]" -> the device, which becomes the one that this process
+/// computes on. Error(kUsage) for another text, Error(kUnavailable) with the reason and the remedy
+/// for a device that can't be had.
+at::Device select_device(const std::string& name, const ComputeOptions& options);
 at::Device select_device(const std::string& name);
+
+/// Whether convolutions on `device` are faster with channels last.
+bool prefers_channels_last(const at::Device& device);
+
+/// `tensor` on `device`. Towards an accelerator the copy is queued from pinned memory, so that the
+/// host does not wait for what the device computes.
+at::Tensor to_device(const at::Tensor& tensor, const at::Device& device);
 
 /// Threads of one operator on the CPU; 0 leaves LibTorch's choice.
 void set_thread_count(int64_t threads);
 
-/// The most memory this process has held, in bytes (its resident set).
+/// The most memory held so far, in bytes: what the selected device's allocator took from it, on the
+/// CPU (or where the allocator keeps no count) the process's resident set.
 uint64_t peak_memory();
 
 }  // namespace sdxl

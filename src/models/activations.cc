@@ -1,10 +1,12 @@
 // Layout of feature maps and activation functions.
 #include "models/activations.h"
 
+#include "device/device.h"
+
 namespace sdxl {
 
 at::Tensor in_activation_layout(const at::Tensor& feature_map) {
-  if (!feature_map.is_cpu()) return feature_map;
+  if (!prefers_channels_last(feature_map.device())) return feature_map;
   return feature_map.contiguous(at::MemoryFormat::ChannelsLast);
 }
 

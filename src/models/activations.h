@@ -5,8 +5,8 @@
 
 namespace sdxl {
 
-/// [B, C, H, W] in the layout that convolutions like best on its device: channels last on the CPU,
-/// where a feature map is also a list of tokens without a copy.
+/// [B, C, H, W] in the layout that convolutions like best on its device. With channels last a
+/// feature map is also a list of tokens without a copy.
 at::Tensor in_activation_layout(const at::Tensor& feature_map);
 
 /// [B, C, H, W] -> [B, H * W, C], a view where channels are last.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "device/random.h"
 
 namespace sdxl {
@@ -70,6 +71,16 @@ class Mismatches {
   std::vector<std::string> missing_, superfluous_, wrong_;
 };
 
+/// As `placement` says; on accelerators a convolution's weight lies as its feature maps do. On the
+/// CPU it stays as it is, mapped from its file where dtypes agree.
+at::Tensor placed(const at::Tensor& tensor, const Placement& placement) {
+  at::Tensor result = tensor.to(placement.device, placement.dtype);
+  if (result.dim() == 4 && !placement.device.is_cpu() && prefers_channels_last(placement.device)) {
+    result = result.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  return result;
+}
+
 }  // namespace
 
 Module::Module(Module* parent, std::string name) : path_(dotted(parent->path_, name)) {
@@ -119,7 +130,7 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
   // detach() gives the parameter a tensor of its own over the same memory.
   for (const NamedParameter& parameter : wanted) {
     const at::Tensor stored = weights.tensor(parameter.name).detach();
-    set_value(*parameter.tensor, stored.to(placement.device, placement.dtype));
+    set_value(*parameter.tensor, placed(stored, placement));
     if (!parameter.tensor->is_alias_of(stored)) weights.release(parameter.name);
   }
   visit([](Module& module) { module.parameters_changed(); });
@@ -141,7 +152,7 @@ void Module::initialize(uint64_t seed, const Placement& placement) {
       const auto generator = stream_generator(seed, Stream::kWeights, place - names.begin());
       const std::string name = parameter.name.substr(parameter.name.rfind('.') + 1);
       const at::Tensor value = module.initial_value(name, parameter.shape, generator);
-      *parameter.tensor = value.to(placement.device, placement.dtype);
+      *parameter.tensor = placed(value, placement);
     }
   });
 }
@@ -151,7 +162,7 @@ void Module::to(const Placement& placement) {
   for (const NamedParameter& parameter : parameters()) {
     at::Tensor& tensor = *parameter.tensor;
     const bool trained = tensor.requires_grad();
-    const at::Tensor converted = tensor.to(placement.device, placement.dtype);
+    const at::Tensor converted = placed(tensor, placement);
     if (converted.is_same(tensor)) continue;
     tensor = converted;
     tensor.set_requires_grad(trained);

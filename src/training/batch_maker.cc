@@ -3,6 +3,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include "device/device.h"
 #include "device/random.h"
 #include "models/autoencoder_kl.h"
 
@@ -22,7 +23,7 @@ TrainingBatch BatchMaker::make(const Batch& batch) const {
   made.draws = batch.draws;
   for (int64_t row : batch.rows) made.names.push_back(dataset_->name(row));
   made.latents = latents(batch);
-  made.time_ids = batch.time_ids.to(options_.device);
+  made.time_ids = to_device(batch.time_ids, options_.device);
   made.captions = batch.captions;
   made.caption_dropped = batch.caption_dropped;
   if (options_.embeds) embed(batch, made);
@@ -40,15 +41,15 @@ at::Tensor BatchMaker::latents(const Batch& batch) const {
         stream_generator(options_.seed, Stream::kPosterior, static_cast<uint64_t>(draw));
     noise.push_back(at::randn(shape, generator, at::kFloat));
   }
-  const at::Tensor on_device = moments.to(options_.device, at::kFloat);
-  return sample_posterior(on_device, at::stack(noise).to(options_.device)) *
+  const at::Tensor on_device = to_device(moments, options_.device).to(at::kFloat);
+  return sample_posterior(on_device, to_device(at::stack(noise), options_.device)) *
          options_.scaling_factor;  // [B, C, h, w]
 }
 
 void BatchMaker::embed(const Batch& batch, TrainingBatch& to) const {
   if (batch.hidden_states.defined()) {
-    to.hidden_states = batch.hidden_states.to(options_.device, options_.dtype);
-    to.pooled = batch.pooled.to(options_.device, options_.dtype);
+    to.hidden_states = to_device(batch.hidden_states, options_.device).to(options_.dtype);
+    to.pooled = to_device(batch.pooled, options_.device).to(options_.dtype);
     return;
   }
   PromptEmbedding embedding = encode_captions_(batch.captions);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "device/random.h"
 
 namespace sdxl {
@@ -95,12 +96,12 @@ NoisedBatch Objective::noised(const at::Tensor& latents, const std::vector<int64
   if (options_.noise_offset != 0.0) {
     noise = noise + options_.noise_offset * draw_offsets(latents.size(1), draws, seed);
   }
-  batch.noise = noise.to(latents.device());
+  batch.noise = to_device(noise, latents.device());
 
   // 2. The noisy latents; a perturbation is in the input alone, not in the target.
   at::Tensor input = batch.noise;
   if (perturbation.defined()) {
-    input = (noise + options_.input_perturbation * perturbation).to(latents.device());
+    input = to_device(noise + options_.input_perturbation * perturbation, latents.device());
   }
   batch.noisy = schedule_.add_noise(latents, input, batch.timesteps);
 

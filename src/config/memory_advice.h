@@ -1,0 +1,16 @@
+// What to change when memory runs out.
+#pragma once
+
+#include <string>
+
+#include "config/infer_config.h"
+#include "config/train_config.h"
+
+namespace sdxl {
+
+/// The options that would save memory and are not in use yet, the one with the greatest effect
+/// first: "--gradient_checkpointing, then --train_batch_size 1 with …".
+std::string memory_advice(const TrainConfig& config, TrainKind kind);
+std::string memory_advice(const InferConfig& config);
+
+}  // namespace sdxl
