@@ -29,5 +29,12 @@ for program in "$pack"/bin/*; do
 done | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}' | sort -u | while read -r name path; do
   [[ $name =~ $own ]] || { cp -L "$path" "$pack/lib/$name"; strip --strip-unneeded "$pack/lib/$name" 2>/dev/null || true; }
 done
-tar -C "$pack" -cf - bin lib | xz -T0 -2 >"$out/pack.tar.xz"
+# diffusers, which the other machine may lack, from the reference environment of tools/live/run.sh.
+site=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/sdxl/reference-*/lib/python3*/site-packages | awk '{print $1}')
+mkdir -p "$pack/python"
+for package in diffusers importlib_metadata lazy_importer; do
+  [ ! -d "$site/$package" ] || tar -C "$site" --exclude __pycache__ -cf - "$package" "$package"-*.dist-info | tar -C "$pack/python" -xf -
+done
+
+tar -C "$pack" -cf - bin lib python | xz -T0 -2 >"$out/pack.tar.xz"
 ls -l "$out"
