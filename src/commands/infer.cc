@@ -45,7 +45,7 @@ void write_contact_sheet(const InferConfig& config, const PicturePlan& plan,
   const fs::path directory = *config.output_dir;
   write_file_atomically(directory / "grid.png", encode_png(draw_contact_sheet(sheet)));
   write_file_atomically(directory / "index.html",
-                        contact_sheet_page("Checkpoints of " + *config.checkpoints,
+                        contact_sheet_page("Checkpoints of " + join(config.checkpoints, ", "),
                                            sheet.row_labels, sheet.column_labels, cells));
 }
 
@@ -70,7 +70,7 @@ class InferCommand : public Command {
 
     PictureStore store = open_store(plan, sets);
     run.draw(plan, store);
-    if (config_.checkpoints && config_.output_type != "latent") {
+    if (!config_.checkpoints.empty() && config_.output_type != "latent") {
       write_contact_sheet(config_, plan, sets, store);
     }
     run.report().print(config_.json);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -43,15 +44,9 @@ bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common,
   return false;
 }
 
-std::vector<WeightSet> find_sets(const InferConfig& config) {
-  WeightSet common{"", config.unet.value_or(""), {}};
-  for (size_t i = 0; i < config.lora.size(); ++i) {
-    common.loras.emplace_back(config.lora[i],
-                              i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
-  }
-  if (!config.checkpoints) return {common};
-
-  const fs::path root = *config.checkpoints;
+/// The checkpoints of one run and its final weights; labels begin with `prefix`.
+std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& prefix, bool use_ema,
+                                   const WeightSet& common) {
   if (!fs::is_directory(root)) {
     throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
                                           " is no directory; give a run's --output_dir"));
@@ -65,27 +60,58 @@ std::vector<WeightSet> find_sets(const InferConfig& config) {
 
   std::vector<WeightSet> sets;
   WeightSet set;
+  for (const auto& [number, path] : found) {
+    if (!fill_from(path, use_ema, common, &set)) {
+      set.problem =
+          Error(ExitStatus::kBadData,
+                str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",
+                    " nor ", kLoraNames[0], ": remove it, or see whether its save was cut short"));
+    }
+    set.label = prefix + path.filename().string();
+    sets.push_back(set);
+  }
+  if (fill_from(root, false, common, &set)) {
+    set.label = prefix + "final";
+    sets.push_back(set);
+  }
+  if (sets.empty()) {
+    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
+                                          " holds no checkpoint-N and no final weights"));
+  }
+  return sets;
+}
+
+/// The last part of a run's path, which tells its rows and folders from those of other runs.
+std::string run_name(const fs::path& root) {
+  const fs::path path = fs::absolute(root).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+std::vector<WeightSet> find_sets(const InferConfig& config) {
+  WeightSet common{"", config.unet.value_or(""), {}};
+  for (size_t i = 0; i < config.lora.size(); ++i) {
+    common.loras.emplace_back(config.lora[i],
+                              i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
+  }
+  if (config.checkpoints.empty()) return {common};
+
+  std::vector<WeightSet> sets;
   if (config.include_base) {
     sets.push_back(common);
     sets.back().label = "base";
   }
-  for (const auto& [number, path] : found) {
-    if (!fill_from(path, config.use_ema, common, &set)) {
-      set.problem =
-          Error(ExitStatus::kBadData,
-                str(path.string(), " holds neither ", config.use_ema ? "unet_ema/" : "unet/",
-                    " nor ", kLoraNames[0], ": remove it, or see whether its save was cut short"));
+  std::set<std::string> names;
+  for (const std::string& root : config.checkpoints) {
+    const std::string name = run_name(root);
+    if (!names.insert(name).second) {
+      throw Error(ExitStatus::kUsage,
+                  str("--checkpoints ", quoted(root), ": another directory is called ",
+                      quoted(name), " too, and their pictures would lie in one folder; rename one"));
     }
-    set.label = path.filename().string();
-    sets.push_back(set);
-  }
-  if (fill_from(root, false, common, &set)) {
-    set.label = "final";
-    sets.push_back(set);
-  }
-  if (found.empty() && set.label != "final") {
-    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
-                                          " holds no checkpoint-N and no final weights"));
+    const std::string prefix = config.checkpoints.size() > 1 ? name + "/" : "";
+    for (WeightSet& set : sets_of_run(root, prefix, config.use_ema, common)) {
+      sets.push_back(std::move(set));
+    }
   }
   return sets;
 }
@@ -146,7 +172,7 @@ std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::pat
     try {
       if (!set.problem) set.fingerprint = fingerprint(set, pipeline_unet);
     } catch (const Error& error) {
-      if (!config.checkpoints) throw;
+      if (config.checkpoints.empty()) throw;
       set.problem = error;
     }
     any |= !set.problem;

@@ -14,7 +14,9 @@ namespace sdxl {
 
 /// One set: a UNet directory ("" for the pipeline's own) and LoRA files with their scales.
 struct WeightSet {
-  std::string label;  ///< "checkpoint-500", "final", "base"; "" for a run without --checkpoints.
+  /// "checkpoint-500", "final", "base"; "" for a run without --checkpoints. With several of them
+  /// "RUN/checkpoint-500".
+  std::string label;
   std::filesystem::path unet;
   std::vector<std::pair<std::filesystem::path, double>> loras;
 

@@ -15,7 +15,7 @@ struct InferConfig : CommonConfig {
   std::string pretrained_model_name_or_path;
   std::optional<std::string> pretrained_vae_model_name_or_path;
   std::optional<std::string> unet;
-  std::optional<std::string> checkpoints;
+  std::vector<std::string> checkpoints;
   bool include_base = false;
   bool use_ema = false;
   std::vector<std::string> lora;

@@ -160,18 +160,18 @@ void check_lora(const InferConfig& c) {
     refuse("--lora is given ", c.lora.size(), " times and --lora_scale ", c.lora_scale.size(),
            " times: give one scale for each, or none");
   }
-  if (c.lora_allow_unmatched && c.lora.empty() && !c.checkpoints) {
+  if (c.lora_allow_unmatched && c.lora.empty() && c.checkpoints.empty()) {
     refuse("--lora_allow_unmatched needs --lora or --checkpoints");
   }
-  if (!c.checkpoints && (c.include_base || c.use_ema)) {
+  if (c.checkpoints.empty() && (c.include_base || c.use_ema)) {
     refuse("--", c.include_base ? "include_base" : "use_ema", " needs --checkpoints");
   }
 }
 
 void check_single_output(const InferConfig& c) {
-  if (c.checkpoints || c.prompt_file) {
+  if (!c.checkpoints.empty() || c.prompt_file) {
     refuse("--output ", quoted(*c.output), " is for one picture, and ",
-           c.checkpoints ? "--checkpoints" : "--prompt_file", " may make many: give --output_dir");
+           !c.checkpoints.empty() ? "--checkpoints" : "--prompt_file", " may make many: give --output_dir");
   }
   if (const auto pictures = int64_t(c.prompt.size()) * c.num_images_per_prompt; pictures > 1) {
     refuse("--output ", quoted(*c.output), " is for one picture, and ", pictures,
