@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "cli/parse.h"
 #include "commands/command.h"
+#include "device/fallbacks.h"
 
 namespace sdxl {
 namespace {
@@ -169,6 +170,7 @@ int main(int, char** argv) {
   try {
     install_stop_handlers();
     status = run(argv);
+    report_fallbacks();
     flush_output();
   } catch (...) {
     std::cout.flush();

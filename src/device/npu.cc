@@ -2,8 +2,8 @@
 // "npu" when it is opened. Nothing of torch_npu's headers is needed: devices are asked of ATen's
 // hooks.
 #include <ATen/Context.h>
-#include <ATen/DeviceAccelerator.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include <cstdlib>
 
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "device/back_end.h"
+#include "device/fallbacks.h"
 #include "device/library_search.h"
 
 namespace sdxl {
@@ -55,6 +56,13 @@ class NpuBackEnd : public BackEnd {
     opened_ = true;
   }
 
+  void configure(const ComputeOptions& options) override {
+    at::globalContext().setDeterministicAlgorithms(options.repeatable, /*warn_only=*/true);
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+    watch_fallbacks();
+  }
+  bool pins_memory() const override { return true; }
+
   std::vector<DeviceDescription> devices() override {
     open();
     std::vector<DeviceDescription> result;
@@ -70,10 +78,9 @@ class NpuBackEnd : public BackEnd {
   }
 
  private:
+  /// From the device guard: torch_npu's hooks don't count.
   static int count() {
-    return at::globalContext()
-        .getAcceleratorHooksInterface(c10::DeviceType::PrivateUse1)
-        .deviceCount();
+    return c10::impl::getDeviceGuardImpl(c10::DeviceType::PrivateUse1)->deviceCount();
   }
 
   static std::vector<fs::path> candidates() {

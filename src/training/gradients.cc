@@ -112,7 +112,7 @@ double gradient_norm(const std::vector<at::Tensor>& gradients) {
   if (defined.empty()) return 0.0;
   if (defined.front().is_cpu()) return norm_on_cpu(defined);
   std::vector<at::Tensor> norms = at::_foreach_norm(defined, 2, at::kFloat);
-  return at::stack(norms).to(at::kDouble).norm().item<double>();
+  return at::stack(norms).to(at::kCPU, at::kDouble).norm().item<double>();
 }
 
 double clip_factor(double norm, double max_norm) {
