@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "sdxl/operators.h"
+
 namespace sdxl {
 
 struct DeviceDescription {
@@ -49,6 +51,8 @@ class BackEnd {
   virtual bool prefers_channels_last() const { return false; }
   /// Whether ATen's pin_memory() serves it.
   virtual bool pins_memory() const { return false; }
+  /// The fused operators of its plugin; null without one.
+  virtual const sdxl_operators* operators() const { return nullptr; }
 };
 
 std::unique_ptr<BackEnd> make_cuda_back_end();

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <optional>
+#include <type_traits>
 
 #include "base/dynamic_library.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLibrary = "libtorch_cuda.so";
+constexpr const char* kPlugin = "libsdxl_cuda.so";
 constexpr int kNeededDriver = 13000;   // the CUDA version that the pinned LibTorch was built for
 constexpr int kOldestCapability = 75;  // that it has kernels for
 // What libtorch_cuda.so needs, in an order in which each finds what it needs itself.
@@ -104,6 +106,7 @@ class CudaBackEnd : public BackEnd {
                                                 " was opened but found no usable device"));
     }
     at::globalContext().lazyInitDevice(type());
+    open_plugin();
     opened_ = true;
   }
 
@@ -124,6 +127,7 @@ class CudaBackEnd : public BackEnd {
 
   bool prefers_channels_last() const override { return true; }
   bool pins_memory() const override { return true; }
+  const sdxl_operators* operators() const override { return operators_; }
 
   std::vector<DeviceDescription> devices() override {
     std::vector<DeviceDescription> result;
@@ -146,6 +150,9 @@ class CudaBackEnd : public BackEnd {
         {"NVIDIA driver", str("for CUDA ", version / 1000, '.', version % 1000 / 10)}};
     const fs::path folder = find_in(candidates(), kLibrary);
     result.emplace_back(kLibrary, folder.empty() ? "not found" : folder.string());
+    const fs::path plugin = binary_directory() / kPlugin;
+    result.emplace_back(
+        kPlugin, fs::exists(plugin) ? plugin.string() : "not there: LibTorch's operators are used");
     return result;
   }
 
@@ -234,8 +241,28 @@ class CudaBackEnd : public BackEnd {
     }
   }
 
+  /// What makes things faster; without it everything still runs.
+  void open_plugin() {
+    const fs::path path = binary_directory() / kPlugin;
+    std::error_code error;
+    if (!fs::exists(path, error)) return;
+    try {
+      const DynamicLibrary plugin(path);
+      auto* entry =
+          plugin.function<std::remove_pointer_t<sdxl_operators_entry>>("sdxl_operators_table");
+      operators_ = entry != nullptr ? entry(SDXL_OPERATORS_ABI) : nullptr;
+      if (operators_ == nullptr) {
+        log::warning(str("cuda: ", path.string(),
+                         " is of another version of sdxl and is not used: build it anew"));
+      }
+    } catch (const Error& problem) {
+      log::warning(str("cuda: going on without fused operators: ", problem.what()));
+    }
+  }
+
   bool opened_ = false;
   std::optional<Driver> driver_;
+  const sdxl_operators* operators_ = nullptr;
 };
 
 }  // namespace

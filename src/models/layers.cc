@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "models/device_kernels.h"
+
 namespace sdxl {
 namespace {
 
@@ -68,7 +70,18 @@ GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t c
 }
 
 at::Tensor GroupNorm::forward(const at::Tensor& input) const {
+  if (auto fused = fused_group_norm(input, {}, weight, bias, {groups, eps, /*silu=*/false})) {
+    return *fused;
+  }
   return at::group_norm(input, groups, weight, bias, eps);
+}
+
+at::Tensor GroupNorm::forward_silu(const at::Tensor& input, const at::Tensor& shift) const {
+  if (auto fused = fused_group_norm(input, shift, weight, bias, {groups, eps, /*silu=*/true})) {
+    return *fused;
+  }
+  const at::Tensor shifted = shift.defined() ? input + shift.unsqueeze(-1).unsqueeze(-1) : input;
+  return at::silu(at::group_norm(shifted, groups, weight, bias, eps));
 }
 
 LayerNorm::LayerNorm(Module* parent, std::string name, int64_t features, double eps)

@@ -66,7 +66,10 @@ class Conv2d : public Module {
 class GroupNorm : public Module {
  public:
   GroupNorm(Module* parent, std::string name, int64_t groups, int64_t channels, double eps);
+  /// [B, C, H, W] -> [B, C, H, W]
   at::Tensor forward(const at::Tensor& input) const;
+  /// SiLU of the normalised input + shift; shift [B, C] or undefined.
+  at::Tensor forward_silu(const at::Tensor& input, const at::Tensor& shift = {}) const;
 
   at::Tensor weight, bias;
   int64_t groups, channels;

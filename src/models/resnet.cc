@@ -20,12 +20,10 @@ ResnetBlock2D::ResnetBlock2D(Module* parent, std::string name, const ResnetOptio
 
 at::Tensor ResnetBlock2D::forward(const at::Tensor& input,
                                   const at::Tensor& time_activation) const {
-  at::Tensor hidden = conv1_.forward(at::silu(norm1_.forward(input)));  // [B, out, H, W]
-  if (time_emb_proj_) {
-    const at::Tensor shift = time_emb_proj_->forward(time_activation);  // [B, out]
-    hidden = hidden + shift.unsqueeze(-1).unsqueeze(-1);
-  }
-  hidden = conv2_.forward(at::silu(norm2_.forward(hidden)));
+  at::Tensor hidden = conv1_.forward(norm1_.forward_silu(input));  // [B, out, H, W]
+  at::Tensor shift;
+  if (time_emb_proj_) shift = time_emb_proj_->forward(time_activation);  // [B, out]
+  hidden = conv2_.forward(norm2_.forward_silu(hidden, shift));
   return (conv_shortcut_ ? conv_shortcut_->forward(input) : input) + hidden;
 }
 

@@ -135,7 +135,7 @@ at::Tensor UNet2DConditionModel::forward(const at::Tensor& sample, const at::Ten
     hidden = block.forward(hidden, conditioning, &skips);
   }
   // 6. Into the output's channels.
-  return parts_->conv_out->forward(at::silu(parts_->conv_norm_out->forward(hidden)));
+  return parts_->conv_out->forward(parts_->conv_norm_out->forward_silu(hidden));
 }
 
 }  // namespace sdxl

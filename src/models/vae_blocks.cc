@@ -104,7 +104,7 @@ at::Tensor VaeEncoder::forward(const at::Tensor& pixels) const {
   at::Tensor hidden = conv_in_.forward(in_activation_layout(pixels));  // [B, C0, H, W]
   for (const VaeLevel& level : down_blocks_) hidden = level.forward(hidden);
   hidden = mid_block_->forward(hidden);  // [B, C3, h, w]
-  return conv_out_->forward(at::silu(conv_norm_out_->forward(hidden)));
+  return conv_out_->forward(conv_norm_out_->forward_silu(hidden));
 }
 
 VaeDecoder::VaeDecoder(Module* parent, std::string name, const VaeOptions& options)
@@ -130,7 +130,7 @@ at::Tensor VaeDecoder::forward(const at::Tensor& latents) const {
   at::Tensor hidden = conv_in_.forward(in_activation_layout(latents));
   hidden = mid_block_->forward(hidden);                                     // [B, C3, h, w]
   for (const VaeLevel& level : up_blocks_) hidden = level.forward(hidden);  // [B, C0, H, W]
-  return conv_out_->forward(at::silu(conv_norm_out_->forward(hidden)));
+  return conv_out_->forward(conv_norm_out_->forward_silu(hidden));
 }
 
 }  // namespace sdxl

@@ -65,6 +65,7 @@ uint64_t Optimizer::rounding_seed() const {
 
 void Optimizer::update(const std::vector<size_t>& indices,
                        const std::vector<at::Tensor>& gradients) {
+  if (!on_cpu() && !options_.whole_tensors && update_fused(indices, gradients)) return;
   if (!on_cpu() || needs_whole_tensors() || options_.whole_tensors) {
     update_whole(indices, gradients);
     return;

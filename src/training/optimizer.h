@@ -87,9 +87,16 @@ class Optimizer {
   virtual void update_tensors(const std::vector<size_t>& indices,
                               const std::vector<at::Tensor>& weights,
                               const std::vector<at::Tensor>& gradients) = 0;
+  /// On other devices: the whole step of these tensors in one pass, by the device's plugin; gradients
+  /// are neither scaled nor converted. False where there is none, and nothing was done.
+  virtual bool update_fused(const std::vector<size_t>&, const std::vector<at::Tensor>&) {
+    return false;
+  }
   virtual void load_scalars(const Json& scalars, const std::string& source);
 
   const StepScale& scale() const { return scale_; }
+  /// Of the stochastic rounding in this step.
+  uint64_t rounding_seed() const;
   /// The learning rate of a tensor in this step, and its weight decay.
   double learning_rate(size_t index) const;
   double weight_decay(size_t index) const;
@@ -107,7 +114,6 @@ class Optimizer {
   void update_whole(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients);
   /// Rounds `weight` (float32) into the value of tensor `index`, and both into its working copy.
   void store(size_t index, const at::Tensor& weight) const;
-  uint64_t rounding_seed() const;
 
   std::vector<ParameterGroup> groups_;
   std::vector<TrainedTensor> tensors_;

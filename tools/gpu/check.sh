@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: the same small runs on the CPU and on the GPU, side by side. Each part is bounded in time and
 # goes on after a failure; the last line counts them.
-#   tools/gpu/check.sh [PART …]     parts: devices train draw lora precision memory (all by default); needs tools/gpu/pack.sh's folder
+#   tools/gpu/check.sh [PART …]     parts: devices operators train draw lora precision memory (all by default); needs tools/gpu/pack.sh's folder
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 . tools/gpu/environment.sh
@@ -56,6 +56,14 @@ echo "work in $work; torch in $torch_lib"
 if wants devices; then
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
   run_sdxl devices devices && cat "$work/devices.out"
+fi
+if wants operators; then
+  part operators 120 env LD_LIBRARY_PATH="$sdxl_libraries" "$pack/bin/cuda_operators_test"
+  grep -E "FAILED|differ|SKIPPED|tests ran" "$work/operators.out" | head -40
+  if [ -x "$pack/bin/cuda_operators_bench" ]; then
+    part operators-bench 60 env LD_LIBRARY_PATH="$sdxl_libraries" "$pack/bin/cuda_operators_bench"
+    cat "$work/operators-bench.out"
+  fi
 fi
 if wants train || wants draw || wants lora || wants precision; then train train-cpu train-full cpu; fi
 if wants train; then

@@ -15,7 +15,7 @@ out=$pack
 pack=$(mktemp -d)
 trap 'rm -rf "$pack"' EXIT
 mkdir -p "$out" "$pack/bin" "$pack/lib"
-for program in sdxl bench cuda_kernels_test cuda_kernels_bench; do
+for program in sdxl cuda_operators_test cuda_operators_bench; do
   [ ! -x "$build/$program" ] || strip -o "$pack/bin/$program" "$build/$program"
 done
 for plugin in "$build"/libsdxl_cuda*.so; do

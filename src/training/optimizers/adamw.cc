@@ -1,6 +1,7 @@
 // AdamW (Loshchilov and Hutter 2019), number for number as torch.optim.AdamW computes it.
 #include <cmath>
 
+#include "training/optimizers/fused_adamw.h"
 #include "training/optimizers/optimizers.h"
 
 namespace sdxl {
@@ -76,6 +77,35 @@ class AdamW : public Optimizer {
     at::_foreach_div_(denominators, correction2_sqrt_);
     at::_foreach_add_(denominators, options().epsilon);
     at::_foreach_addcdiv_(weights, means, denominators, steps);
+  }
+
+  bool update_fused(const std::vector<size_t>& indices,
+                    const std::vector<at::Tensor>& gradients) override {
+    const at::Device device = tensors().front().value.device();
+    if (operators_for(device) == nullptr) return false;
+    sdxl_adamw_step step{};
+    step.gradient_scale = static_cast<float>(scale().gradient);
+    step.beta1 = static_cast<float>(options().beta1);
+    step.beta1_rest = static_cast<float>(1.0 - options().beta1);
+    step.beta2 = static_cast<float>(options().beta2);
+    step.beta2_rest = static_cast<float>(1.0 - options().beta2);
+    step.correction2_sqrt = static_cast<float>(correction2_sqrt_);
+    step.epsilon = static_cast<float>(options().epsilon);
+    step.lerp = 1;
+    std::vector<sdxl_adamw_tensor> list;
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const size_t index = indices[i];
+      sdxl_adamw_tensor fused =
+          fused_tensor(tensors()[index], gradients[i], element_seed(rounding_seed(), index));
+      fused.mean = means_[index].mutable_data_ptr();
+      fused.variance = variances_[index].mutable_data_ptr();
+      const double rate = learning_rate(index);
+      fused.decay = static_cast<float>(1.0 - rate * weight_decay(index));
+      fused.step_size = static_cast<float>(rate / correction1_);
+      list.push_back(fused);
+    }
+    fused_adamw(step, list, device);
+    return true;
   }
 
  private:

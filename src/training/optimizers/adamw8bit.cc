@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "training/optimizers/dynamic_map.h"
+#include "training/optimizers/fused_adamw.h"
 #include "training/optimizers/optimizers.h"
 
 namespace sdxl {
@@ -78,6 +79,41 @@ class AdamW8Bit : public Optimizer {
   void update_tensors(const std::vector<size_t>& indices, const std::vector<at::Tensor>& weights,
                       const std::vector<at::Tensor>& gradients) override {
     for (size_t i = 0; i < indices.size(); ++i) update_one(indices[i], weights[i], gradients[i]);
+  }
+
+  bool update_fused(const std::vector<size_t>& indices,
+                    const std::vector<at::Tensor>& gradients) override {
+    const at::Device device = tensors().front().value.device();
+    if (operators_for(device) == nullptr) return false;
+    sdxl_adamw_step step{};
+    step.gradient_scale = static_cast<float>(scale().gradient);
+    step.beta1 = static_cast<float>(options().beta1);
+    step.beta1_rest = static_cast<float>(1.0 - options().beta1);
+    step.beta2 = static_cast<float>(options().beta2);
+    step.beta2_rest = static_cast<float>(1.0 - options().beta2);
+    step.correction2_sqrt = static_cast<float>(correction2_sqrt_);
+    step.epsilon = static_cast<float>(options().epsilon);
+    step.signed_values = signed_dynamic_map().values().data();
+    step.unsigned_values = unsigned_dynamic_map().values().data();
+    std::vector<sdxl_adamw_tensor> list;
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const size_t index = indices[i];
+      sdxl_adamw_tensor fused =
+          fused_tensor(tensors()[index], gradients[i], element_seed(rounding_seed(), index));
+      const Moment &mean = means_[index], &variance = variances_[index];
+      fused.mean = mean.state.mutable_data_ptr();
+      fused.variance = variance.state.mutable_data_ptr();
+      if (mean.scales.defined()) {
+        fused.mean_scales = mean.scales.data_ptr<float>();
+        fused.variance_scales = variance.scales.data_ptr<float>();
+      }
+      const double rate = learning_rate(index);
+      fused.decay = static_cast<float>(1.0 - rate * weight_decay(index));
+      fused.step_size = static_cast<float>(rate / correction1_);
+      list.push_back(fused);
+    }
+    fused_adamw(step, list, device);
+    return true;
   }
 
  private:

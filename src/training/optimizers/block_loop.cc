@@ -57,10 +57,6 @@ void store_working(const at::Tensor& working, int64_t begin, int64_t size, const
   }
 }
 
-uint32_t element_seed(uint64_t rounding_seed, size_t index) {
-  return static_cast<uint32_t>(stream_seed(rounding_seed, Stream::kWeights, index));
-}
-
 void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float scale, uint32_t seed,
                 UpdateBlock block, const std::function<void(const UpdateBlock&)>& kernel) {
   std::array<float, kUpdateBlock> gradient_buffer, weight_buffer;
@@ -82,6 +78,10 @@ void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float s
 }
 
 }  // namespace
+
+uint32_t element_seed(uint64_t rounding_seed, size_t index) {
+  return static_cast<uint32_t>(stream_seed(rounding_seed, Stream::kWeights, index));
+}
 
 const float* read_block(const at::Tensor& tensor, int64_t begin, int64_t size, float scale,
                         float* buffer) {

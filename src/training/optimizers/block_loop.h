@@ -33,6 +33,9 @@ void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<
                    const std::vector<at::Tensor>& gradients, double gradient_scale,
                    uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel);
 
+/// The seed of tensor `index`'s rounding: element i takes the hash of seed + i.
+uint32_t element_seed(uint64_t rounding_seed, size_t index);
+
 /// The same rounding for a whole tensor on any device: `weight` (float32) into `value` (bfloat16),
 /// bit for bit as update_blocks stores it.
 void store_stochastically(const at::Tensor& weight, const at::Tensor& value, uint64_t rounding_seed,

@@ -1,0 +1,46 @@
+// Finding a plugin's operators.
+#include "device/operators.h"
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "device/back_end.h"
+
+namespace sdxl {
+
+const sdxl_operators* operators_for(const at::Device& device) {
+  if (device.is_cpu()) return nullptr;
+  for (const auto& back_end : back_ends()) {
+    if (back_end->type() == device.type()) return back_end->operators();
+  }
+  return nullptr;
+}
+
+void* current_stream(const at::Device& device) {
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return guard.getStreamNativeHandle(guard.getStream(device));
+}
+
+std::optional<int32_t> operator_type(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return SDXL_FLOAT32;
+    case at::kHalf:
+      return SDXL_FLOAT16;
+    case at::kBFloat16:
+      return SDXL_BFLOAT16;
+    default:
+      return std::nullopt;
+  }
+}
+
+void require_queued(int code, const char* operation) {
+  if (code == 0) return;
+  throw Error(ExitStatus::kFailure,
+              str("the device's plugin failed in ", operation, " with error ", code,
+                  ": remove libsdxl_*.so from beside the binary to go on "
+                  "without it"));
+}
+
+}  // namespace sdxl
