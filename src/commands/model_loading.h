@@ -37,10 +37,10 @@ class PipelineDirectory {
   std::shared_ptr<AutoencoderKL> vae(const Placement& placement, bool with_encoder,
                                      bool with_decoder) const;
   std::shared_ptr<UNet2DConditionModel> unet(const Placement& placement) const;
-
- private:
+  /// The folder of a part; Error(kBadData) if there is none.
   std::filesystem::path part(const std::string& name) const;
 
+ private:
   std::filesystem::path root_;
   std::string variant_;
   Json index_;

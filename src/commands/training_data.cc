@@ -3,40 +3,48 @@
 
 #include <c10/core/GradMode.h>
 
-#include "base/error.h"
+#include <algorithm>
+#include <thread>
+
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "data/draw_order.h"
+#include "commands/encoder_caches.h"
+#include "io/pretrained.h"
 
 namespace sdxl {
 namespace {
 
-std::shared_ptr<const Dataset> open(const TrainingContext& context) {
+TrainingSet open_set(const TrainingContext& context) {
   const TrainConfig& config = context.config;
-  DatasetOptions options;
-  options.path = config.train_data_dir ? *config.train_data_dir : *config.dataset_name;
-  options.whole_directory = !config.dataset_name.has_value();
-  options.config_name = config.dataset_config_name.value_or("");
-  options.image_column = config.image_column;
-  options.caption_column = config.caption_column;
-  options.skip_bad_rows = config.on_bad_image == "skip";
-  options.max_samples = config.max_train_samples.value_or(-1);
-  options.seed = context.seed;
-  std::shared_ptr<const Dataset> dataset = open_dataset(options);
-  for (const std::string& note : dataset->notes()) log::info(note);
-  return dataset;
-}
-
-SampleOptions sample_options(const TrainingContext& context) {
-  const TrainConfig& config = context.config;
-  SampleOptions options;
+  TrainingSetOptions options;
+  options.dataset.path = config.train_data_dir ? *config.train_data_dir : *config.dataset_name;
+  options.dataset.whole_directory = !config.dataset_name.has_value();
+  options.dataset.config_name = config.dataset_config_name.value_or("");
+  options.dataset.image_column = config.image_column;
+  options.dataset.caption_column = config.caption_column;
+  options.dataset.skip_bad_rows = config.on_bad_image == "skip";
+  options.dataset.max_samples = config.max_train_samples.value_or(-1);
+  options.dataset.seed = context.seed;
   options.transform = {config.resolution, config.center_crop, config.random_flip,
                        resize_filter_from_name(config.image_interpolation_mode)};
   options.seed = context.seed;
   options.proportion_empty_prompts = config.proportion_empty_prompts;
   options.skip_bad_images = config.on_bad_image == "skip";
-  return options;
+  options.bucketing = config.bucketing;
+  options.group = config.train_batch_size;
+  options.threads = std::max(2u, std::thread::hardware_concurrency());
+  if (config.cache_latents && !config.dry_run) options.cache_directory = context.cache_directory();
+  options.truncates = [words = context.pipeline.tokenizer(1),
+                       words_2 = context.pipeline.tokenizer(2)](const std::string& caption) {
+    return words->encode(caption).truncated_tokens > 0 ||
+           words_2->encode(caption).truncated_tokens > 0;
+  };
+  TrainingSet set = open_training_set(options);
+  if (!set.report.findings.empty() && !config.dry_run) {
+    for (const std::string& line : split(set.report.table(), '\n')) log::info(line);
+  }
+  return set;
 }
 
 }  // namespace
@@ -47,55 +55,99 @@ fs::path TrainingContext::vae_directory() const {
              : pipeline.root() / "vae";
 }
 
-TrainingData::TrainingData(const TrainingContext& context)
-    : context_(context),
-      dataset_(open(context)),
-      source_(std::make_shared<SampleSource>(
-          dataset_, shuffled_order(dataset_->size(), context.seed), sample_options(context))) {}
-
-void TrainingData::prepare(bool text_encoders_train) {
-  prepare_prompts(text_encoders_train);
-  prepare_pictures();
-  BatchMakerOptions options{context_.seed, context_.device, context_.dtype, scaling_factor_,
-                            !text_encoders_train};
-  maker_ = std::make_shared<BatchMaker>(
-      options, dataset_,
-      [vae = vae_, device = context_.device](const at::Tensor& pixels) {
-        const at::Tensor weight = *vae->parameters().back().tensor;
-        return vae->encode(pixels.to(device, weight.scalar_type()));
-      },
-      [this](const std::vector<std::string>& captions) { return embed(captions); }, dropped_);
+fs::path TrainingContext::cache_directory() const {
+  return config.embedding_cache_dir ? fs::path(*config.embedding_cache_dir)
+                                    : user_cache_directory();
 }
 
-void TrainingData::prepare_prompts(bool text_encoders_train) {
+TrainingData::TrainingData(const TrainingContext& context)
+    : context_(context), set_(open_set(context)) {}
+
+void TrainingData::prepare(bool text_encoders_train) {
+  // 1. Prompts. What is cached leaves no encoder behind.
+  const bool cached = context_.config.cache_latents;
+  if (cached && !text_encoders_train) {
+    use_cached_prompts();
+  } else {
+    load_prompt_encoder();
+  }
+  if (text_encoders_train) log::info("text encoders train: prompts are encoded at every step");
+
+  // 2. Pictures.
+  const fs::path vae = context_.vae_directory();
+  BatchMakerOptions options{context_.seed, context_.device, context_.dtype};
+  options.scaling_factor =
+      AutoencoderKLConfig::from_json(read_component_config(vae, "AutoencoderKL"),
+                                     (vae / "config.json").string())
+          .scaling_factor;
+  options.embeds = !text_encoders_train;
+  EncodePictures encode_pictures;
+  if (cached) {
+    set_.source->use_latents(EncoderCaches(context_, set_).latents(), set_.pictures,
+                             context_.config.cache_crops);
+  } else {
+    encode_pictures = picture_encoder(
+        load_vae(vae, context_.variant(), {context_.device, context_.dtype},
+                 /*with_encoder=*/true, /*with_decoder=*/false),
+        context_.device);
+  }
+
+  // 3. Batches of both.
+  maker_ = std::make_shared<BatchMaker>(
+      options, set_.dataset, std::move(encode_pictures),
+      [encoder = prompt_encoder_](const std::vector<std::string>& captions) {
+        return encoder->encode(captions, captions);
+      },
+      dropped_);
+}
+
+void TrainingData::add_validation_prompts(
+    const std::function<PromptConditioning(const std::string&)>& encode) {
+  for (const std::string& prompt : context_.config.validation_prompt)
+    validation_prompts_.push_back({prompt, encode(prompt)});
+}
+
+void TrainingData::use_cached_prompts() {
+  std::vector<std::string> texts = context_.config.validation_prompt;
+  texts.push_back("");
+  const std::shared_ptr<PromptCache> cache = EncoderCaches(context_, set_).prompts(texts);
+
+  CaptionEmbedding absent = cache->embedding(PromptCache::key(""));
+  if (context_.pipeline.force_zeros_for_empty_prompt()) {
+    absent = {at::zeros_like(absent.hidden_states), at::zeros_like(absent.pooled)};
+  }
+  const auto on_device = [this](const at::Tensor& tensor) {
+    return tensor.to(context_.device, context_.dtype).unsqueeze(0);
+  };
+  add_validation_prompts([&](const std::string& prompt) -> PromptConditioning {
+    const CaptionEmbedding embedding = cache->embedding(PromptCache::key(prompt));
+    return {on_device(embedding.hidden_states), on_device(embedding.pooled),
+            on_device(absent.hidden_states), on_device(absent.pooled)};
+  });
+  set_.source->use_prompts(cache, std::move(absent));
+}
+
+void TrainingData::load_prompt_encoder() {
   const c10::NoGradGuard no_grad;
-  const TrainConfig& config = context_.config;
   prompt_encoder_ = std::make_shared<PromptEncoder>(
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
+  prompt_encoder_->warn_of_cuts(false);  // the check of the data told of them
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   const PromptConditioning empty = encode_prompt(*prompt_encoder_, {""}, zeros);
   dropped_ = {empty.negative_hidden_states, empty.negative_pooled};
-  for (const std::string& prompt : config.validation_prompt) {
-    validation_prompts_.push_back({prompt, encode_prompt(*prompt_encoder_, {prompt}, zeros)});
-  }
-  if (text_encoders_train) log::info("text encoders train: prompts are encoded at every step");
-}
-
-void TrainingData::prepare_pictures() {
-  vae_ = load_vae(context_.vae_directory(), context_.variant(), {context_.device, context_.dtype},
-                  /*with_encoder=*/true, /*with_decoder=*/false);
-  scaling_factor_ = vae_->config().scaling_factor;
-}
-
-PromptEmbedding TrainingData::embed(const std::vector<std::string>& captions) const {
-  return prompt_encoder_->encode(captions, captions);
+  add_validation_prompts([&](const std::string& prompt) {
+    return encode_prompt(*prompt_encoder_, {prompt}, zeros);
+  });
 }
 
 BatchSource TrainingData::batches(int64_t first) {
   const TrainConfig& config = context_.config;
+  // From a cache a sample is little work, and one thread is always ahead of the trainer.
+  const int64_t workers =
+      std::max<int64_t>(config.dataloader_num_workers, config.cache_latents ? 1 : 0);
   loader_ = std::make_shared<Loader>(
-      [source = source_](int64_t draw) { return source->sample(draw); },
-      BatchPlan{config.train_batch_size, 1, 0}, first, config.dataloader_num_workers);
+      [source = set_.source](int64_t draw) { return source->sample(draw); },
+      BatchPlan{config.train_batch_size, 1, 0}, first, workers);
   return [loader = loader_, maker = maker_]() -> std::optional<TrainingBatch> {
     const std::optional<Batch> batch = loader->next();
     if (!batch) return std::nullopt;
@@ -106,11 +158,11 @@ BatchSource TrainingData::batches(int64_t first) {
 std::vector<TrainingBatch> TrainingData::validation_batches(int64_t count) {
   std::vector<TrainingBatch> batches;
   const int64_t size = context_.config.train_batch_size;
-  const int64_t end = std::min(count, dataset_->size());
+  const int64_t end = std::min(count, set_.dataset->size());
   for (int64_t begin = 0; begin < end; begin += size) {
     std::vector<Sample> samples;
     for (int64_t draw = begin; draw < std::min(end, begin + size); ++draw) {
-      samples.push_back(source_->sample(draw));
+      samples.push_back(set_.source->sample(draw));
     }
     batches.push_back(maker_->make(collate(samples)));
   }

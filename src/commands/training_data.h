@@ -5,35 +5,24 @@
 #include <memory>
 #include <vector>
 
-#include "commands/model_loading.h"
-#include "config/train_config.h"
+#include "commands/training_context.h"
 #include "data/loader.h"
+#include "data/training_set.h"
 #include "training/batch_maker.h"
 #include "training/validation.h"
 
 namespace sdxl {
 
-/// What every part of a run is built from.
-struct TrainingContext {
-  const TrainConfig& config;
-  const PipelineDirectory& pipeline;
-  at::Device device;
-  at::ScalarType dtype;  ///< What frozen parts compute in.
-  uint64_t seed;
-
-  std::filesystem::path vae_directory() const;
-  std::string variant() const { return config.variant.value_or(""); }
-};
-
 class TrainingData {
  public:
-  /// Opens the data set and reads its index; loads no model.
+  /// Opens the data set and looks it over; loads no model.
   explicit TrainingData(const TrainingContext& context);
 
-  int64_t size() const { return dataset_->size(); }
-  const Dataset& dataset() const { return *dataset_; }
+  int64_t size() const { return set_.dataset->size(); }
+  const CheckReport& report() const { return set_.report; }
 
-  /// Loads the encoders and prepares for training; with `text_encoders_train` prompts stay texts.
+  /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs; with
+  /// `text_encoders_train` prompts stay texts.
   void prepare(bool text_encoders_train);
   /// Micro-batches from `first` on.
   BatchSource batches(int64_t first);
@@ -43,20 +32,19 @@ class TrainingData {
   const std::vector<ValidationPrompt>& validation_prompts() const { return validation_prompts_; }
   /// The encoders, if they train.
   const std::shared_ptr<PromptEncoder>& prompt_encoder() const { return prompt_encoder_; }
+  /// How long the trainer has waited for data so far, in seconds.
+  double waited_seconds() const { return loader_ ? loader_->waited_seconds() : 0; }
 
  private:
-  void prepare_prompts(bool text_encoders_train);
-  void prepare_pictures();
-  PromptEmbedding embed(const std::vector<std::string>& captions) const;
+  void use_cached_prompts();
+  void load_prompt_encoder();
+  void add_validation_prompts(const std::function<PromptConditioning(const std::string&)>& encode);
 
   const TrainingContext& context_;
-  std::shared_ptr<const Dataset> dataset_;
-  std::shared_ptr<SampleSource> source_;
+  TrainingSet set_;
   std::shared_ptr<PromptEncoder> prompt_encoder_;
-  std::shared_ptr<AutoencoderKL> vae_;
-  double scaling_factor_ = 1.0;
-  PromptEmbedding dropped_;
   std::vector<ValidationPrompt> validation_prompts_;
+  PromptEmbedding dropped_;
   std::shared_ptr<BatchMaker> maker_;
   std::shared_ptr<Loader> loader_;
 };

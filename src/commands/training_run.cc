@@ -53,7 +53,9 @@ class TrainingRun {
   }
 
   ExitStatus summarise() const {
+    std::printf("%s\n", data_.report().table().c_str());
     const Json line = {{"samples", data_.size()},
+                       {"data", data_.report().json()},
                        {"steps_per_epoch", length_.steps_per_epoch},
                        {"max_train_steps", length_.max_steps},
                        {"seed", context_.seed},

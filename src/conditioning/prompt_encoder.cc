@@ -9,12 +9,13 @@ namespace sdxl {
 namespace {
 
 /// [B, S]
-at::Tensor token_ids(const Tokenizer& tokenizer, const std::vector<std::string>& prompts) {
+at::Tensor token_ids(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
+                     bool warn_of_cuts) {
   const int64_t length = tokenizer.model_max_length();
   at::Tensor ids = at::empty({static_cast<int64_t>(prompts.size()), length}, at::kLong);
   for (size_t i = 0; i < prompts.size(); ++i) {
     const TokenizedText text = tokenizer.encode(prompts[i]);
-    if (!text.truncated.empty()) {
+    if (warn_of_cuts && !text.truncated.empty()) {
       log::warning(str("a prompt is longer than ", length,
                        " tokens; what fell off: ", quoted(text.truncated)));
     }
@@ -50,7 +51,8 @@ PromptEncoder::PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer,
 
 std::pair<at::Tensor, at::Tensor> PromptEncoder::tokenize(
     const std::vector<std::string>& prompts, const std::vector<std::string>& prompts_2) const {
-  return {token_ids(*tokenizer_, prompts), token_ids(*tokenizer_2_, prompts_2)};
+  return {token_ids(*tokenizer_, prompts, warns_of_cuts_),
+          token_ids(*tokenizer_2_, prompts_2, warns_of_cuts_)};
 }
 
 PromptEmbedding PromptEncoder::encode_ids(const at::Tensor& ids, const at::Tensor& ids_2,

@@ -26,8 +26,7 @@ class PromptEncoder {
                 std::shared_ptr<CLIPTextModel> text_encoder_2);
 
   /// `prompts_2` are the second encoder's texts, one for each prompt. `clip_skip` k takes hidden
-  /// state
-  /// -(k + 2). Text cut at the model's length is logged once for each prompt.
+  /// state -(k + 2). Text cut at the model's length is logged, unless warn_of_cuts(false).
   PromptEmbedding encode(const std::vector<std::string>& prompts,
                          const std::vector<std::string>& prompts_2, int64_t clip_skip = 0) const;
   /// Token ids [B, S] of both tokenizers.
@@ -35,6 +34,8 @@ class PromptEncoder {
                                              const std::vector<std::string>& prompts_2) const;
   PromptEmbedding encode_ids(const at::Tensor& ids, const at::Tensor& ids_2,
                              int64_t clip_skip = 0) const;
+
+  void warn_of_cuts(bool warn) { warns_of_cuts_ = warn; }
 
   /// Encoder 1 or 2, for those who train or adapt it.
   const std::shared_ptr<CLIPTextModel>& text_encoder(int number) const {
@@ -44,6 +45,7 @@ class PromptEncoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_, tokenizer_2_;
   std::shared_ptr<CLIPTextModel> text_encoder_, text_encoder_2_;
+  bool warns_of_cuts_ = true;
 };
 
 }  // namespace sdxl

@@ -52,17 +52,15 @@ void append_data(OptionTable& table, TrainConfig& c) {
             "filter that pictures are resized with, as Pillow does",
             {.choices = {"nearest", "nearest_exact", "bilinear", "bicubic", "box", "hamming",
                          "lanczos"}});
-  table.add("bucketing", &c.bucketing, "keep the shape of pictures: batches of like aspect ratios",
-            {.unsupported = kNotYet});
+  table.add("bucketing", &c.bucketing, "keep the shape of pictures: batches of like aspect ratios");
   table.group("Cache");
   table.add("cache_latents", &c.cache_latents, "encode pictures once and keep the result on disk");
   table.add("cache_crops", &c.cache_crops, "random crops that are cached of each picture",
-            {.at_least = 1, .unsupported = kNotYet});
+            {.at_least = 1});
   table.add("cache_dtype", &c.cache_dtype, "dtype of cached values; by default that of the encoder",
-            {.choices = {"float32", "bf16", "fp16"}, .unsupported = kNotYet});
+            {.choices = {"float32", "bf16", "fp16"}});
   table.add("embedding_cache_dir", &c.embedding_cache_dir,
-            "where the cache lies, instead of the user's cache directory",
-            {.unsupported = kNotYet, .value_name = "DIR"});
+            "where the cache lies, instead of the user's cache directory", {.value_name = "DIR"});
 }
 
 void append_output(OptionTable& table, TrainConfig& c) {

@@ -220,18 +220,29 @@ class CaptionList {
   std::vector<CacheKey> keys_;
 };
 
-int64_t encode_captions(PromptCache& cache, const CaptionList& captions, const Span& batch,
-                        const EncodeCaptions& encode) {
-  std::vector<std::string> texts;
-  for (int64_t i = batch.begin; i < batch.end; ++i) texts.push_back(captions.caption(i));
+void refuse_unless_finite(const CaptionEmbedding& embedding, int64_t i, const std::string& text) {
+  if (at::isfinite(embedding.hidden_states[i]).all().item<bool>() &&
+      at::isfinite(embedding.pooled[i]).all().item<bool>()) {
+    return;
+  }
+  throw Error(ExitStatus::kBadNumbers,
+              str("the embedding of the caption ", quoted(text, 60), " is not finite in ",
+                  c10::toString(embedding.pooled.scalar_type()),
+                  "; use --mixed_precision no or bf16, or another --cache_dtype"));
+}
+
+// Returns how many of the texts were not in the cache yet.
+int64_t encode_texts(PromptCache& cache, const std::vector<std::string>& texts,
+                     const EncodeCaptions& encode) {
   CaptionEmbedding embedding = encode(texts);
   embedding.hidden_states = embedding.hidden_states.to(at::kCPU, cache.dtype());
   embedding.pooled = embedding.pooled.to(at::kCPU, cache.dtype());
   int64_t encoded = 0;
-  for (int64_t i = batch.begin; i < batch.end; ++i) {
-    if (cache.contains(captions.key(i))) continue;
-    const int64_t place = i - batch.begin;
-    cache.put(captions.key(i), {embedding.hidden_states[place], embedding.pooled[place]});
+  for (int64_t i = 0; i < std::ssize(texts); ++i) {
+    const CacheKey key = PromptCache::key(texts[i]);
+    if (cache.contains(key)) continue;
+    refuse_unless_finite(embedding, i, texts[i]);
+    cache.put(key, {embedding.hidden_states[i], embedding.pooled[i]});
     ++encoded;
   }
   return encoded;
@@ -260,8 +271,21 @@ FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const Encode
   for (const Span& batch : batches) {
     if (stop_requested()) cache.store().flush();
     throw_if_stop_requested("caching prompts; what was made is kept");
-    report.encoded += encode_captions(cache, captions, batch, encode);
+    std::vector<std::string> texts;
+    for (int64_t i = batch.begin; i < batch.end; ++i) texts.push_back(captions.caption(i));
+    report.encoded += encode_texts(cache, texts, encode);
     progress.advance(batch.end - batch.begin);
+  }
+  cache.store().flush();
+  return report;
+}
+
+FillReport fill_prompts(PromptCache& cache, const std::vector<std::string>& texts,
+                        const EncodeCaptions& encode, const FillOptions& options) {
+  FillReport report{std::ssize(texts), 0};
+  for (int64_t i = 0; i < std::ssize(texts); ++i) {
+    if (i % options.ranks != options.rank || cache.contains(PromptCache::key(texts[i]))) continue;
+    report.encoded += encode_texts(cache, {texts[i]}, encode);
   }
   cache.store().flush();
   return report;

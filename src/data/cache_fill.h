@@ -42,5 +42,8 @@ FillReport fill_latents(LatentCache& cache, const SampleSource& source,
 /// Every caption of every row.
 FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const EncodeCaptions& encode,
                         const FillOptions& options);
+/// A few texts besides, each encoded by itself.
+FillReport fill_prompts(PromptCache& cache, const std::vector<std::string>& texts,
+                        const EncodeCaptions& encode, const FillOptions& options);
 
 }  // namespace sdxl

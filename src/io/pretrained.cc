@@ -203,6 +203,13 @@ void Weights::add_file(const std::shared_ptr<SafetensorsFile>& file) {
   }
 }
 
+std::vector<fs::path> Weights::files() const {
+  std::vector<fs::path> paths;
+  for (const auto& file : files_) paths.push_back(file->path());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 std::vector<std::string> Weights::names() const {
   std::vector<std::string> names;
   for (const auto& [name, place] : places_) names.push_back(name);

@@ -34,6 +34,8 @@ class Weights {
   at::Tensor tensor(const std::string& name) const;
   /// What errors call it: the file or directory.
   const std::string& source() const { return source_; }
+  /// The files, in the order of their names; none for tensors in memory.
+  std::vector<std::filesystem::path> files() const;
   /// The same tensors with every name rewritten; names for which `rename` returns "" are left out.
   Weights renamed(const std::function<std::string(const std::string&)>& rename) const;
   /// The memory of a tensor's mapping is given back until it is read again. What was written to it

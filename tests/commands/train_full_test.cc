@@ -87,7 +87,7 @@ TEST_P(TrainFullReference, EqualsDiffusersAndTorchStepByStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TrainFullReference, testing::Values("plain", "weighted", "averaged"),
+INSTANTIATE_TEST_SUITE_P(All, TrainFullReference, testing::Values("plain", "weighted", "crops", "averaged"),
                          [](const auto& info) { return info.param; });
 
 /// Nine steps of seven pictures, four a step: epochs end within steps.

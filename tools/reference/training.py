@@ -46,6 +46,7 @@ class Options:
     timestep_bias_portion: float = 0.25
     use_ema: bool = False
     cache_latents: bool = True
+    cache_crops: int = 1
 
     def flags(self):
         """As the command line has them, without those that are the defaults."""
@@ -69,12 +70,26 @@ class Data:
             self.rows = [self.rows[i] for i in order[: options.max_train_samples]]
         self.order = {}
 
-    def row(self, draw):
+    def index(self, draw):
         epoch, place = divmod(draw, len(self.rows))
         if epoch not in self.order:
             generator = streams.generator(self.options.seed, streams.SHUFFLE, epoch)
             self.order[epoch] = torch.randperm(len(self.rows), generator=generator)
-        return self.rows[self.order[epoch][place]]
+        return self.order[epoch][place].item()
+
+    def row(self, draw):
+        return self.rows[self.index(draw)]
+
+    def generators(self, draw):
+        """Of the flip and of the crop, which from a cache is one of those that it holds."""
+        own = streams.generator(self.options.seed, streams.IMAGE, draw)
+        if not self.options.cache_latents:
+            return own, own
+        rows, crop = len(self.rows), draw // len(self.rows) % self.options.cache_crops
+        cached = streams.generator(self.options.seed, streams.IMAGE, crop * rows + self.index(draw))
+        if self.options.random_flip:
+            torch.rand(1, generator=cached)
+        return own, cached
 
     def picture(self, draw):
         """Pixels [3, H, W] in [-1, 1] and the six time ids."""
@@ -87,14 +102,14 @@ class Data:
             resized = (side, int(side * height / width))
         if (width, height) != resized:
             image = image.resize(resized, Image.Resampling.LANCZOS)
-        generator = streams.generator(options.seed, streams.IMAGE, draw)
+        generator, crops = self.generators(draw)
         if options.random_flip and torch.rand(1, generator=generator) < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         spare = resized[1] - side, resized[0] - side
         if options.center_crop:
             top, left = round(spare[0] / 2), round(spare[1] / 2)
         else:
-            top, left = (torch.randint(0, s + 1, (1,), generator=generator).item() for s in spare)
+            top, left = (torch.randint(0, s + 1, (1,), generator=crops).item() for s in spare)
         image = image.crop((left, top, left + side, top + side))
         pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(side, side, 3).permute(2, 0, 1)
         return (pixels / 255.0 - 0.5) / 0.5, torch.tensor([height, width, top, left, side, side], dtype=torch.float32)
@@ -215,6 +230,7 @@ RUNS = {
     "weighted": dict(**COMMON, seed=7, cache_latents=False, max_train_samples=5, prediction_type="v_prediction", snr_gamma=5.0,
                      noise_offset=0.05, lr_scheduler="cosine", lr_warmup_steps=2, timestep_bias_strategy="later",
                      timestep_bias_multiplier=2.0),
+    "crops": dict(**COMMON, seed=11, cache_crops=2, proportion_empty_prompts=0.2),
     "averaged": dict(**COMMON, seed=2**63 + 5, center_crop=True, use_ema=True, lr_scheduler="linear", lr_warmup_steps=1,
                      adam_weight_decay=0.1, max_grad_norm=0.5),
 }

@@ -1,0 +1,28 @@
+// What every part of a training run is built from.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "commands/model_loading.h"
+#include "config/train_config.h"
+
+namespace sdxl {
+
+struct TrainingContext {
+  const TrainConfig& config;
+  const PipelineDirectory& pipeline;
+  at::Device device;
+  at::ScalarType dtype;  ///< What frozen parts compute in.
+  uint64_t seed;
+
+  std::filesystem::path vae_directory() const;
+  std::string variant() const { return config.variant.value_or(""); }
+  /// --embedding_cache_dir, or the user's.
+  std::filesystem::path cache_directory() const;
+};
+
+}  // namespace sdxl
