@@ -7,6 +7,7 @@
 #include "commands/command.h"
 #include "commands/contact_sheet.h"
 #include "commands/infer_run.h"
+#include "commands/repositories.h"
 #include "config/infer_config.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
@@ -62,7 +63,9 @@ class InferCommand : public Command {
   ExitStatus run() override {
     const uint64_t seed = config_.seed.value_or(std::random_device{}());
     if (!config_.seed) log::info(str("seed ", seed));
-    InferRun run(config_, select_device(config_.device));
+    const at::Device device = select_device(config_.device);
+    const InferConfig config = with_local_files(config_);
+    InferRun run(config, device);
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
     const std::vector<WeightSet>& sets = run.sets();
     for (const Error& error : plan.errors) run.report().fail(error);

@@ -4,7 +4,9 @@
 
 namespace sdxl {
 
+std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_devices_command();
+std::unique_ptr<Command> make_download_command();
 std::unique_ptr<Command> make_infer_command();
 std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_train_full_command();
@@ -15,6 +17,8 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_train_full_command());
   commands.push_back(make_train_lora_command());
   commands.push_back(make_infer_command());
+  commands.push_back(make_cache_command());
+  commands.push_back(make_download_command());
   commands.push_back(make_devices_command());
   commands.push_back(make_tokenize_command());
   return commands;

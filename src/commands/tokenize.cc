@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/command.h"
+#include "hub/resolve.h"
 #include "tokenizers/tokenizer.h"
 
 namespace sdxl {
@@ -28,7 +29,8 @@ struct TokenizeConfig {
 std::vector<Option> tokenize_options(TokenizeConfig& config) {
   OptionTable table;
   table.add("pretrained_model_name_or_path", &config.pretrained_model_name_or_path,
-            "the model whose tokenizers are used: a directory of diffusers' layout (required)",
+            "the model whose tokenizers are used: a directory of diffusers' layout or a Hub "
+            "repository (required)",
             {.value_name = "MODEL"});
   table.add("input", &config.input, "the file with a text on each line; - reads standard input",
             {.value_name = "FILE"});
@@ -97,7 +99,12 @@ class TokenizeCommand : public Command {
   }
 
   ExitStatus run() override {
-    const fs::path model = config_.pretrained_model_name_or_path;
+    fs::path model = config_.pretrained_model_name_or_path;
+    if (!fs::exists(model) && is_repository_id(model.string())) {
+      model = resolve_repository(model.string(), RepositoryKind::kModel,
+                                 model_parts({"tokenizer", "tokenizer_2"}, ""),
+                                 hub_options_from_environment());
+    }
     tokenizer_ = tokenizer_of(model, "tokenizer");
     tokenizer_2_ = tokenizer_of(model, "tokenizer_2");
     const std::string input = read_input(config_.input);

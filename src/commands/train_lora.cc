@@ -45,8 +45,8 @@ class LoraSubject : public TrainingSubject {
         lora_training_options(context));
     if (checkpoint) {
       trainable->start_from(*checkpoint);
-    } else if (config_.lora_weights) {
-      trainable->start_from(*config_.lora_weights);
+    } else if (context.config.lora_weights) {
+      trainable->start_from(*context.config.lora_weights);
     }
     model.trainable = std::move(trainable);
     return model;

@@ -15,6 +15,21 @@
 namespace sdxl {
 namespace {
 
+// Whether one of the tokenizers cuts a caption.
+std::function<bool(const std::string&)> truncation_check(const PipelineDirectory& pipeline) {
+  return [words = pipeline.tokenizer(1),
+          words_2 = pipeline.tokenizer(2)](const std::string& caption) {
+    // No token is shorter than a byte, and a few are the tokenizer's own.
+    constexpr int64_t kOwn = 5;
+    const int64_t most = std::min(words->model_max_length(), words_2->model_max_length()) - kOwn;
+    const bool plain = std::all_of(caption.begin(), caption.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    if (plain && std::ssize(caption) <= most) return false;
+    return words->encode(caption).truncated_tokens > 0 ||
+           words_2->encode(caption).truncated_tokens > 0;
+  };
+}
+
 TrainingSet open_set(const TrainingContext& context) {
   const TrainConfig& config = context.config;
   TrainingSetOptions options;
@@ -35,11 +50,7 @@ TrainingSet open_set(const TrainingContext& context) {
   options.group = config.train_batch_size;
   options.threads = std::max(2u, std::thread::hardware_concurrency());
   if (config.cache_latents && !config.dry_run) options.cache_directory = context.cache_directory();
-  options.truncates = [words = context.pipeline.tokenizer(1),
-                       words_2 = context.pipeline.tokenizer(2)](const std::string& caption) {
-    return words->encode(caption).truncated_tokens > 0 ||
-           words_2->encode(caption).truncated_tokens > 0;
-  };
+  options.truncates = truncation_check(context.pipeline);
   TrainingSet set = open_training_set(options);
   if (!set.report.findings.empty() && !config.dry_run) {
     for (const std::string& line : split(set.report.table(), '\n')) log::info(line);
@@ -86,10 +97,10 @@ void TrainingData::prepare(bool text_encoders_train) {
     set_.source->use_latents(EncoderCaches(context_, set_).latents(), set_.pictures,
                              context_.config.cache_crops);
   } else {
-    encode_pictures = picture_encoder(
-        load_vae(vae, context_.variant(), {context_.device, context_.dtype},
-                 /*with_encoder=*/true, /*with_decoder=*/false),
-        context_.device);
+    encode_pictures =
+        picture_encoder(load_vae(vae, context_.variant(), {context_.device, context_.dtype},
+                                 /*with_encoder=*/true, /*with_decoder=*/false),
+                        context_.device);
   }
 
   // 3. Batches of both.
@@ -107,11 +118,19 @@ void TrainingData::add_validation_prompts(
     validation_prompts_.push_back({prompt, encode(prompt)});
 }
 
-void TrainingData::use_cached_prompts() {
+void TrainingData::fill_caches(bool prompts) {
+  if (prompts) filled_prompts();
+  EncoderCaches(context_, set_).latents();
+}
+
+std::shared_ptr<PromptCache> TrainingData::filled_prompts() const {
   std::vector<std::string> texts = context_.config.validation_prompt;
   texts.push_back("");
-  const std::shared_ptr<PromptCache> cache = EncoderCaches(context_, set_).prompts(texts);
+  return EncoderCaches(context_, set_).prompts(texts);
+}
 
+void TrainingData::use_cached_prompts() {
+  const std::shared_ptr<PromptCache> cache = filled_prompts();
   CaptionEmbedding absent = cache->embedding(PromptCache::key(""));
   if (context_.pipeline.force_zeros_for_empty_prompt()) {
     absent = {at::zeros_like(absent.hidden_states), at::zeros_like(absent.pooled)};
@@ -135,9 +154,8 @@ void TrainingData::load_prompt_encoder() {
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   const PromptConditioning empty = encode_prompt(*prompt_encoder_, {""}, zeros);
   dropped_ = {empty.negative_hidden_states, empty.negative_pooled};
-  add_validation_prompts([&](const std::string& prompt) {
-    return encode_prompt(*prompt_encoder_, {prompt}, zeros);
-  });
+  add_validation_prompts(
+      [&](const std::string& prompt) { return encode_prompt(*prompt_encoder_, {prompt}, zeros); });
 }
 
 BatchSource TrainingData::batches(int64_t first) {

@@ -24,6 +24,8 @@ class TrainingData {
   /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs; with
   /// `text_encoders_train` prompts stay texts.
   void prepare(bool text_encoders_train);
+  /// Fills the caches alone, that of embeddings with `prompts`.
+  void fill_caches(bool prompts);
   /// Micro-batches from `first` on.
   BatchSource batches(int64_t first);
   /// The first samples of the first epoch, for the validation loss; no more than `count`.
@@ -36,6 +38,7 @@ class TrainingData {
   double waited_seconds() const { return loader_ ? loader_->waited_seconds() : 0; }
 
  private:
+  std::shared_ptr<PromptCache> filled_prompts() const;
   void use_cached_prompts();
   void load_prompt_encoder();
   void add_validation_prompts(const std::function<PromptConditioning(const std::string&)>& encode);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "commands/repositories.h"
 #include "commands/run_directory.h"
 #include "commands/training_options.h"
 #include "commands/training_state.h"
@@ -74,6 +75,7 @@ class TrainingRun {
     build_trainer();
     build_validation();
     run_steps();
+    log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
     subject_.write_result(context_, *model_.trainable, result_values());
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
@@ -217,7 +219,8 @@ class TrainingRun {
 ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
                         TrainingSubject& subject) {
   set_thread_count(config.num_threads);
-  TrainingRun run(config, options, subject);
+  const TrainConfig local = with_local_files(config, config.dry_run);
+  TrainingRun run(local, options, subject);
   return config.dry_run ? run.summarise() : run.train();
 }
 

@@ -7,14 +7,12 @@ void append_common_options(OptionTable& table, CommonConfig& config) {
   CommonConfig& c = config;
   table.group("Downloads");
   table.add("revision", &c.revision,
-            "revision of the model repository: a branch, a tag or a commit",
-            {.unsupported = kNotYet});
+            "revision of the model repository: a branch, a tag or a commit");
   table.add("variant", &c.variant,
             "kind of weight files, such as fp16; parts without it use the plain ones");
   table.add("cache_dir", &c.cache_dir, "where downloads are kept, instead of the Hub's cache",
-            {.unsupported = kNotYet, .value_name = "DIR"});
-  table.add("offline", &c.offline, "use what was downloaded and no network",
-            {.unsupported = kNotYet});
+            {.value_name = "DIR"});
+  table.add("offline", &c.offline, "use what was downloaded and no network");
   table.group("Running");
   table.add("device", &c.device, "auto, cpu, cuda[:N] or npu[:N]; auto takes the best that works",
             {.value_name = "DEVICE"});

@@ -26,9 +26,9 @@ void append_data(OptionTable& table, TrainConfig& c) {
   table.group("Data");
   table.add("dataset_name", &c.dataset_name,
             "a data set of the Hub, or a local folder of that layout",
-            {.unsupported = kNotYet, .value_name = "NAME"});
+            {.value_name = "NAME"});
   table.add("dataset_config_name", &c.dataset_config_name, "which of its configurations",
-            {.unsupported = kNotYet, .value_name = "NAME"});
+            {.value_name = "NAME"});
   table.add("train_data_dir", &c.train_data_dir,
             "a folder of pictures with metadata.jsonl, metadata.csv or a .txt beside each",
             {.value_name = "DIR"});

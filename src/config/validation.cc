@@ -208,6 +208,17 @@ void validate_train_config(const TrainConfig& config, TrainKind kind) {
   check_kind(config, kind);
 }
 
+void validate_cache_config(const TrainConfig& config) {
+  require_model(config.pretrained_model_name_or_path);
+  check_data(config);
+  if (!config.cache_latents) refuse("--no_cache_latents leaves nothing to fill: leave it out");
+  if (!config.seed && !(config.center_crop && !config.max_train_samples)) {
+    refuse(
+        "--seed is missing: random crops and --max_train_samples depend on it; give that of the "
+        "runs to come, or --center_crop");
+  }
+}
+
 void validate_infer_config(const InferConfig& config) {
   require_model(config.pretrained_model_name_or_path);
   if (config.prompt.empty() && !config.prompt_file) {

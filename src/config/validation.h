@@ -8,6 +8,8 @@
 namespace sdxl {
 
 void validate_train_config(const TrainConfig& config, TrainKind kind);
+/// For filling the cache without training.
+void validate_cache_config(const TrainConfig& config);
 void validate_infer_config(const InferConfig& config);
 
 }  // namespace sdxl

@@ -169,8 +169,13 @@ fs::path resolve_repository(const std::string& name_or_path, RepositoryKind kind
                                         ": there is no such file or directory, and no repository "
                                         "of the Hub can have that name"));
   }
-  HubApi api(kind, name_or_path, options);
-  const RepositoryCache cache(kind, name_or_path, options);
+  return fetch_repository(name_or_path, kind, choice, options);
+}
+
+fs::path fetch_repository(const std::string& id, RepositoryKind kind, const FileChoice& choice,
+                          const HubOptions& options) {
+  HubApi api(kind, id, options);
+  const RepositoryCache cache(kind, id, options);
   if (options.offline) {
     return from_cache(api, cache, choice, options,
                       "nothing may be downloaded (--offline or HF_HUB_OFFLINE)");

@@ -33,5 +33,8 @@ FileChoice lora_weights();
 /// Error(kFileError).
 std::filesystem::path resolve_repository(const std::string& name_or_path, RepositoryKind kind,
                                          const FileChoice& choice, const HubOptions& options);
+/// The same for what is a repository whether or not there is such a path.
+std::filesystem::path fetch_repository(const std::string& id, RepositoryKind kind,
+                                       const FileChoice& choice, const HubOptions& options);
 
 }  // namespace sdxl

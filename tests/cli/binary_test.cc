@@ -56,8 +56,8 @@ TEST(Binary, UsageErrorsExitWith2) {
   expect_failure(run_sdxl({"infer"}), 2, "--pretrained_model_name_or_path");
   expect_failure(run_sdxl({"infer", "--height", "12\x1b[31m"}), 2, "'12\\x1B[31m'");
   expect_failure(run_sdxl({"infer", "--output", "x.png", "--prompt", "x",
-                           "--pretrained_model_name_or_path", "/none", "--cache_dir", "d"}),
-                 2, "not supported yet");
+                           "--pretrained_model_name_or_path", "/none", "--seed=1"}),
+                 2, "--pretrained_model_name_or_path: '/none'");
 }
 
 TEST(Binary, FileAndDataErrorsHaveTheirStatuses) {

@@ -10,9 +10,9 @@
 namespace sdxl {
 namespace {
 
-using ::testing::HasSubstr;
 using test::ProcessResult;
 using test::TemporaryDirectory;
+using ::testing::HasSubstr;
 
 const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
 const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
@@ -72,7 +72,8 @@ TEST_F(CachedTraining, ValuesInBf16AreNear) {
 TEST_F(CachedTraining, NothingIsEncodedTwice) {
   const ProcessResult first = run("train-full", "first", {"--cache_crops=2"});
   ASSERT_EQ(first.status, 0) << first.error;
-  EXPECT_THAT(first.error, HasSubstr("latents: 28 wanted, 24 encoded now"));  // Two pictures are square.
+  EXPECT_THAT(first.error,
+              HasSubstr("latents: 28 wanted, 24 encoded now"));  // Two pictures are square.
   const ProcessResult second =
       run("train-full", "second", {"--cache_crops=2", "--learning_rate=1e-5"});
   EXPECT_THAT(second.error, HasSubstr("latents: 28 wanted, 0 encoded now"));

@@ -178,7 +178,7 @@ struct BadRun {
 TEST(Infer, RefusesBadRunsInOneLine) {
   const std::vector<BadRun> runs = {
       {"odd size", {"--prompt=x", "--output=x.png", "--height=20"}, 2, "--height"},
-      {"no model", {"--prompt=x", "--output=x.png", "--unet=/nowhere"}, 65, "/nowhere"},
+      {"no model", {"--prompt=x", "--output=x.png", "--unet=/nowhere"}, 2, "/nowhere"},
       {"no checkpoints",
        {"--prompt=x", "--output_dir=x", "--checkpoints=/nowhere"},
        65,

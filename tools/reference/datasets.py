@@ -1,5 +1,6 @@
 """Small Parquet files in the ways that the Hub's data sets are stored. Needs pyarrow; writes
 tests/data/parquet/. The bytes of row i are the text of i and a comma, 1 + 7 i % 50 times."""
+import json
 import pathlib
 
 import pyarrow as pa
@@ -48,6 +49,13 @@ def main():
     write(hub.format(1), {"image": structs(range(5, 8)), "text": captions(range(5, 8))})
     write("hub/data/test-00000-of-00001.parquet", {"image": structs([99]), "text": captions([99])})
     write("metadata.parquet", {"file_name": pa.array(["b.png", "a.png"]), "text": pa.array(["second", "first"])})
+
+    # The pictures of tests/data/training as a data set of the Hub.
+    folder = OUT.parent / "training/pictures"
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    pictures = [{"bytes": (folder / row["file_name"]).read_bytes(), "path": row["file_name"]} for row in rows]
+    texts = [row["text"] if isinstance(row["text"], list) else [row["text"]] for row in rows]
+    write("pictures/data/train-00000-of-00001.parquet", {"image": pa.array(pictures), "text": pa.array(texts)})
 
 
 if __name__ == "__main__":
