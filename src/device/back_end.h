@@ -24,7 +24,7 @@ struct DeviceDescription {
 
 /// How a back end computes; set once it is open.
 struct ComputeOptions {
-  bool allow_tf32 = false;  ///< Float32 products in TF32 where the device has it.
+  bool allow_tf32 = false;  ///< Products of float32 matrices in TF32 where the device has it.
   /// The same bits from the same run: no operator that adds in an order of chance where another is
   /// to be had. Costs a little speed in backward passes.
   bool repeatable = false;

@@ -110,12 +110,11 @@ class CudaBackEnd : public BackEnd {
     opened_ = true;
   }
 
-  /// Float32 is exact by default, convolutions included (which PyTorch computes in TF32), so that
-  /// runs follow those on the CPU.
+  /// As PyTorch's defaults have it, products of float32 matrices are exact unless asked otherwise,
+  /// and convolutions use TF32.
   void configure(const ComputeOptions& options) override {
     at::Context& context = at::globalContext();
     context.setAllowTF32CuBLAS(options.allow_tf32);
-    context.setAllowTF32CuDNN(options.allow_tf32);
     context.setBenchmarkCuDNN(flag("FLAGS_cudnn_exhaustive_search", false));
     const bool repeatable = flag("FLAGS_cudnn_deterministic", options.repeatable);
     context.setDeterministicCuDNN(repeatable);

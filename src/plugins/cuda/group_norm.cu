@@ -9,7 +9,8 @@ namespace sdxl::kernels {
 namespace {
 
 constexpr int kThreadsWanted = 512, kMostCellsAtOnce = 16, kMostGroups = 128;
-constexpr int64_t kMostChannels = 4096, kMostSplits = 128, kMostBlocks = 1024;
+constexpr int64_t kMostChannels = 2560, kMostSplits = 128, kMostBlocks = 1024;
+constexpr int kMostThreads = 640;  // of a block: kMostChannels float32 values, 4 for each
 
 /// The shape, and how the work is cut.
 struct Plan {
@@ -102,8 +103,9 @@ __device__ void sum_over_rows(const Plan& plan, const float (&first)[kSize],
 
 /// partials [batch, groups, splits]: sums of deviations from the pivot and of their squares.
 template <typename T>
-__global__ void sum_groups(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
-                           float2* __restrict__ partials) {
+__global__ void __launch_bounds__(kMostThreads)
+    sum_groups(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
+               float2* __restrict__ partials) {
   constexpr int kSize = Vector<T>::kSize;
   extern __shared__ float2 sums[];
   const int64_t column = int64_t{threadIdx.x} * kSize;
@@ -164,10 +166,11 @@ __device__ void finish_statistics(const Plan& plan, const T* x, const T* shift,
 }
 
 template <typename T, bool kSilu>
-__global__ void normalise(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
-                          const T* __restrict__ weight, const T* __restrict__ bias,
-                          const float2* __restrict__ partials, T* __restrict__ y,
-                          float* __restrict__ mean, float* __restrict__ rstd) {
+__global__ void __launch_bounds__(kMostThreads)
+    normalise(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
+              const T* __restrict__ weight, const T* __restrict__ bias,
+              const float2* __restrict__ partials, T* __restrict__ y, float* __restrict__ mean,
+              float* __restrict__ rstd) {
   constexpr int kSize = Vector<T>::kSize;
   __shared__ float means[kMostGroups], rstds[kMostGroups];
   finish_statistics(plan, x, shift, partials, means, rstds);
@@ -236,10 +239,11 @@ struct Channels {
 
 /// partials [batch, splits, channels]: sums over cells of the gradient of u, and of it times z.
 template <typename T, bool kSilu>
-__global__ void sum_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
-                              const T* __restrict__ shift, const T* __restrict__ weight,
-                              const T* __restrict__ bias, const float* __restrict__ mean,
-                              const float* __restrict__ rstd, float2* __restrict__ partials) {
+__global__ void __launch_bounds__(kMostThreads)
+    sum_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
+                  const T* __restrict__ shift, const T* __restrict__ weight,
+                  const T* __restrict__ bias, const float* __restrict__ mean,
+                  const float* __restrict__ rstd, float2* __restrict__ partials) {
   constexpr int kSize = Vector<T>::kSize;
   extern __shared__ float2 sums[];
   const Channels<T> channels(plan, shift, weight, bias, mean, rstd);
@@ -302,11 +306,12 @@ __global__ void __launch_bounds__(kWarp* kSumRows)
 /// The gradient of x: rstd * (g * weight - (s + z * t) / n) with the group's sums s of g * weight
 /// and t of g * weight * z.
 template <typename T, bool kSilu>
-__global__ void apply_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
-                                const T* __restrict__ shift, const T* __restrict__ weight,
-                                const T* __restrict__ bias, const float* __restrict__ mean,
-                                const float* __restrict__ rstd, const float2* __restrict__ totals,
-                                T* __restrict__ x_gradient) {
+__global__ void __launch_bounds__(kMostThreads)
+    apply_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
+                    const T* __restrict__ shift, const T* __restrict__ weight,
+                    const T* __restrict__ bias, const float* __restrict__ mean,
+                    const float* __restrict__ rstd, const float2* __restrict__ totals,
+                    T* __restrict__ x_gradient) {
   constexpr int kSize = Vector<T>::kSize;
   __shared__ float2 group_sums[kMostGroups];
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
