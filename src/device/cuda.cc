@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/util/Exception.h>
+#include <torch/headeronly/version.h>
 
 #include <cstdlib>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "base/dynamic_library.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/back_end.h"
@@ -100,7 +102,7 @@ class CudaBackEnd : public BackEnd {
     refuse_old_driver(folder);
     translate_flags();
     open_needed(folder);
-    DynamicLibrary library(folder / kLibrary, /*global=*/true);
+    open_torch_cuda(folder);
     if (!at::detail::getCUDAHooks().hasCUDA()) {
       throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kLibrary).string(),
                                                 " was opened but found no usable device"));
@@ -172,8 +174,31 @@ class CudaBackEnd : public BackEnd {
   static std::vector<fs::path> candidates() {
     std::vector<fs::path> folders = directories_of("SDXL_TORCH_LIB");
     folders.push_back(torch_library_folder());
-    for (const fs::path& folder : python_package_folders("torch/lib")) folders.push_back(folder);
+    for (const fs::path& folder : python_package_folders("torch/lib")) {
+      if (is_of_our_version(folder)) folders.push_back(folder);
+    }
     return folders;
+  }
+
+  /// Whether a Python's torch is the LibTorch that this binary was built with; another's libraries
+  /// lack symbols.
+  static bool is_of_our_version(const fs::path& torch_lib) {
+    const fs::path file = torch_lib.parent_path() / "version.py";
+    std::error_code error;
+    if (!fs::exists(file, error)) return true;
+    const std::string ours = str("'", TORCH_VERSION_MAJOR, '.', TORCH_VERSION_MINOR, '.');
+    return read_file(file).find(ours) != std::string::npos;
+  }
+
+  /// Error(kUnavailable) with the remedy where it can't be opened.
+  static void open_torch_cuda(const fs::path& folder) {
+    try {
+      const DynamicLibrary library(folder / kLibrary, /*global=*/true);
+    } catch (const Error& problem) {
+      throw Error(ExitStatus::kUnavailable,
+                  str("cuda: ", problem.what(), ": is it LibTorch ", TORCH_VERSION_MAJOR, '.',
+                      TORCH_VERSION_MINOR, ", with the CUDA libraries that it needs?"));
+    }
   }
 
   static fs::path library_folder() {
@@ -182,8 +207,8 @@ class CudaBackEnd : public BackEnd {
     throw Error(
         ExitStatus::kUnavailable,
         str("cuda: ", kLibrary, " is not in ", listed(candidates()),
-            ": run tools/setup.sh --cuda, or set SDXL_TORCH_LIB to the lib folder of a LibTorch "
-            "2.11 with CUDA"));
+            ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
+            "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA"));
   }
 
   void refuse_old_driver(const fs::path& folder) {
