@@ -66,7 +66,13 @@ InferRun::InferRun(const InferConfig& config, at::Device device)
   names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
   loras_ = std::make_unique<LoraLibrary>(std::move(names), config.lora_allow_unmatched);
   prompts_ = std::make_unique<PromptBook>(pipeline_, placement_, *loras_);
-  unet_ = std::make_unique<UNetSwitch>(own, variant(), placement_, *loras_);
+  unet_ = std::make_unique<UNetSwitch>(own, variant(), for_inference(), *loras_);
+}
+
+Placement InferRun::for_inference() const {
+  Placement placement = placement_;
+  placement.for_inference = true;
+  return placement;
 }
 
 fs::path InferRun::vae_directory() const {
@@ -284,7 +290,7 @@ void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
 
   // 2. The VAE stays; the UNet's weights are exchanged, the next read while these draw.
   if (config_.output_type != "latent" && !work.empty()) {
-    vae_ = load_vae(vae_directory(), variant(), placement_, /*with_encoder=*/false,
+    vae_ = load_vae(vae_directory(), variant(), for_inference(), /*with_encoder=*/false,
                     /*with_decoder=*/true);
   }
   progress_ = std::make_unique<Progress>("Drawing", count_steps(work), "step");

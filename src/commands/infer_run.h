@@ -63,6 +63,8 @@ class InferRun {
   /// Runs `work`; an error that concerns no more than `what` goes to the report. Whether it went
   /// well.
   bool attempt(const std::string& what, const std::function<void()>& work);
+  /// Where the UNet and the VAE go.
+  Placement for_inference() const;
   std::filesystem::path vae_directory() const;
   std::string variant() const { return config_.variant.value_or(""); }
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;

@@ -55,9 +55,10 @@ void LoraMerger::collect(const std::string& component, Module& module, const Wei
   module.visit([&](Module& part) {
     const LayerName name{component, part.path()};
     if (auto* linear = dynamic_cast<Linear*>(&part)) {
-      targets_[name] = {linear, &linear->weight, &weights, linear->weight.options()};
+      targets_[name] = {linear, &linear->weight, &weights,
+                        linear->weight.options().layout(at::kStrided)};
     } else if (auto* conv = dynamic_cast<Conv2d*>(&part)) {
-      targets_[name] = {conv, &conv->weight, &weights, conv->weight.options()};
+      targets_[name] = {conv, &conv->weight, &weights, conv->weight.options().layout(at::kStrided)};
     }
   });
 }

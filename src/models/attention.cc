@@ -2,11 +2,16 @@
 #include "models/attention.h"
 
 #include "models/activations.h"
+#include "models/cpu_attention.h"
+#include "models/cpu_ops.h"
 
 namespace sdxl {
 
 at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
                                 const at::Tensor& value, int64_t heads, bool is_causal) {
+  if (!is_causal && cpu_attention_takes(query, key, value, heads)) {
+    return cpu_attention_op(query, key, value, heads);
+  }
   const auto split = [heads](const at::Tensor& x) {
     return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);  // [B, N, S, D]
   };
@@ -23,9 +28,16 @@ Attention::Attention(Module* parent, std::string name, const AttentionOptions& o
       to_v_(this, "to_v", options.context_features, heads_ * options.head_features, false),
       to_out_(this, "to_out.0", heads_ * options.head_features, options.query_features) {}
 
-at::Tensor Attention::forward(const at::Tensor& hidden, const at::Tensor& context) const {
-  return to_out_.forward(multi_head_attention(to_q_.forward(hidden), to_k_.forward(context),
-                                              to_v_.forward(context), heads_));
+at::Tensor Attention::forward(const at::Tensor& hidden, const at::Tensor& context,
+                              const at::Tensor& residual, KeyValueCache* cache) const {
+  std::pair<at::Tensor, at::Tensor> own;
+  auto& [key, value] = cache != nullptr ? (*cache)[this] : own;  // [B, T, N * D]
+  if (!key.defined()) {
+    key = to_k_.forward(context);
+    value = to_v_.forward(context);
+  }
+  const at::Tensor mixed = multi_head_attention(to_q_.forward(hidden), key, value, heads_);
+  return to_out_.forward_add(mixed, residual);
 }
 
 FeedForward::FeedForward(Module* parent, std::string name, int64_t features)
@@ -33,8 +45,8 @@ FeedForward::FeedForward(Module* parent, std::string name, int64_t features)
       proj_(this, "net.0.proj", features, 2 * 4 * features),
       out_(this, "net.2", 4 * features, features) {}
 
-at::Tensor FeedForward::forward(const at::Tensor& hidden) const {
-  return out_.forward(geglu(proj_.forward(hidden)));
+at::Tensor FeedForward::forward(const at::Tensor& hidden, const at::Tensor& residual) const {
+  return out_.forward_add(geglu(proj_.forward(hidden)), residual);
 }
 
 }  // namespace sdxl

@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <unordered_map>
+
 #include "models/layers.h"
 
 namespace sdxl {
@@ -18,11 +20,18 @@ struct AttentionOptions {
   int64_t heads = 1, head_features = 64;
 };
 
+class Attention;
+
+/// Keys and values of a context that stays the same from one call to the next, by layer.
+using KeyValueCache = std::unordered_map<const Attention*, std::pair<at::Tensor, at::Tensor>>;
+
 class Attention : public Module {
  public:
   Attention(Module* parent, std::string name, const AttentionOptions& options);
-  /// hidden [B, S, D], context [B, T, E] (hidden itself for self-attention) -> [B, S, D]
-  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context) const;
+  /// hidden [B, S, D], context [B, T, E] (hidden itself for self-attention) -> [B, S, D], plus
+  /// `residual` of that shape. With a cache the context is read in the first call alone.
+  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
+                     const at::Tensor& residual, KeyValueCache* cache = nullptr) const;
 
  private:
   int64_t heads_;
@@ -33,8 +42,8 @@ class Attention : public Module {
 class FeedForward : public Module {
  public:
   FeedForward(Module* parent, std::string name, int64_t features);
-  /// [B, S, D] -> [B, S, D]
-  at::Tensor forward(const at::Tensor& hidden) const;
+  /// [B, S, D] -> [B, S, D], plus `residual`.
+  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& residual) const;
 
  private:
   Linear proj_, out_;

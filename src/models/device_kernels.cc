@@ -69,8 +69,10 @@ Normalised normalise(const at::Tensor& input, const at::Tensor& shift, const at:
 class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
-                            const at::Tensor& shift, const at::Tensor& weight,
-                            const at::Tensor& bias, int64_t groups, double eps, bool silu) {
+                            const std::optional<at::Tensor>& optional_shift,
+                            const at::Tensor& weight, const at::Tensor& bias, int64_t groups,
+                            double eps, bool silu) {
+    const at::Tensor shift = optional_shift.value_or(at::Tensor());
     const Normalised result = normalise(input, shift, weight, bias, {groups, eps, silu});
     context->save_for_backward({input, shift, weight, bias, result.mean, result.rstd});
     context->saved_data["groups"] = groups;
@@ -166,7 +168,8 @@ std::optional<at::Tensor> fused_group_norm(const at::Tensor& input, const at::Te
   if (!wants_gradient({map, row, weight, bias})) {
     return normalise(map, row, weight, bias, options).output;
   }
-  return GroupNormFunction::apply(map, row, weight, bias, options.groups, options.eps,
+  const auto optional_row = row.defined() ? std::optional(row) : std::nullopt;
+  return GroupNormFunction::apply(map, optional_row, weight, bias, options.groups, options.eps,
                                   options.silu);
 }
 

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "models/cpu_ops.h"
 #include "models/device_kernels.h"
+#include "models/packed_weights.h"
 
 namespace sdxl {
 namespace {
@@ -29,13 +31,23 @@ at::Tensor Linear::forward(const at::Tensor& input) const {
   return method ? method->forward(*this, input) : plain_forward(input);
 }
 
+at::Tensor Linear::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
+  if (!method && is_packed(weight)) return packed_linear(input, weight, bias, residual);
+  return forward(input) + residual;
+}
+
 at::Tensor Linear::plain_forward(const at::Tensor& input) const {
+  if (is_packed(weight)) return packed_linear(input, weight, bias);
   return at::linear(input, weight, bias);
 }
 
 at::Tensor Linear::initial_value(const std::string&, const std::vector<int64_t>& shape,
                                  const at::Generator& generator) const {
   return uniform_of_fan_in(in_features, shape, generator);
+}
+
+void Linear::parameters_changed(bool for_inference) {
+  if (for_inference) weight = packed_linear_weight(weight);
 }
 
 Conv2d::Conv2d(Module* parent, std::string name, int64_t in_channels, int64_t out_channels,
@@ -54,13 +66,25 @@ at::Tensor Conv2d::forward(const at::Tensor& input) const {
   return method ? method->forward(*this, input) : plain_forward(input);
 }
 
+at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
+  if (!method && is_packed(weight)) {
+    return packed_conv2d(input, weight, bias, {stride, padding}, residual);
+  }
+  return forward(input) + residual;
+}
+
 at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
+  if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
   return at::conv2d(input, weight, bias, stride, padding);
 }
 
 at::Tensor Conv2d::initial_value(const std::string&, const std::vector<int64_t>& shape,
                                  const at::Generator& generator) const {
   return uniform_of_fan_in(in_channels * kernel_size * kernel_size, shape, generator);
+}
+
+void Conv2d::parameters_changed(bool for_inference) {
+  if (for_inference) weight = packed_conv_weight(weight, {stride, padding});
 }
 
 GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t channels, double eps)
@@ -70,6 +94,9 @@ GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t c
 }
 
 at::Tensor GroupNorm::forward(const at::Tensor& input) const {
+  if (cpu_kernels_take(input)) {
+    return cpu_group_norm(input, {}, weight, bias, {groups, eps, /*silu=*/false});
+  }
   if (auto fused = fused_group_norm(input, {}, weight, bias, {groups, eps, /*silu=*/false})) {
     return *fused;
   }
@@ -77,6 +104,9 @@ at::Tensor GroupNorm::forward(const at::Tensor& input) const {
 }
 
 at::Tensor GroupNorm::forward_silu(const at::Tensor& input, const at::Tensor& shift) const {
+  if (cpu_kernels_take(input)) {
+    return cpu_group_norm(input, shift, weight, bias, {groups, eps, /*silu=*/true});
+  }
   if (auto fused = fused_group_norm(input, shift, weight, bias, {groups, eps, /*silu=*/true})) {
     return *fused;
   }

@@ -32,10 +32,12 @@ class Linear : public Module {
          bool with_bias = true);
   /// [.., in] -> [.., out], through `method` if there is one.
   at::Tensor forward(const at::Tensor& input) const;
+  /// forward(input) + residual, in one pass where the weight is packed.
+  at::Tensor forward_add(const at::Tensor& input, const at::Tensor& residual) const;
   /// The plain arithmetic, whatever `method` says.
   at::Tensor plain_forward(const at::Tensor& input) const;
 
-  at::Tensor weight;  ///< [out, in]
+  at::Tensor weight;  ///< [out, in], perhaps packed (packed_weights.h)
   at::Tensor bias;    ///< [out], undefined without one
   std::shared_ptr<const LinearMethod> method;
   int64_t in_features, out_features;
@@ -43,6 +45,7 @@ class Linear : public Module {
  protected:
   at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                            const at::Generator& generator) const override;
+  void parameters_changed(bool for_inference) override;
 };
 
 class Conv2d : public Module {
@@ -51,9 +54,11 @@ class Conv2d : public Module {
          int64_t kernel_size, int64_t stride = 1, int64_t padding = 0);
   /// [B, in, H, W] -> [B, out, H', W']
   at::Tensor forward(const at::Tensor& input) const;
+  /// forward(input) + residual, in one pass where the weight is packed.
+  at::Tensor forward_add(const at::Tensor& input, const at::Tensor& residual) const;
   at::Tensor plain_forward(const at::Tensor& input) const;
 
-  at::Tensor weight;  ///< [out, in, k, k]
+  at::Tensor weight;  ///< [out, in, k, k], perhaps packed (packed_weights.h)
   at::Tensor bias;    ///< [out]
   std::shared_ptr<const ConvMethod> method;
   int64_t in_channels, out_channels, kernel_size, stride, padding;
@@ -61,6 +66,7 @@ class Conv2d : public Module {
  protected:
   at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                            const at::Generator& generator) const override;
+  void parameters_changed(bool for_inference) override;
 };
 
 class GroupNorm : public Module {

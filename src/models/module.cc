@@ -127,18 +127,30 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
   }
   mismatches.throw_if_any(weights.source());
 
+  visit([&](Module& module) {
+    module.for_inference_ = placement.for_inference;
+    module.load_own(weights, placement);
+  });
+}
+
+void Module::load_own(const Weights& weights, const Placement& placement) {
   // detach() gives the parameter a tensor of its own over the same memory.
-  for (const NamedParameter& parameter : wanted) {
+  for (const NamedParameter& parameter : own_) {
     const at::Tensor stored = weights.tensor(parameter.name).detach();
     set_value(*parameter.tensor, placed(stored, placement));
-    if (!parameter.tensor->is_alias_of(stored)) weights.release(parameter.name);
   }
-  visit([](Module& module) { module.parameters_changed(); });
+  parameters_changed(for_inference_);
+  for (const NamedParameter& parameter : own_) {
+    const at::Tensor& held = *parameter.tensor;
+    const bool is_view =
+        held.layout() == at::kStrided && held.is_alias_of(weights.tensor(parameter.name));
+    if (!is_view) weights.release(parameter.name);
+  }
 }
 
 void Module::replace(at::Tensor& parameter, const at::Tensor& value) {
   set_value(parameter, value);
-  parameters_changed();
+  parameters_changed(for_inference_);
 }
 
 void Module::initialize(uint64_t seed, const Placement& placement) {

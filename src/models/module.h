@@ -21,6 +21,9 @@ namespace sdxl {
 struct Placement {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
+  /// The weights are only multiplied with: layers may keep them in an order of their own, which
+  /// costs them gradients and everyone else their reading.
+  bool for_inference = false;
 };
 
 struct NamedParameter {
@@ -76,15 +79,19 @@ class Module {
   /// the default is that of normalisations: ones for weights, zeros for biases.
   virtual at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                                    const at::Generator& generator) const;
-  /// Own parameters have new values: what was derived from the old ones is to be dropped.
-  virtual void parameters_changed() {}
+  /// Own parameters have new values: what was derived from the old ones is to be dropped. With
+  /// `for_inference` they may be put into an order of the layer's own.
+  virtual void parameters_changed(bool for_inference) { (void)for_inference; }
   /// For roots: `weights` under this model's names, where checkpoints have others too.
   virtual Weights adapted(const Weights& weights) const { return weights; }
 
  private:
   void collect(std::vector<NamedParameter>* parameters) const;
+  /// Loads this module's own parameters.
+  void load_own(const Weights& weights, const Placement& placement);
 
   std::string path_;
+  bool for_inference_ = false;
   std::vector<Module*> children_;
   std::vector<NamedParameter> own_;
 };

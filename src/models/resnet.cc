@@ -20,11 +20,11 @@ ResnetBlock2D::ResnetBlock2D(Module* parent, std::string name, const ResnetOptio
 
 at::Tensor ResnetBlock2D::forward(const at::Tensor& input,
                                   const at::Tensor& time_activation) const {
-  at::Tensor hidden = conv1_.forward(norm1_.forward_silu(input));  // [B, out, H, W]
+  const at::Tensor hidden = conv1_.forward(norm1_.forward_silu(input));  // [B, out, H, W]
   at::Tensor shift;
   if (time_emb_proj_) shift = time_emb_proj_->forward(time_activation);  // [B, out]
-  hidden = conv2_.forward(norm2_.forward_silu(hidden, shift));
-  return (conv_shortcut_ ? conv_shortcut_->forward(input) : input) + hidden;
+  return conv2_.forward_add(norm2_.forward_silu(hidden, shift),
+                            conv_shortcut_ ? conv_shortcut_->forward(input) : input);
 }
 
 Downsample2D::Downsample2D(Module* parent, std::string name, int64_t channels, int64_t padding)

@@ -17,15 +17,15 @@ BasicTransformerBlock::BasicTransformerBlock(Module* parent, std::string name, i
       norm3_(this, "norm3", features),
       ff_(this, "ff", features) {}
 
-at::Tensor BasicTransformerBlock::forward(const at::Tensor& hidden,
-                                          const at::Tensor& context) const {
+at::Tensor BasicTransformerBlock::forward(const at::Tensor& hidden, const at::Tensor& context,
+                                          KeyValueCache* cache) const {
   // 1. Self-attention, [B, S, D] throughout.
   at::Tensor normed = norm1_.forward(hidden);
-  at::Tensor result = attn1_.forward(normed, normed) + hidden;
+  at::Tensor result = attn1_.forward(normed, normed, hidden);
   // 2. Attention to the prompt.
-  result = attn2_.forward(norm2_.forward(result), context) + result;
+  result = attn2_.forward(norm2_.forward(result), context, result, cache);
   // 3. Feed-forward.
-  return ff_.forward(norm3_.forward(result)) + result;
+  return ff_.forward(norm3_.forward(result), result);
 }
 
 Transformer2DModel::Transformer2DModel(Module* parent, std::string name,
@@ -50,18 +50,18 @@ Transformer2DModel::Transformer2DModel(Module* parent, std::string name,
 }
 
 at::Tensor Transformer2DModel::forward(const at::Tensor& feature_map, const at::Tensor& context,
-                                       bool recompute) const {
+                                       bool recompute, KeyValueCache* cache) const {
   // 1. Feature map to tokens.
   at::Tensor hidden = project_in(norm_.forward(feature_map));  // [B, H * W, D]
   // 2. Blocks.
   for (const BasicTransformerBlock& block : transformer_blocks_) {
-    hidden =
-        run_block(recompute, {hidden, context}, [&block](const std::vector<at::Tensor>& inputs) {
-          return block.forward(inputs[0], inputs[1]);
-        });
+    hidden = run_block(recompute, {hidden, context},
+                       [&block, cache](const std::vector<at::Tensor>& inputs) {
+                         return block.forward(inputs[0], inputs[1], cache);
+                       });
   }
   // 3. Tokens to feature map.
-  return project_out(hidden, feature_map.size(2), feature_map.size(3)) + feature_map;
+  return project_out(hidden, feature_map);
 }
 
 at::Tensor Transformer2DModel::project_in(const at::Tensor& feature_map) const {
@@ -69,10 +69,13 @@ at::Tensor Transformer2DModel::project_in(const at::Tensor& feature_map) const {
   return tokens_of(conv_in_->forward(feature_map));
 }
 
-at::Tensor Transformer2DModel::project_out(const at::Tensor& tokens, int64_t height,
-                                           int64_t width) const {
-  if (linear_out_) return feature_map_of(linear_out_->forward(tokens), height, width);
-  return conv_out_->forward(feature_map_of(tokens, height, width));
+at::Tensor Transformer2DModel::project_out(const at::Tensor& tokens,
+                                           const at::Tensor& residual) const {
+  const int64_t height = residual.size(2), width = residual.size(3);
+  if (linear_out_) {
+    return feature_map_of(linear_out_->forward_add(tokens, tokens_of(residual)), height, width);
+  }
+  return conv_out_->forward_add(feature_map_of(tokens, height, width), residual);
 }
 
 }  // namespace sdxl

@@ -15,8 +15,9 @@ class BasicTransformerBlock : public Module {
  public:
   BasicTransformerBlock(Module* parent, std::string name, int64_t features, int64_t heads,
                         int64_t context_features);
-  /// hidden [B, S, D], context [B, T, E] -> [B, S, D]
-  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context) const;
+  /// hidden [B, S, D], context [B, T, E] -> [B, S, D]. `cache` is that of the context.
+  at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
+                     KeyValueCache* cache = nullptr) const;
 
  private:
   LayerNorm norm1_;
@@ -37,13 +38,14 @@ class Transformer2DModel : public Module {
  public:
   Transformer2DModel(Module* parent, std::string name, const Transformer2DOptions& options);
   /// feature_map [B, C, H, W], context [B, T, E] -> [B, C, H, W]. `recompute`: gradient
-  /// checkpointing of each block.
+  /// checkpointing of each block. `cache` is that of the context.
   at::Tensor forward(const at::Tensor& feature_map, const at::Tensor& context,
-                     bool recompute = false) const;
+                     bool recompute = false, KeyValueCache* cache = nullptr) const;
 
  private:
   at::Tensor project_in(const at::Tensor& feature_map) const;
-  at::Tensor project_out(const at::Tensor& tokens, int64_t height, int64_t width) const;
+  /// The tokens as a feature map, plus `residual` [B, C, H, W].
+  at::Tensor project_out(const at::Tensor& tokens, const at::Tensor& residual) const;
 
   GroupNorm norm_;
   // Linear layers or 1x1 convolutions, as the config says.

@@ -91,35 +91,43 @@ UNet2DConditionModel::UNet2DConditionModel(const UNet2DConditionConfig& config)
 
 UNet2DConditionModel::~UNet2DConditionModel() = default;
 
-at::Tensor UNet2DConditionModel::time_embedding(const at::Tensor& timestep,
-                                                const at::Tensor& text_embeds,
-                                                const at::Tensor& time_ids, int64_t batch) const {
+at::Tensor UNet2DConditionModel::time_embedding(const at::Tensor& timestep, int64_t batch) const {
+  SinusoidOptions options;
+  options.flip_sin_to_cos = config_.flip_sin_to_cos;
+  options.freq_shift = config_.freq_shift;
+  options.features = config_.block_out_channels[0];
+  const at::Tensor times = sinusoidal_embedding(timestep, options)
+                               .to(parts_->conv_in.weight.scalar_type());  // [B or 1, C]
+  return parts_->time_embedding.forward(times.expand({batch, -1}));        // [B, 4 * C]
+}
+
+at::Tensor UNet2DConditionModel::added_embedding(const at::Tensor& text_embeds,
+                                                 const at::Tensor& time_ids) const {
   const at::ScalarType dtype = parts_->conv_in.weight.scalar_type();
   SinusoidOptions options;
   options.flip_sin_to_cos = config_.flip_sin_to_cos;
   options.freq_shift = config_.freq_shift;
-  // 1. The timestep.
-  options.features = config_.block_out_channels[0];
-  const at::Tensor times = sinusoidal_embedding(timestep, options).to(dtype);  // [B or 1, C]
-  const at::Tensor time = parts_->time_embedding.forward(times.expand({batch, -1}));
-  // 2. The pooled text and the sizes.
   options.features = config_.addition_time_embed_dim;
   const at::Tensor sizes =
-      sinusoidal_embedding(time_ids.flatten(), options).view({batch, -1});  // [B, 6 * E]
-  const at::Tensor added = at::cat({text_embeds.to(dtype), sizes.to(dtype)}, 1);
-  return time + parts_->add_embedding.forward(added);  // [B, 4 * C]
+      sinusoidal_embedding(time_ids.flatten(), options).view({time_ids.size(0), -1});  // [B, 6 * E]
+  return parts_->add_embedding.forward(
+      at::cat({text_embeds.to(dtype), sizes.to(dtype)}, 1));  // [B, 4 * C]
 }
 
 at::Tensor UNet2DConditionModel::forward(const at::Tensor& sample, const at::Tensor& timestep,
                                          const at::Tensor& encoder_hidden_states,
-                                         const at::Tensor& text_embeds,
-                                         const at::Tensor& time_ids) const {
+                                         const at::Tensor& text_embeds, const at::Tensor& time_ids,
+                                         UNetPromptCache* cache) const {
   const at::ScalarType dtype = parts_->conv_in.weight.scalar_type();
   // 1. What every layer is conditioned on.
+  at::Tensor own;
+  at::Tensor& added = cache != nullptr ? cache->added_embedding : own;
+  if (!added.defined()) added = added_embedding(text_embeds, time_ids);
   UNetConditioning conditioning;
   conditioning.time_activation =
-      at::silu(time_embedding(timestep, text_embeds, time_ids, sample.size(0)));  // [B, 4 * C0]
-  conditioning.encoder_hidden_states = encoder_hidden_states.to(dtype);           // [B, S, D]
+      at::silu(time_embedding(timestep, sample.size(0)) + added);        // [B, 4 * C0]
+  conditioning.encoder_hidden_states = encoder_hidden_states.to(dtype);  // [B, S, D]
+  if (cache != nullptr) conditioning.key_values = &cache->key_values;
   conditioning.recompute = gradient_checkpointing_;
   // 2. Into the first level's channels.
   at::Tensor hidden = parts_->conv_in.forward(in_activation_layout(sample.to(dtype)));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "models/attention.h"
 #include "models/module.h"
 
 namespace sdxl {
@@ -40,6 +41,13 @@ struct UNet2DConditionConfig {
   int64_t time_embed_dim() const { return block_out_channels[0] * 4; }
 };
 
+/// What the layers compute of the prompt alone, kept from one step of a picture to the next: for
+/// calls with the same weights, encoder_hidden_states, text_embeds and time_ids, without gradients.
+struct UNetPromptCache {
+  KeyValueCache key_values;
+  at::Tensor added_embedding;  ///< [B, 4 * C]
+};
+
 class UNet2DConditionModel : public Module {
  public:
   explicit UNet2DConditionModel(const UNet2DConditionConfig& config);
@@ -50,7 +58,7 @@ class UNet2DConditionModel : public Module {
   /// weights.
   at::Tensor forward(const at::Tensor& sample, const at::Tensor& timestep,
                      const at::Tensor& encoder_hidden_states, const at::Tensor& text_embeds,
-                     const at::Tensor& time_ids) const;
+                     const at::Tensor& time_ids, UNetPromptCache* cache = nullptr) const;
 
   const UNet2DConditionConfig& config() const { return config_; }
   /// Recompute the activations of each block in the backward pass instead of keeping them.
@@ -58,8 +66,8 @@ class UNet2DConditionModel : public Module {
 
  private:
   struct Parts;
-  at::Tensor time_embedding(const at::Tensor& timestep, const at::Tensor& text_embeds,
-                            const at::Tensor& time_ids, int64_t batch) const;
+  at::Tensor time_embedding(const at::Tensor& timestep, int64_t batch) const;
+  at::Tensor added_embedding(const at::Tensor& text_embeds, const at::Tensor& time_ids) const;
 
   UNet2DConditionConfig config_;
   bool gradient_checkpointing_ = false;

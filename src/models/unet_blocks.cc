@@ -51,7 +51,7 @@ at::Tensor UNetStage::attention(size_t index, const at::Tensor& hidden,
                                 const UNetConditioning& conditioning) const {
   if (attentions_.empty()) return hidden;
   return attentions_[index].forward(hidden, conditioning.encoder_hidden_states,
-                                    conditioning.recompute);
+                                    conditioning.recompute, conditioning.key_values);
 }
 
 UNetDownBlock::UNetDownBlock(Module* parent, std::string name, const UNetStageOptions& options,

@@ -17,9 +17,10 @@ namespace sdxl {
 
 /// What every layer of a forward pass is conditioned on.
 struct UNetConditioning {
-  at::Tensor time_activation;        ///< [B, time]: SiLU of the time embedding.
-  at::Tensor encoder_hidden_states;  ///< [B, S, D]
-  bool recompute = false;            ///< Gradient checkpointing.
+  at::Tensor time_activation;           ///< [B, time]: SiLU of the time embedding.
+  at::Tensor encoder_hidden_states;     ///< [B, S, D]
+  bool recompute = false;               ///< Gradient checkpointing.
+  KeyValueCache* key_values = nullptr;  ///< Of encoder_hidden_states.
 };
 
 struct UNetStageOptions {

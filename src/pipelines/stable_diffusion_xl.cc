@@ -45,6 +45,7 @@ struct Chunk {
   at::Tensor hidden_states;  // [B or 2B, S, D]
   at::Tensor pooled;         // [B or 2B, P]
   at::Tensor time_ids;       // [B or 2B, 6]
+  UNetPromptCache cache;
 };
 
 /// The model's two answers for every picture, [total, C, h, w]; without guidance only the first.
@@ -78,18 +79,22 @@ Chunk make_chunk(const std::vector<const DrawRequest*>& pictures, int64_t begin,
   };
   if (guided) add(true);
   add(false);
-  return {begin, end, at::cat(hidden).to(options.device, options.dtype),
-          at::cat(pooled).to(options.device, options.dtype), at::cat(ids).to(options.device)};
+  return {begin,
+          end,
+          at::cat(hidden).to(options.device, options.dtype),
+          at::cat(pooled).to(options.device, options.dtype),
+          at::cat(ids).to(options.device),
+          {}};
 }
 
 Prediction predict(const UNet2DConditionModel& unet, const at::Tensor& input,
-                   const at::Tensor& timestep, const std::vector<Chunk>& chunks, bool guided) {
+                   const at::Tensor& timestep, std::vector<Chunk>& chunks, bool guided) {
   std::vector<at::Tensor> conditional, unconditional;
-  for (const Chunk& chunk : chunks) {
+  for (Chunk& chunk : chunks) {
     at::Tensor sample = input.slice(0, chunk.begin, chunk.end);  // [B, C, h, w]
     if (guided) sample = at::cat({sample, sample});              // [2B, C, h, w]
-    at::Tensor output =
-        unet.forward(sample, timestep, chunk.hidden_states, chunk.pooled, chunk.time_ids);
+    at::Tensor output = unet.forward(sample, timestep, chunk.hidden_states, chunk.pooled,
+                                     chunk.time_ids, &chunk.cache);
     if (guided) {
       std::vector<at::Tensor> halves = output.chunk(2);
       unconditional.push_back(halves[0]);

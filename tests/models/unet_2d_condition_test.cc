@@ -56,6 +56,20 @@ TEST_P(UNetAgainstDiffusers, HasTheSameParametersInTheSameOrder) {
   EXPECT_EQ(names, reference_.parameters);
 }
 
+TEST_P(UNetAgainstDiffusers, KeepsWhatThePromptAloneDecides) {
+  load_hashed_weights(model_);
+  const at::NoGradGuard no_grad;
+  const at::Tensor expected = inputs_.forward(model_);
+  UNetPromptCache cache;
+  for (int call = 0; call < 2; ++call) {
+    const at::Tensor output =
+        model_.forward(inputs_.sample, inputs_.timestep, inputs_.encoder_hidden_states,
+                       inputs_.text_embeds, inputs_.time_ids, &cache);
+    EXPECT_TRUE(output.equal(expected));
+  }
+  EXPECT_TRUE(cache.added_embedding.defined());
+}
+
 TEST_P(UNetAgainstDiffusers, ComputesTheSameOutput) {
   load_hashed_weights(model_);
   EXPECT_LT(relative_error(inputs_.forward(model_), reference_.tensors.at("output")), 1e-5);

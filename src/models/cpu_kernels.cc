@@ -1,0 +1,375 @@
+// Normalisation and activation in one pass each.
+#include "models/cpu_kernels.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "models/float_blocks.h"
+
+namespace sdxl {
+namespace {
+
+/// Rows (cells of the feature map) whose sums are taken together.
+constexpr int64_t kRowBlock = 64;
+
+int64_t blocks_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+/// Sums of x - pivot and of its square over `rows` rows of each channel.
+template <typename T>
+SDXL_SIMD void sum_rows(const T* rows, int64_t count, int64_t channels, const float* pivot,
+                        float* sums, float* squares) {
+  std::fill_n(sums, channels, 0.0f);
+  std::fill_n(squares, channels, 0.0f);
+  for (int64_t r = 0; r < count; ++r) {
+    const T* row = rows + r * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float x = widened(row[c]) - pivot[c];
+      sums[c] += x;
+      squares[c] += x * x;
+    }
+  }
+}
+
+/// to = from * scale + offset for each channel, and its SiLU.
+template <typename T, bool kSilu>
+SDXL_SIMD void scale_rows(const T* from, T* to, int64_t count, int64_t channels, const float* scale,
+                          const float* offset) {
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t c = 0; c < channels; ++c) {
+      float y = widened(from[c]) * scale[c] + offset[c];
+      if constexpr (kSilu) y = y * fast_sigmoid(y);
+      narrow(y, to + c);
+    }
+    from += channels;
+    to += channels;
+  }
+}
+
+/// What turns a channel's values into normalised ones, and those into the output.
+struct ChannelFactors {
+  const float* scale;  // normalised = x * scale + offset
+  const float* offset;
+  const float* weight;  // output = normalised * weight + bias
+  const float* bias;
+};
+
+/// The gradient before SiLU, of one value.
+template <bool kSilu>
+inline float before_activation(float gradient, float normalised, float weight, float bias) {
+  if constexpr (!kSilu) return gradient;
+  const float y = normalised * weight + bias;
+  const float sigmoid = fast_sigmoid(y);
+  return gradient * (sigmoid * (1.0f + y * (1.0f - sigmoid)));
+}
+
+/// Sums over rows of each channel's gradient, gradient * normalised value, and normalised value.
+template <typename T, bool kSilu>
+SDXL_SIMD void sum_gradients(const T* gradients, const T* rows, int64_t count, int64_t channels,
+                             ChannelFactors factors, float* sums) {
+  float *plain = sums, *weighted = sums + channels, *normalised = sums + 2 * channels;
+  std::fill_n(sums, 3 * channels, 0.0f);
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float x = widened(rows[c]) * factors.scale[c] + factors.offset[c];
+      const float gradient =
+          before_activation<kSilu>(widened(gradients[c]), x, factors.weight[c], factors.bias[c]);
+      plain[c] += gradient;
+      weighted[c] += gradient * x;
+      normalised[c] += x;
+    }
+    gradients += channels;
+    rows += channels;
+  }
+}
+
+/// to = factor * gradient + slope * normalised + constant for each channel.
+template <typename T, bool kSilu>
+SDXL_SIMD void spread_gradients(const T* gradients, const T* rows, T* to, int64_t count,
+                                int64_t channels, ChannelFactors factors, const float* factor,
+                                const float* slope, const float* constant) {
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float x = widened(rows[c]) * factors.scale[c] + factors.offset[c];
+      const float gradient =
+          before_activation<kSilu>(widened(gradients[c]), x, factors.weight[c], factors.bias[c]);
+      narrow(factor[c] * gradient + slope[c] * x + constant[c], to + c);
+    }
+    gradients += channels;
+    rows += channels;
+    to += channels;
+  }
+}
+
+template <typename T>
+SDXL_SIMD void geglu_gradient_row(const T* gradients, const T* values, const T* gates,
+                                  T* value_gradients, T* gate_gradients, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) {
+    const float gradient = widened(gradients[i]), gate = widened(gates[i]);
+    const Gaussian gaussian = fast_gaussian(gate);
+    narrow(gradient * (gate * gaussian.cumulative), value_gradients + i);
+    const float slope = gaussian.cumulative + gate * gaussian.density * 0.39894228f;
+    narrow(gradient * widened(values[i]) * slope, gate_gradients + i);
+  }
+}
+
+template <typename T>
+SDXL_SIMD void geglu_row(const T* values, const T* gates, T* to, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) {
+    const float gate = widened(gates[i]);
+    narrow(widened(values[i]) * (gate * fast_gaussian(gate).cumulative), to + i);
+  }
+}
+
+/// Partial sums of all blocks of one picture to mean and variance of each group. `pivot` + `shift`
+/// is what the channel's sums lack.
+void combine(const float* partial, int64_t blocks, int64_t rows, int64_t channels, int64_t groups,
+             const float* pivot, const float* shift, double* means, double* variances) {
+  const int64_t width = channels / groups;
+  const auto count = static_cast<double>(rows);
+  std::vector<double> channel_means(width);
+  for (int64_t g = 0; g < groups; ++g) {
+    double mean = 0, spread = 0;
+    for (int64_t i = 0; i < width; ++i) {
+      const int64_t c = g * width + i;
+      double sum = 0, square = 0;
+      for (int64_t b = 0; b < blocks; ++b) {
+        sum += partial[b * 2 * channels + c];
+        square += partial[(b * 2 + 1) * channels + c];
+      }
+      channel_means[i] = sum / count + pivot[c] + shift[c];
+      mean += channel_means[i] / static_cast<double>(width);
+      spread += std::max(0.0, square - sum * sum / count);
+    }
+    for (double channel : channel_means) spread += count * (channel - mean) * (channel - mean);
+    means[g] = mean;
+    variances[g] = spread / (count * static_cast<double>(width));
+  }
+}
+
+at::Tensor as_floats(const at::Tensor& tensor) { return tensor.to(at::kFloat).contiguous(); }
+
+template <typename T>
+NormalisedMap normalise(const at::Tensor& input, const at::Tensor& shift, const at::Tensor& weight,
+                        const at::Tensor& bias, const GroupNormOptions& options) {
+  const int64_t batch = input.size(0), channels = input.size(1), groups = options.groups;
+  const int64_t rows = input.size(2) * input.size(3), width = channels / groups;
+  const int64_t blocks = blocks_of(rows, kRowBlock);
+  NormalisedMap result{at::empty_like(input), at::empty({batch, groups}, at::kFloat),
+                       at::empty({batch, groups}, at::kFloat)};
+  const T* from = input.const_data_ptr<T>();
+  T* to = result.output.data_ptr<T>();
+
+  // 1. Sums of each block of rows, less the first row's value, which keeps digits.
+  const at::Tensor pivots = as_floats(input.select(2, 0).select(2, 0));  // [B, C]
+  const at::Tensor shifts = shift.defined() ? as_floats(shift) : at::zeros_like(pivots);
+  at::Tensor partial = at::empty({batch, blocks, 2, channels}, at::kFloat);
+  float* sums = partial.data_ptr<float>();
+  const float* pivot = pivots.const_data_ptr<float>();
+  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / blocks, first = i % blocks * kRowBlock;
+      sum_rows(from + (b * rows + first) * channels, std::min(kRowBlock, rows - first), channels,
+               pivot + b * channels, sums + i * 2 * channels, sums + (i * 2 + 1) * channels);
+    }
+  });
+
+  // 2. Each channel's factor and offset.
+  at::Tensor factors = at::empty({2, batch, channels}, at::kFloat);
+  float* scale = factors.data_ptr<float>();
+  float* offset = scale + batch * channels;
+  const at::Tensor weights = as_floats(weight), biases = as_floats(bias);
+  const float* weight_data = weights.const_data_ptr<float>();
+  const float* bias_data = biases.const_data_ptr<float>();
+  const float* shift_data = shifts.const_data_ptr<float>();
+  std::vector<double> means(groups), variances(groups);
+  for (int64_t b = 0; b < batch; ++b) {
+    combine(sums + b * blocks * 2 * channels, blocks, rows, channels, groups, pivot + b * channels,
+            shift_data + b * channels, means.data(), variances.data());
+    for (int64_t g = 0; g < groups; ++g) {
+      const double rstd = 1.0 / std::sqrt(variances[g] + options.eps);
+      result.mean.data_ptr<float>()[b * groups + g] = static_cast<float>(means[g]);
+      result.rstd.data_ptr<float>()[b * groups + g] = static_cast<float>(rstd);
+      for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+        const double factor = rstd * weight_data[c];
+        scale[b * channels + c] = static_cast<float>(factor);
+        offset[b * channels + c] =
+            static_cast<float>(bias_data[c] + (shift_data[b * channels + c] - means[g]) * factor);
+      }
+    }
+  }
+
+  // 3. The output.
+  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / blocks, first = i % blocks * kRowBlock;
+      const int64_t place = (b * rows + first) * channels,
+                    count = std::min(kRowBlock, rows - first);
+      const auto apply = options.silu ? scale_rows<T, true> : scale_rows<T, false>;
+      apply(from + place, to + place, count, channels, scale + b * channels, offset + b * channels);
+    }
+  });
+  return result;
+}
+
+/// The sums of each channel of each picture, blocks added in order, [B, 3, C].
+template <typename T>
+at::Tensor gradient_sums(const T* gradient, const T* from, int64_t batch, int64_t rows,
+                         int64_t channels, bool silu, const std::vector<ChannelFactors>& factors) {
+  const int64_t blocks = blocks_of(rows, kRowBlock);
+  at::Tensor partial = at::empty({batch, blocks, 3, channels}, at::kFloat);
+  float* sums = partial.data_ptr<float>();
+  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / blocks, first = i % blocks * kRowBlock;
+      const int64_t place = (b * rows + first) * channels;
+      const auto sum = silu ? sum_gradients<T, true> : sum_gradients<T, false>;
+      sum(gradient + place, from + place, std::min(kRowBlock, rows - first), channels, factors[b],
+          sums + i * 3 * channels);
+    }
+  });
+  return partial.to(at::kDouble).sum(1);
+}
+
+template <typename T>
+GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& input,
+                               const at::Tensor& shift, const at::Tensor& weight,
+                               const at::Tensor& bias, const at::Tensor& mean,
+                               const at::Tensor& rstd, const GroupNormOptions& options) {
+  const int64_t batch = input.size(0), channels = input.size(1), groups = options.groups;
+  const int64_t rows = input.size(2) * input.size(3);
+  GroupNormGradients result;
+  result.input = at::empty_like(input);
+  const auto per_channel = [&](const at::Tensor& of_groups) {  // [B, groups] -> [B, C]
+    return of_groups.unsqueeze(2).expand({batch, groups, channels / groups}).reshape({batch, -1});
+  };
+
+  // 1. normalised = x * scale + offset.
+  const at::Tensor scale = per_channel(rstd);
+  at::Tensor center = per_channel(mean);
+  if (shift.defined()) center = center - as_floats(shift);
+  const at::Tensor offset = -(center * scale);
+  const at::Tensor weights = as_floats(weight), biases = as_floats(bias);
+  std::vector<ChannelFactors> factors;
+  for (int64_t b = 0; b < batch; ++b) {
+    factors.push_back({scale.const_data_ptr<float>() + b * channels,
+                       offset.const_data_ptr<float>() + b * channels,
+                       weights.const_data_ptr<float>(), biases.const_data_ptr<float>()});
+  }
+
+  // 2. Sums of each channel, and what they say of weight, bias and groups.
+  const T* from = input.const_data_ptr<T>();
+  const T* gradients = gradient.const_data_ptr<T>();
+  const at::Tensor sums =
+      gradient_sums<T>(gradients, from, batch, rows, channels, options.silu, factors);
+  const at::Tensor plain = sums.select(1, 0), weighted = sums.select(1, 1);  // [B, C]
+  result.bias = plain.sum(0).to(bias.scalar_type());
+  result.weight = weighted.sum(0).to(weight.scalar_type());
+  const at::Tensor scaled = weights.to(at::kDouble);
+  const double count = static_cast<double>(rows * (channels / groups));
+  const auto group_mean = [&](const at::Tensor& values) {
+    return per_channel((values * scaled).view({batch, groups, -1}).sum(2) / count);
+  };
+  const at::Tensor factor = scale * scaled;                  // [B, C]
+  const at::Tensor slope = -(scale * group_mean(weighted));  // of the normalised value
+  const at::Tensor constant = -(scale * group_mean(plain));
+  if (shift.defined()) {
+    result.shift =
+        (factor * plain + slope * sums.select(1, 2) + constant * rows).to(shift.scalar_type());
+  }
+
+  // 3. The input's gradient.
+  const at::Tensor coefficients =
+      at::stack({factor, slope, constant}, 1).to(at::kFloat).contiguous();  // [B, 3, C]
+  const int64_t blocks = blocks_of(rows, kRowBlock);
+  T* to = result.input.data_ptr<T>();
+  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / blocks, first = i % blocks * kRowBlock;
+      const int64_t place = (b * rows + first) * channels;
+      const float* own = coefficients.const_data_ptr<float>() + b * 3 * channels;
+      const auto spread = options.silu ? spread_gradients<T, true> : spread_gradients<T, false>;
+      spread(gradients + place, from + place, to + place, std::min(kRowBlock, rows - first),
+             channels, factors[b], own, own + channels, own + 2 * channels);
+    }
+  });
+  return result;
+}
+
+template <typename T>
+at::Tensor gated_gradient(const at::Tensor& gradient, const at::Tensor& input) {
+  at::Tensor result = at::empty_like(input);
+  const int64_t width = gradient.size(-1);
+  const T* from = input.const_data_ptr<T>();
+  const T* gradients = gradient.const_data_ptr<T>();
+  T* to = result.data_ptr<T>();
+  at::parallel_for(0, gradient.numel() / width, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* values = from + row * 2 * width;
+      T* target = to + row * 2 * width;
+      geglu_gradient_row(gradients + row * width, values, values + width, target, target + width,
+                         width);
+    }
+  });
+  return result;
+}
+
+template <typename T>
+at::Tensor gated(const at::Tensor& input) {
+  std::vector<int64_t> shape = input.sizes().vec();
+  const int64_t width = shape.back() /= 2;
+  at::Tensor output = at::empty(shape, input.options());
+  const T* from = input.const_data_ptr<T>();
+  T* to = output.data_ptr<T>();
+  at::parallel_for(0, output.numel() / width, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* values = from + row * 2 * width;
+      geglu_row(values, values + width, to + row * width, width);
+    }
+  });
+  return output;
+}
+
+}  // namespace
+
+bool cpu_kernels_take(const at::Tensor& tensor) {
+  return tensor.is_cpu() &&
+         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
+}
+
+NormalisedMap group_norm_forward(const at::Tensor& input, const at::Tensor& shift,
+                                 const at::Tensor& weight, const at::Tensor& bias,
+                                 const GroupNormOptions& options) {
+  const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
+  if (map.scalar_type() == at::kBFloat16) {
+    return normalise<at::BFloat16>(map, shift, weight, bias, options);
+  }
+  return normalise<float>(map, shift, weight, bias, options);
+}
+
+GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const at::Tensor& input,
+                                       const at::Tensor& shift, const at::Tensor& weight,
+                                       const at::Tensor& bias, const at::Tensor& mean,
+                                       const at::Tensor& rstd, const GroupNormOptions& options) {
+  const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor gradient = output_gradient.contiguous(at::MemoryFormat::ChannelsLast);
+  const auto backward =
+      map.scalar_type() == at::kBFloat16 ? unnormalise<at::BFloat16> : unnormalise<float>;
+  return backward(gradient, map, shift, weight, bias, mean, rstd, options);
+}
+
+at::Tensor geglu_forward(const at::Tensor& values_and_gates) {
+  const at::Tensor input = values_and_gates.contiguous();
+  return input.scalar_type() == at::kBFloat16 ? gated<at::BFloat16>(input) : gated<float>(input);
+}
+
+at::Tensor geglu_backward(const at::Tensor& output_gradient, const at::Tensor& values_and_gates) {
+  const at::Tensor input = values_and_gates.contiguous();
+  const at::Tensor gradient = output_gradient.contiguous();
+  return input.scalar_type() == at::kBFloat16 ? gated_gradient<at::BFloat16>(gradient, input)
+                                              : gated_gradient<float>(gradient, input);
+}
+
+}  // namespace sdxl

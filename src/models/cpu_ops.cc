@@ -1,0 +1,110 @@
+// Autograd functions around the kernels.
+#include "models/cpu_ops.h"
+
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "models/cpu_attention.h"
+
+namespace sdxl {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+bool wants_gradient(std::initializer_list<at::Tensor> tensors) {
+  if (!at::GradMode::is_enabled()) return false;
+  return std::any_of(tensors.begin(), tensors.end(), [](const at::Tensor& tensor) {
+    return tensor.defined() && tensor.requires_grad();
+  });
+}
+
+class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const std::optional<at::Tensor>& optional_shift,
+                            const at::Tensor& weight, const at::Tensor& bias, int64_t groups,
+                            double eps, bool silu) {
+    const at::Tensor shift = optional_shift.value_or(at::Tensor());
+    const NormalisedMap result =
+        group_norm_forward(input, shift, weight, bias, {groups, eps, silu});
+    context->save_for_backward({input, shift, weight, bias, result.mean, result.rstd});
+    context->saved_data["groups"] = groups;
+    context->saved_data["eps"] = eps;
+    context->saved_data["silu"] = silu;
+    return result.output;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const GroupNormOptions options{context->saved_data["groups"].toInt(),
+                                   context->saved_data["eps"].toDouble(),
+                                   context->saved_data["silu"].toBool()};
+    const GroupNormGradients gradients =
+        group_norm_backward(output_gradients.at(0), saved[0], saved[1], saved[2], saved[3],
+                            saved[4], saved[5], options);
+    return {gradients.input, gradients.shift, gradients.weight, gradients.bias, {}, {}, {}};
+  }
+};
+
+class GegluFunction : public torch::autograd::Function<GegluFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& values_and_gates) {
+    context->save_for_backward({values_and_gates});
+    return geglu_forward(values_and_gates);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    return {geglu_backward(output_gradients.at(0), context->get_saved_variables().at(0))};
+  }
+};
+
+class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& query,
+                            const at::Tensor& key, const at::Tensor& value, int64_t heads) {
+    const AttentionResult result = cpu_attention(query, key, value, heads);
+    context->save_for_backward({query, key, value, result.output, result.log_sum_exps});
+    context->saved_data["heads"] = heads;
+    return result.output;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const int64_t heads = context->saved_data["heads"].toInt();
+    const auto split = [heads](const at::Tensor& x) {
+      return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);  // [B, N, S, D]
+    };
+    const auto [query, key, value] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
+        split(output_gradients.at(0).contiguous()), split(saved[0]), split(saved[1]),
+        split(saved[2]), split(saved[3]), saved[4], /*dropout_p=*/0.0, /*is_causal=*/false);
+    const auto join = [](const at::Tensor& x) { return x.transpose(1, 2).flatten(2); };
+    return {join(query), join(key), join(value), {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor cpu_group_norm(const at::Tensor& input, const at::Tensor& shift,
+                          const at::Tensor& weight, const at::Tensor& bias,
+                          const GroupNormOptions& options) {
+  if (!wants_gradient({input, shift, weight, bias})) {
+    return group_norm_forward(input, shift, weight, bias, options).output;
+  }
+  const auto optional_shift = shift.defined() ? std::optional(shift) : std::nullopt;
+  return GroupNormFunction::apply(input, optional_shift, weight, bias, options.groups, options.eps,
+                                  options.silu);
+}
+
+at::Tensor cpu_geglu(const at::Tensor& values_and_gates) {
+  if (!wants_gradient({values_and_gates})) return geglu_forward(values_and_gates);
+  return GegluFunction::apply(values_and_gates);
+}
+
+at::Tensor cpu_attention_op(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                            int64_t heads) {
+  if (!wants_gradient({query, key, value})) return cpu_attention(query, key, value, heads).output;
+  return AttentionFunction::apply(query, key, value, heads);
+}
+
+}  // namespace sdxl
