@@ -1,6 +1,7 @@
 // The UNet against diffusers, and its config.
 #include "models/unet_2d_condition.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 
 #include "base/error.h"
