@@ -95,6 +95,11 @@ fs::path fetch_dataset(const std::string& id, const std::string& config_name,
 }
 
 TrainConfig with_local_files(TrainConfig config, bool data_only) {
+  if (config.train_data_dir && !fs::is_directory(*config.train_data_dir)) {
+    throw Error(ExitStatus::kBadData,
+                str("--train_data_dir ", quoted(*config.train_data_dir),
+                    " is not a directory: give a folder of pictures with captions"));
+  }
   const HubOptions hub = hub_options(config);
   const std::string variant = config.variant.value_or("");
   Names parts = data_only ? kTokenizers : kPrompts;

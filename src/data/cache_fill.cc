@@ -144,7 +144,9 @@ class LatentFill {
     Loader loader([this](int64_t unit) { return pixels_of(unit); }, units_of, options_.workers);
     Progress progress("caching latents", positions_in(batches), "picture");
     int64_t encoded = 0;
-    while (const std::optional<Batch> batch = loader.next()) {
+    while (stop_requested() == 0) {
+      const std::optional<Batch> batch = loader.next();
+      if (!batch) break;
       encoded += encode_batch(*batch, encode);
       progress.advance(batch->draws.size());
     }

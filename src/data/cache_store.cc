@@ -177,7 +177,7 @@ std::optional<std::string> CacheStore::read(const CacheKey& key) const {
 }
 
 void CacheStore::create() {
-  create_directories(directory_);
+  make_directories(directory_);
   if (!lock_) lock_ = FileLock::try_share(directory_ / "lock");
   if (!fs::exists(directory_ / "about.json")) write_json(directory_ / "about.json", description_);
 }
