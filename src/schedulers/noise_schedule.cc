@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/device.h"
 
 namespace sdxl {
 namespace {
@@ -72,7 +73,7 @@ at::Tensor read_betas(const SchedulerConfig& config, const ForwardProcessTraits&
 at::Tensor per_sample(const at::Tensor& values, const at::Tensor& t, const at::Tensor& like) {
   std::vector<int64_t> shape(like.dim(), 1);
   shape[0] = t.size(0);
-  return values.index_select(0, t).view(shape).to(like.device());
+  return to_device(values.index_select(0, t).view(shape), like.device());
 }
 
 }  // namespace

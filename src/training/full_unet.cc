@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
@@ -27,7 +28,7 @@ FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOpt
 
 at::Tensor FullUNet::predict(const TrainingBatch& batch, const at::Tensor& noisy,
                              const at::Tensor& timesteps) {
-  return unet_->forward(noisy.to(dtype_), timesteps.to(noisy.device(), at::kFloat),
+  return unet_->forward(noisy.to(dtype_), to_device(timesteps, noisy.device()).to(at::kFloat),
                         batch.hidden_states, batch.pooled, batch.time_ids);
 }
 

@@ -103,21 +103,29 @@ double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
 
 }  // namespace
 
-double gradient_norm(const std::vector<at::Tensor>& gradients) {
+at::Tensor gradient_norms(const std::vector<at::Tensor>& gradients) {
   const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> defined;
   for (const at::Tensor& gradient : gradients) {
     if (gradient.defined()) defined.push_back(gradient);
   }
-  if (defined.empty()) return 0.0;
-  if (defined.front().is_cpu()) return norm_on_cpu(defined);
-  std::vector<at::Tensor> norms = at::_foreach_norm(defined, 2, at::kFloat);
-  return at::stack(norms).to(at::kCPU, at::kDouble).norm().item<double>();
+  if (defined.empty() || defined.front().is_cpu()) {
+    return at::full({1}, norm_on_cpu(defined), at::kDouble);
+  }
+  return at::stack(at::_foreach_norm(defined, 2, at::kFloat));
 }
 
 double clip_factor(double norm, double max_norm) {
   if (max_norm <= 0.0) return 1.0;
   return std::min(1.0, max_norm / (norm + 1e-6));
+}
+
+at::Tensor clipped(const at::Tensor& gradient, const at::Tensor& norm, double max_norm) {
+  const c10::NoGradGuard no_grad;
+  at::Tensor factor = at::ones_like(norm);
+  if (max_norm > 0.0) factor = (max_norm / (norm + 1e-6)).clamp_max(1.0);
+  const at::Tensor finite = norm.isfinite();
+  return at::where(finite, gradient.to(at::kFloat) * factor.to(at::kFloat), 0.0f);
 }
 
 }  // namespace sdxl

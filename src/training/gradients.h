@@ -36,12 +36,17 @@ class GradientSum {
   bool in_sums_;
 };
 
-/// The L2 norm of all gradients together, in double; NaN or infinity if any element is. Waits for
-/// the device.
-double gradient_norm(const std::vector<at::Tensor>& gradients);
+/// L2 norms of parts of the gradients, on their device, [N]: the norm of these is that of all
+/// together; NaN or infinite if any element is. Does not wait for the device. (On the CPU one
+/// float64, elsewhere a float32 for each gradient.)
+at::Tensor gradient_norms(const std::vector<at::Tensor>& gradients);
 
 /// What to multiply gradients of this norm by so that it is at most `max_norm` (torch's
 /// clip_grad_norm_); 1 where max_norm is not positive.
 double clip_factor(double norm, double max_norm);
+
+/// `gradient` in float32, clipped to `max_norm` where that is positive; zeros where its `norm`
+/// ([1], on the same device) is not finite. Does not wait for the device.
+at::Tensor clipped(const at::Tensor& gradient, const at::Tensor& norm, double max_norm);
 
 }  // namespace sdxl

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "device/device.h"
 
 namespace sdxl {
 namespace {
@@ -78,9 +79,9 @@ at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& n
   }
 
   // 2. The UNet with its adapters.
-  at::Tensor output =
-      unet_->forward(noisy.to(options_.compute_dtype), timesteps.to(noisy.device(), at::kFloat),
-                     hidden_states, pooled, batch.time_ids);
+  at::Tensor output = unet_->forward(noisy.to(options_.compute_dtype),
+                                     to_device(timesteps, noisy.device()).to(at::kFloat),
+                                     hidden_states, pooled, batch.time_ids);
   adapters_->set_dropout_draw(-1);
   return output;
 }

@@ -87,8 +87,8 @@ class Optimizer {
   virtual void update_tensors(const std::vector<size_t>& indices,
                               const std::vector<at::Tensor>& weights,
                               const std::vector<at::Tensor>& gradients) = 0;
-  /// On other devices: the whole step of these tensors in one pass, by the device's plugin; gradients
-  /// are neither scaled nor converted. False where there is none, and nothing was done.
+  /// On other devices: the whole step of these tensors in one pass, by the device's plugin;
+  /// gradients are neither scaled nor converted. False where there is none, and nothing was done.
   virtual bool update_fused(const std::vector<size_t>&, const std::vector<at::Tensor>&) {
     return false;
   }

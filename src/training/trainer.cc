@@ -41,20 +41,19 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
 
   while (true) {
     // 2. Gradients of all of them.
-    StepReport report;
-    report.learning_rate = schedule_(step_) * optimizer_.peak_learning_rate();
-    report.loss_scale = options_.scale_loss ? loss_scale_.scale() : 0.0;
+    StepReport report = begin_report();
     if (options_.fused_backward) optimizer_.begin_step({schedule_(step_), 1.0});
     for (const TrainingBatch& batch : *batches) {
       if (stop_requested() != 0 && !options_.fused_backward) {
         gradients_.discard();
+        pending_ = {};
         return std::nullopt;
       }
       accumulate(batch, report);
     }
 
     // 3. One step of the optimizer.
-    if (!options_.fused_backward && !update_weights(report)) {
+    if (!(options_.fused_backward ? finish_fused_step(report) : update_weights(report))) {
       hooks.after_overflow(step_, loss_scale_.scale());
       continue;
     }
@@ -62,6 +61,13 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
     report.step = ++step_;
     return report;
   }
+}
+
+StepReport Trainer::begin_report() const {
+  StepReport report;
+  report.learning_rate = schedule_(step_) * optimizer_.peak_learning_rate();
+  report.loss_scale = options_.scale_loss ? loss_scale_.scale() : 0.0;
+  return report;
 }
 
 std::optional<std::vector<TrainingBatch>> Trainer::next_batches() {
@@ -80,26 +86,40 @@ void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
   const NoisedBatch noised = objective_.noised(batch.latents, batch.draws);
   const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
   const at::Tensor losses = objective_.losses(prediction, noised);  // [B]
-
-  // 2. The figures, checked before anything is changed by them.
-  const at::Tensor values = losses.detach().to(at::kCPU, at::kDouble);
+  pending_.losses.push_back(losses.detach());
   for (int64_t i = 0; i < batch.size(); ++i) {
-    report.samples.push_back({batch.draws[i], batch.names[i], noised.timesteps[i].item<int64_t>(),
-                              values[i].item<double>()});
+    report.samples.push_back(
+        {batch.draws[i], batch.names[i], noised.timesteps[i].item<int64_t>(), 0.0});
   }
-  require_finite_losses(report.samples);
-  report.loss += values.mean().item<double>() / static_cast<double>(options_.accumulation);
+  // Where the backward pass changes weights, a bad loss has to be seen before it.
+  if (options_.fused_backward) fetch(report);
 
-  // 3. Backward, of the mean over the whole step.
+  // 2. Backward, of the mean over the whole step.
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
   const at::Tensor loss = losses.mean();
   loss.backward(at::full_like(loss, scale / static_cast<double>(options_.accumulation)));
 }
 
+void Trainer::fetch(StepReport& report) {
+  // 1. Everything is in the device's queue: the first copy waits for all of it.
+  const auto count = std::ssize(report.samples);
+  const at::Tensor values = at::cat(pending_.losses).to(at::kCPU).to(at::kDouble);
+  const double norm = fetch_norm();
+  pending_ = {};
+
+  // 2. The losses, checked before anything is changed by them.
+  report.loss = values.mean().item<double>();
+  for (int64_t i = 0; i < count; ++i) report.samples[i].loss = values[i].item<double>();
+  require_finite_losses(report.samples);
+  report.gradient_norm = norm;
+}
+
 bool Trainer::update_weights(StepReport& report) {
   const std::vector<at::Tensor> gradients = gradients_.take();
+  pending_.norms = {gradient_norms(gradients)};
+  fetch(report);
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
-  report.gradient_norm = gradient_norm(gradients) / scale;
+  report.gradient_norm /= scale;
   if (!std::isfinite(report.gradient_norm)) {
     constexpr double kLeastScale = 1e-6;
     if (!options_.scale_loss || scale < kLeastScale) throw_bad_gradients();
@@ -110,6 +130,18 @@ bool Trainer::update_weights(StepReport& report) {
   optimizer_.step(gradients, {schedule_(step_), clip / scale});
   if (options_.scale_loss) loss_scale_.succeeded();
   return true;
+}
+
+bool Trainer::finish_fused_step(StepReport& report) {
+  report.gradient_norm = fetch_norm();
+  pending_ = {};
+  if (!std::isfinite(report.gradient_norm)) throw_bad_gradients();
+  return true;
+}
+
+double Trainer::fetch_norm() const {
+  if (pending_.norms.empty()) return 0.0;
+  return at::cat(pending_.norms).to(at::kCPU).to(at::kDouble).norm().item<double>();
 }
 
 void Trainer::require_finite_losses(const std::vector<SampleLoss>& samples) const {
@@ -139,9 +171,15 @@ void Trainer::install_fused_backward() {
     on_gradient(optimizer_.tensors()[i].leaf(), [this, i](const at::Tensor& leaf) {
       const at::Tensor gradient = leaf.grad();
       leaf.mutable_grad().reset();
-      const double norm = options_.max_grad_norm > 0.0 ? gradient_norm({gradient}) : 0.0;
-      if (!std::isfinite(norm)) throw_bad_gradients();
-      optimizer_.update_tensor(i, gradient, clip_factor(norm, options_.max_grad_norm));
+      const at::Tensor norm = gradient_norms({gradient});
+      pending_.norms.push_back(norm);
+      if (norm.is_cpu()) {  // nothing to wait for
+        const double value = norm.item<double>();
+        if (!std::isfinite(value)) throw_bad_gradients();
+        optimizer_.update_tensor(i, gradient, clip_factor(value, options_.max_grad_norm));
+      } else {
+        optimizer_.update_tensor(i, clipped(gradient, norm, options_.max_grad_norm), 1.0);
+      }
     });
   }
 }

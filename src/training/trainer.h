@@ -40,7 +40,7 @@ struct StepReport {
   int64_t step = 0;          ///< Steps done, this one included.
   double loss = 0;           ///< The weighted objective, mean over the samples.
   double learning_rate = 0;  ///< What this step used, of the first group.
-  double gradient_norm = 0;  ///< Before clipping; 0 with fused_backward.
+  double gradient_norm = 0;  ///< Before clipping.
   double loss_scale = 0;     ///< 0 without loss scaling.
   std::vector<SampleLoss> samples;
 };
@@ -71,13 +71,26 @@ class Trainer {
   void load(const Json& state, const std::string& source);
 
  private:
+  /// What a step has computed on the device and not fetched yet.
+  struct Pending {
+    std::vector<at::Tensor> losses;  ///< [B] of each micro-batch.
+    std::vector<at::Tensor> norms;   ///< Of parts of the gradients.
+  };
+
   /// Nothing when a stop was requested: the step is then as if it had not begun.
   std::optional<StepReport> train_step(TrainerHooks& hooks);
   std::optional<std::vector<TrainingBatch>> next_batches();
-  /// Forward and backward of a micro-batch; its losses go into the report.
+  StepReport begin_report() const;
+  /// Forward and backward of a micro-batch.
   void accumulate(const TrainingBatch& batch, StepReport& report);
+  /// Waits for losses and norms of the step and puts them into the report: the only place where a
+  /// step waits for the device. Error(kBadNumbers) when a loss is not finite.
+  void fetch(StepReport& report);
   /// Unscales, clips and steps; false when fp16 overflowed and nothing was changed.
   bool update_weights(StepReport& report);
+  bool finish_fused_step(StepReport& report);
+  /// The norm of pending_.norms.
+  double fetch_norm() const;
   void require_finite_losses(const std::vector<SampleLoss>& samples) const;
   [[noreturn]] void throw_bad_gradients() const;
   void install_fused_backward();
@@ -91,6 +104,7 @@ class Trainer {
   TrainerOptions options_;
   GradientSum gradients_;
   LossScale loss_scale_;
+  Pending pending_;
   int64_t step_ = 0;
 };
 
