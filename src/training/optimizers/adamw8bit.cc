@@ -1,9 +1,12 @@
 // AdamW with states of 8 bits (Dettmers et al. 2021), as bitsandbytes' AdamW8bit computes it.
 //
 // Argument: min_8bit_size (4096): tensors of fewer elements keep states of 32 bits.
+#include <algorithm>
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
+#include "base/text.h"
 #include "training/optimizers/dynamic_map.h"
 #include "training/optimizers/fused_adamw.h"
 #include "training/optimizers/optimizers.h"
@@ -46,6 +49,8 @@ class AdamW8Bit : public Optimizer {
     append(states, "exp_avg_sq", variances_);
     return states;
   }
+
+  Json scalars() const override { return {{"channels_last_tensors", channels_last_tensors()}}; }
 
  protected:
   void prepare() override {
@@ -116,11 +121,26 @@ class AdamW8Bit : public Optimizer {
     return true;
   }
 
+  /// Blocks count elements in the order of memory, which must be that in which they were saved.
+  void load_scalars(const Json& scalars, const std::string& source) override {
+    const auto saved = json_value(scalars, "channels_last_tensors", int64_t{0}, source);
+    if (saved == channels_last_tensors()) return;
+    throw Error(ExitStatus::kBadData,
+                str(source,
+                    ": the 8-bit states were saved on a device that keeps weights in "
+                    "another order: resume on that kind of device"));
+  }
+
  private:
   /// A float32 state, or uint8 codes with a scale for each block; in the value's strides.
   struct Moment {
     at::Tensor state, scales;
   };
+
+  int64_t channels_last_tensors() const {
+    return std::count_if(tensors().begin(), tensors().end(),
+                         [](const TrainedTensor& tensor) { return !tensor.value.is_contiguous(); });
+  }
 
   static Moment zero_moment(const at::Tensor& value, bool quantised) {
     const auto options = value.options().requires_grad(false);
