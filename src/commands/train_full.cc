@@ -49,6 +49,9 @@ class FullSubject : public TrainingSubject {
   }
 
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }
+  ModelCard model_card() const override {
+    return {"train-full", {}, "Stable Diffusion XL with a fine-tuned UNet."};
+  }
 
  private:
   static std::shared_ptr<UNet2DConditionModel> random_unet(const std::string& file, uint64_t seed,

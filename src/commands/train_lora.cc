@@ -25,7 +25,8 @@ LoraTrainingOptions lora_training_options(const TrainingContext& context) {
   options.up_ratio = config.lora_plus_ratio;
   options.compute_dtype = context.dtype;
   options.gradient_checkpointing = config.gradient_checkpointing;
-  options.force_zeros_for_empty_prompt = context.pipeline.force_zeros_for_empty_prompt();
+  options.force_zeros_for_empty_prompt =
+      context.pipeline.force_zeros_for_empty_prompt() && config.compat == "none";
   options.save_kohya = config.save_kohya;
   return options;
 }
@@ -58,6 +59,13 @@ class LoraSubject : public TrainingSubject {
   }
 
   const char* run_name() const override { return "text2image-fine-tune"; }
+  ModelCard model_card() const override {
+    return {"train-lora",
+            {"lora"},
+            config_.train_text_encoder
+                ? "LoRA adapters of the UNet and both text encoders of Stable Diffusion XL."
+                : "LoRA adapters of the UNet of Stable Diffusion XL."};
+  }
 
  private:
   const TrainConfig& config_;

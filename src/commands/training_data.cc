@@ -30,6 +30,11 @@ std::function<bool(const std::string&)> truncation_check(const PipelineDirectory
   };
 }
 
+/// ppdiffusers' scripts know only one.
+std::string interpolation_mode(const TrainConfig& config) {
+  return config.compat == "pp" ? "bilinear" : config.image_interpolation_mode;
+}
+
 TrainingSet open_set(const TrainingContext& context) {
   const TrainConfig& config = context.config;
   TrainingSetOptions options;
@@ -42,7 +47,7 @@ TrainingSet open_set(const TrainingContext& context) {
   options.dataset.max_samples = config.max_train_samples.value_or(-1);
   options.dataset.seed = context.seed;
   options.transform = {config.resolution, config.center_crop, config.random_flip,
-                       resize_filter_from_name(config.image_interpolation_mode)};
+                       resize_filter_from_name(interpolation_mode(config))};
   options.seed = context.seed;
   options.proportion_empty_prompts = config.proportion_empty_prompts;
   options.skip_bad_images = config.on_bad_image == "skip";
@@ -131,7 +136,8 @@ std::shared_ptr<PromptCache> TrainingData::filled_prompts() const {
 
 void TrainingData::use_cached_prompts() {
   const std::shared_ptr<PromptCache> cache = filled_prompts();
-  CaptionEmbedding absent = cache->embedding(PromptCache::key(""));
+  const CaptionEmbedding empty = cache->embedding(PromptCache::key(""));
+  CaptionEmbedding absent = empty;
   if (context_.pipeline.force_zeros_for_empty_prompt()) {
     absent = {at::zeros_like(absent.hidden_states), at::zeros_like(absent.pooled)};
   }
@@ -143,7 +149,8 @@ void TrainingData::use_cached_prompts() {
     return {on_device(embedding.hidden_states), on_device(embedding.pooled),
             on_device(absent.hidden_states), on_device(absent.pooled)};
   });
-  set_.source->use_prompts(cache, std::move(absent));
+  // The scripts drop a caption to the encoding of "", whatever sampling does without a prompt.
+  set_.source->use_prompts(cache, context_.config.compat == "none" ? absent : empty);
 }
 
 void TrainingData::load_prompt_encoder() {
@@ -152,7 +159,8 @@ void TrainingData::load_prompt_encoder() {
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
   prompt_encoder_->warn_of_cuts(false);  // the check of the data told of them
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
-  const PromptConditioning empty = encode_prompt(*prompt_encoder_, {""}, zeros);
+  const PromptConditioning empty =
+      encode_prompt(*prompt_encoder_, {""}, zeros && context_.config.compat == "none");
   dropped_ = {empty.negative_hidden_states, empty.negative_pooled};
   add_validation_prompts(
       [&](const std::string& prompt) { return encode_prompt(*prompt_encoder_, {prompt}, zeros); });

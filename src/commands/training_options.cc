@@ -19,6 +19,7 @@ NoiseSchedule noise_schedule(const TrainingContext& context) {
 ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
   ObjectiveOptions options;
   options.snr_gamma = config.snr_gamma;
+  options.clamp_snr_plus_one = config.compat == "pp";
   options.noise_offset = config.noise_offset;
   options.input_perturbation = config.input_perturbation;
   if (config.loss_type == "huber") options.huber_c = config.huber_c;
@@ -33,8 +34,10 @@ LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_ste
   constexpr double kPolynomialEnd = 1e-7;
   LrScheduleOptions options;
   options.name = config.lr_scheduler;
-  options.warmup_steps = config.lr_warmup_steps;
-  options.total_steps = max_steps;
+  // accelerate's scheduler moves once a step through what is counted in micro-batches.
+  const int64_t stretch = config.compat == "hf" ? config.gradient_accumulation_steps : 1;
+  options.warmup_steps = config.lr_warmup_steps * stretch;
+  options.total_steps = max_steps * stretch;
   options.num_cycles = config.lr_num_cycles;
   options.power = config.lr_power;
   options.end_fraction = kPolynomialEnd / peak_learning_rate(config);
@@ -50,6 +53,12 @@ OptimizerOptions optimizer_options(const TrainConfig& config, uint64_t seed) {
   for (const std::string& text : config.optimizer_args) {
     if (const auto argument = parse_optimizer_argument(text)) options.arguments.insert(*argument);
   }
+  return options;
+}
+
+EmaOptions ema_options(const TrainConfig& config) {
+  EmaOptions options;
+  options.first_step_decays = config.compat == "pp";
   return options;
 }
 
@@ -70,6 +79,7 @@ RunSchedule run_schedule(const TrainConfig& config, const RunLength& length) {
   schedule.checkpointing_steps = config.checkpointing_steps;
   schedule.validation_steps = config.validation_steps;
   schedule.validation_epochs = config.validation_epochs;
+  schedule.draws_after_first_epoch = config.compat != "pp";
   schedule.validation_loss_steps = config.validation_loss_steps;
   schedule.save_last = config.use_ema;  // the result has the average, this the weights
   schedule.keep_best = config.keep_best_checkpoint;

@@ -5,6 +5,7 @@
 
 #include "commands/training_data.h"
 #include "config/train_config.h"
+#include "training/ema.h"
 #include "training/lr_schedule.h"
 #include "training/objective.h"
 #include "training/optimizer.h"
@@ -26,6 +27,7 @@ LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_ste
 /// The optimizer's name (--use_8bit_adam is one) and its options.
 std::string optimizer_name(const TrainConfig& config);
 OptimizerOptions optimizer_options(const TrainConfig& config, uint64_t seed);
+EmaOptions ema_options(const TrainConfig& config);
 TrainerOptions trainer_options(const TrainConfig& config, const RunLength& length);
 RunSchedule run_schedule(const TrainConfig& config, const RunLength& length);
 /// --learning_rate, multiplied as --scale_lr says.

@@ -46,6 +46,7 @@ class TrainingRun {
         directory_(config),
         context_{config, pipeline_, device_, compute_dtype(config.mixed_precision),
                  choose_seed(config, directory_)},
+        option_set_(options),
         options_(options.to_json()),
         data_(context_),
         length_(run_length(config, data_.size())) {
@@ -77,6 +78,7 @@ class TrainingRun {
     run_steps();
     log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
     subject_.write_result(context_, *model_.trainable, result_values());
+    write_card();
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
   }
@@ -98,7 +100,11 @@ class TrainingRun {
                                              objective_options(config_, context_.seed));
     optimizer_ = make_optimizer(optimizer_name(config_), model_.trainable->parameter_groups(),
                                 optimizer_options(config_, context_.seed));
-    if (config_.use_ema) ema_ = std::make_unique<Ema>(optimizer_->tensors(), EmaOptions{});
+    if (config_.optimizer == "prodigy" && config_.learning_rate < 0.1) {
+      log::warning(str("--learning_rate ", config_.learning_rate,
+                       " multiplies the rate that prodigy finds by itself; 1 is usual"));
+    }
+    if (config_.use_ema) ema_ = std::make_unique<Ema>(optimizer_->tensors(), ema_options(config_));
     schedule_ = std::make_unique<LrSchedule>(lr_schedule_options(config_, length_.max_steps));
     const TrainerOptions options = trainer_options(config_, length_);
     trainer_ = std::make_unique<Trainer>(
@@ -191,6 +197,14 @@ class TrainingRun {
     }
   }
 
+  void write_card() const {
+    ModelCard card = subject_.model_card();
+    card.command = command_line(card.command, option_set_, context_.seed);
+    card.samples = data_.size();
+    card.steps = length_.max_steps;
+    write_model_card(context_, card, config_.validation_prompt);
+  }
+
   std::vector<at::Tensor> result_values() const { return ema_ ? ema_->values() : state_->values(); }
 
   const TrainConfig& config_;
@@ -199,6 +213,7 @@ class TrainingRun {
   PipelineDirectory pipeline_;
   RunDirectory directory_;
   TrainingContext context_;
+  const OptionSet& option_set_;
   Json options_;
   TrainingData data_;
   RunLength length_;

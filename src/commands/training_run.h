@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "commands/model_card.h"
 #include "commands/training_data.h"
 #include "config/option_table.h"
 #include "training/trainable.h"
@@ -31,6 +32,8 @@ class TrainingSubject {
   /// Writes what the run was for into the output directory, with `values` as the trained tensors.
   virtual void write_result(const TrainingContext& context, const Trainable& trainable,
                             const std::vector<at::Tensor>& values) = 0;
+  /// Command, tags and description of the README.md.
+  virtual ModelCard model_card() const = 0;
   /// The name under which trackers group runs.
   virtual const char* run_name() const = 0;
 };

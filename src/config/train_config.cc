@@ -135,8 +135,10 @@ void append_objective(OptionTable& table, TrainConfig& c) {
             "share of the timesteps that earlier and later mean", {.at_least = 0, .at_most = 1});
   table.add("use_ema", &c.use_ema,
             "keep a moving average of the weights and save it as the result");
-  table.add("compat", &c.compat, "repeat what the published scripts do where it differs",
-            {.choices = {"none", "hf", "pp"}, .unsupported = kNotYet});
+  table.add(
+      "compat", &c.compat,
+      "repeat what the scripts of diffusers (hf) or ppdiffusers (pp) do where sdxl does better",
+      {.choices = {"none", "hf", "pp"}});
 }
 
 void append_lora(OptionTable& table, TrainConfig& c) {

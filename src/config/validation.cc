@@ -95,6 +95,16 @@ void check_precision(const TrainConfig& c) {
   }
 }
 
+void check_compat(const TrainConfig& c, TrainKind kind) {
+  if (c.compat == "none") return;
+  const TrainConfig defaults(kind);
+  if (c.compat == "pp" && c.image_interpolation_mode != defaults.image_interpolation_mode &&
+      c.image_interpolation_mode != "bilinear") {
+    refuse("--image_interpolation_mode ", c.image_interpolation_mode,
+           " does not go with --compat pp, whose pictures are resized bilinearly; leave it out");
+  }
+}
+
 void check_timestep_bias(const TrainConfig& c) {
   if (c.timestep_bias_strategy == "range" && c.timestep_bias_begin >= c.timestep_bias_end) {
     refuse("--timestep_bias_begin ", c.timestep_bias_begin,
@@ -204,6 +214,7 @@ void validate_train_config(const TrainConfig& config, TrainKind kind) {
   check_output(config);
   check_optimizer(config);
   check_precision(config);
+  check_compat(config, kind);
   check_timestep_bias(config);
   check_kind(config, kind);
 }

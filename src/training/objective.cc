@@ -108,7 +108,7 @@ NoisedBatch Objective::noised(const at::Tensor& latents, const std::vector<int64
   // 3. The target and the samples' weights.
   batch.target = target(latents, batch.noise, batch.timesteps);
   if (options_.snr_gamma) {
-    batch.weights = snr_weights(batch.timesteps).to(latents.device());
+    batch.weights = to_device(snr_weights(batch.timesteps), latents.device());
   }
   return batch;
 }
@@ -117,7 +117,7 @@ NoisedBatch Objective::noised_at(const at::Tensor& latents, const std::vector<in
                                  const at::Tensor& timesteps) const {
   NoisedBatch batch;
   batch.timesteps = timesteps;
-  batch.noise = draw_noise(latents, draws, options_.seed, false).noise.to(latents.device());
+  batch.noise = to_device(draw_noise(latents, draws, options_.seed, false).noise, latents.device());
   batch.noisy = schedule_.add_noise(latents, batch.noise, timesteps);
   batch.target = target(latents, batch.noise, timesteps);
   return batch;
@@ -134,7 +134,10 @@ at::Tensor Objective::target(const at::Tensor& latents, const at::Tensor& noise,
 at::Tensor Objective::snr_weights(const at::Tensor& timesteps) const {
   const at::Tensor snr = schedule_.snr(timesteps).to(at::kCPU);  // [B]
   const at::Tensor clamped = snr.clamp_max(*options_.snr_gamma);
-  if (schedule_.prediction_type() == "v_prediction") return clamped / (snr + 1);
+  if (schedule_.prediction_type() == "v_prediction") {
+    return options_.clamp_snr_plus_one ? (snr + 1).clamp_max(*options_.snr_gamma) / (snr + 1)
+                                       : clamped / (snr + 1);
+  }
   if (schedule_.prediction_type() == "sample") return clamped;
   // Where no signal is left (zero terminal SNR) the limit is 1.
   return at::where(snr > 0, clamped / snr, at::ones_like(snr));

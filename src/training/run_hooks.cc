@@ -1,6 +1,7 @@
 // The times of a run.
 #include "training/run_hooks.h"
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
@@ -17,8 +18,10 @@ bool RunHooks::saves_after(int64_t step) const {
 
 bool RunHooks::draws_after(int64_t step) const {
   if (schedule_.validation_steps) return step % *schedule_.validation_steps == 0;
-  const bool epoch_ends = step % schedule_.steps_per_epoch == 0;
-  return epoch_ends && (step / schedule_.steps_per_epoch - 1) % schedule_.validation_epochs == 0;
+  if (step % schedule_.steps_per_epoch != 0) return false;
+  const int64_t epoch = step / schedule_.steps_per_epoch - 1;
+  return epoch % schedule_.validation_epochs == 0 &&
+         (epoch > 0 || schedule_.draws_after_first_epoch);
 }
 
 void RunHooks::after_step(const StepReport& report) {
@@ -54,8 +57,13 @@ void RunHooks::save(int64_t step) {
 }
 
 void RunHooks::measure(int64_t step) {
-  if (!actions_.validation_loss) return;
-  const double loss = actions_.validation_loss(step);
+  if (!actions_.validation_loss || stop_requested() != 0) return;
+  double loss = 0;
+  try {
+    loss = actions_.validation_loss(step);
+  } catch (const Interrupted&) {
+    return;  // before_stop comes next
+  }
   log_.event(step, {{"validation_loss", loss}});
   log_.pause();
   if (!schedule_.keep_best || !(loss < best_)) return;

@@ -18,6 +18,7 @@ struct RunSchedule {
   /// e mod validation_epochs = 0.
   std::optional<int64_t> validation_steps;
   int64_t validation_epochs = 1;
+  bool draws_after_first_epoch = true;
   std::optional<int64_t> validation_loss_steps;
   /// A checkpoint of the last step even where it is no multiple of checkpointing_steps.
   bool save_last = false;

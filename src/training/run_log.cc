@@ -92,12 +92,13 @@ void RunLog::step(const StepReport& report) {
   if (report.loss_scale > 0.0) scalars.emplace_back("loss_scale", report.loss_scale);
   paused_ = false;
 
+  for (auto& loss : losses_by_quarter(report.samples)) scalars.push_back(std::move(loss));
+
   Json line = {{"schema", kSchema}, {"step", report.step}, {"epoch", epoch}, {"loss", report.loss}};
   for (const auto& [name, value] : scalars) line[name] = value;
   metrics_.line(line.dump());
 
   scalars.emplace_back("train_loss", report.loss);
-  for (auto& loss : losses_by_quarter(report.samples)) scalars.push_back(std::move(loss));
   for (auto& tracker : trackers_) tracker->scalars(report.step, scalars);
   progress_->note(
       str("loss=", short_number(report.loss), " lr=", short_number(report.learning_rate)));

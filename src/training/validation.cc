@@ -67,6 +67,7 @@ double ValidationLoss::measure() const {
   int64_t samples = 0, index = 0;
   for (const TrainingBatch& batch : batches_) {
     for (int64_t k = 0; k < kTimestepsPerSample; ++k) {
+      throw_if_stop_requested("measuring the validation loss");
       std::vector<int64_t> draws, timesteps;
       for (int64_t i = 0; i < batch.size(); ++i) {
         // Sample after sample takes the next quarter of each of the four stretches.

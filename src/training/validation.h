@@ -53,6 +53,7 @@ class ValidationLoss {
  public:
   ValidationLoss(Trainable& trainable, const Objective& objective,
                  std::vector<TrainingBatch> batches);
+  /// A stop request ends it with Interrupted.
   double measure() const;
 
  private:

@@ -125,6 +125,101 @@ TEST(TrainFull, ResumesBitForBitFromEveryCheckpoint) {
   }
 }
 
+struct Precision {
+  const char* name;
+  std::vector<std::string> flags;
+};
+
+class TrainFullResume : public testing::TestWithParam<Precision> {};
+
+TEST_P(TrainFullResume, IsBitExactInTheMiddleOfAnEpoch) {
+  std::vector<std::string> flags = {"--seed=3",
+                                    "--random_flip",
+                                    "--train_batch_size=2",
+                                    "--max_train_steps=6",
+                                    "--checkpointing_steps=2",
+                                    "--report_to=none"};
+  const std::vector<std::string>& more = GetParam().flags;
+  flags.insert(flags.end(), more.begin(), more.end());
+  const TemporaryDirectory directory;
+  const fs::path whole = directory.path() / "whole", broken = directory.path() / "broken";
+  const ProcessResult first = train(whole, flags);
+  ASSERT_EQ(first.status, 0) << first.error;
+  create_directories(broken);
+  fs::copy(whole / "checkpoint-2", broken / "checkpoint-2", fs::copy_options::recursive);
+  fs::copy(whole / "metrics.jsonl", broken);
+  flags.emplace_back("--resume_from_checkpoint=latest");
+  const ProcessResult second = train(broken, flags);
+  ASSERT_EQ(second.status, 0) << second.error;
+  EXPECT_EQ(numbers(broken), numbers(whole));
+  EXPECT_EQ(unet_bytes(broken / "unet"), unet_bytes(whole / "unet"));
+  for (const char* file : {"unet/diffusion_pytorch_model.safetensors", "optimizer.safetensors"}) {
+    EXPECT_EQ(read_file(broken / "checkpoint-6" / file), read_file(whole / "checkpoint-6" / file));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, TrainFullResume,
+    testing::Values(Precision{"fp16_adafactor_polynomial",
+                              {"--mixed_precision=fp16", "--optimizer=adafactor",
+                               "--lr_scheduler=polynomial", "--lr_power=2", "--lr_warmup_steps=0"}},
+                    Precision{"bf16_adamw8bit_restarts",
+                              {"--mixed_precision=bf16", "--use_8bit_adam",
+                               "--optimizer_args=min_8bit_size=256",
+                               "--lr_scheduler=cosine_with_restarts", "--lr_num_cycles=2",
+                               "--lr_warmup_steps=1", "--use_ema"}},
+                    Precision{"full_bf16_lion_warmup",
+                              {"--full_bf16", "--fused_backward", "--optimizer=lion",
+                               "--lr_scheduler=constant_with_warmup", "--lr_warmup_steps=3"}},
+                    Precision{"prodigy_linear",
+                              {"--optimizer=prodigy", "--learning_rate=1", "--lr_scheduler=linear",
+                               "--lr_warmup_steps=1", "--optimizer_args=d0=1e-4"}}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(TrainFull, ResumesTwiceInARow) {
+  const TemporaryDirectory directory;
+  const fs::path whole = directory.path() / "whole", parts = directory.path() / "parts";
+  const std::vector<std::string> flags = {
+      "--seed=3",        "--train_batch_size=2",   "--use_ema",
+      "--use_8bit_adam", "--mixed_precision=bf16", "--resume_from_checkpoint=latest"};
+  auto with_steps = [&](const char* steps) {
+    std::vector<std::string> all = flags;
+    all.push_back(std::string("--max_train_steps=") + steps);
+    return all;
+  };
+  ASSERT_EQ(train(whole, with_steps("6")).status, 0);
+  for (const char* steps : {"2", "3", "6"}) ASSERT_EQ(train(parts, with_steps(steps)).status, 0);
+  EXPECT_EQ(numbers(parts), numbers(whole));
+  EXPECT_EQ(unet_bytes(parts / "unet"), unet_bytes(whole / "unet"));
+  EXPECT_EQ(unet_bytes(parts / "checkpoint-6/unet"), unet_bytes(whole / "checkpoint-6/unet"));
+}
+
+TEST(TrainFull, RecomputesActivationsToTheSameBits) {
+  const TemporaryDirectory directory;
+  const fs::path kept = directory.path() / "kept", again = directory.path() / "again";
+  const std::vector<std::string> flags = {"--seed=3", "--train_batch_size=2",
+                                          "--max_train_steps=3"};
+  std::vector<std::string> recomputed = flags;
+  recomputed.emplace_back("--gradient_checkpointing");
+  ASSERT_EQ(train(kept, flags).status, 0);
+  ASSERT_EQ(train(again, recomputed).status, 0);
+  EXPECT_EQ(numbers(kept), numbers(again));
+  EXPECT_EQ(unet_bytes(kept / "unet"), unet_bytes(again / "unet"));
+}
+
+TEST(TrainFull, StepsWithinTheBackwardPassToTheSameBits) {
+  const TemporaryDirectory directory;
+  const fs::path plain = directory.path() / "plain", fused = directory.path() / "fused";
+  std::vector<std::string> flags = {"--seed=3", "--train_batch_size=2", "--max_train_steps=3",
+                                    "--max_grad_norm=0", "--full_bf16"};
+  ASSERT_EQ(train(plain, flags).status, 0);
+  flags.emplace_back("--fused_backward");
+  ASSERT_EQ(train(fused, flags).status, 0);
+  EXPECT_EQ(unet_bytes(plain / "unet"), unet_bytes(fused / "unet"));
+  const Weights weights = Weights::open(fused / "unet", "diffusion_pytorch_model");
+  EXPECT_EQ(weights.tensor("conv_in.weight").scalar_type(), at::kBFloat16);
+}
+
 TEST(TrainFull, StopsOnASignalWithStatus75AndGoesOn) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole", stopped = directory.path() / "stopped";
@@ -197,6 +292,47 @@ TEST(TrainFull, DrawsValidationPictures) {
   ASSERT_EQ(result.status, 0) << result.error;
   EXPECT_TRUE(fs::exists(directory.path() / "validation/step-1/00000_1.png"));
   EXPECT_GT(metrics(directory.path()).back()["validation_loss"].get<double>(), 0);
+  const std::string card = read_file(directory.path() / "README.md");
+  EXPECT_NE(card.find("![a circle](validation/test/00000_1.png)"), std::string::npos) << card;
+  EXPECT_NE(card.find("--validation_prompt='a circle'"), std::string::npos) << card;
+}
+
+TEST(TrainFull, KeepsTheBestCheckpoint) {
+  const TemporaryDirectory directory;
+  const ProcessResult result =
+      train(directory.path(),
+            {"--seed=1", "--max_train_steps=6", "--train_batch_size=1", "--learning_rate=3e-2",
+             "--validation_loss_steps=2", "--keep_best_checkpoint", "--checkpointing_steps=3",
+             "--checkpoints_total_limit=1"});
+  ASSERT_EQ(result.status, 0) << result.error;
+  int64_t best = 0;
+  double least = INFINITY;
+  for (const Json& line : metrics(directory.path())) {
+    if (!line.contains("validation_loss") || line["validation_loss"].get<double>() >= least)
+      continue;
+    least = line["validation_loss"].get<double>();
+    best = line["step"].get<int64_t>();
+  }
+  EXPECT_EQ(read_json(directory.path() / "best.json").at("step"), best);
+  EXPECT_TRUE(fs::exists(directory.path() / str("checkpoint-", best)));
+  EXPECT_TRUE(fs::exists(directory.path() / "checkpoint-6"));
+}
+
+TEST(TrainFull, RepeatsTheStretchedScheduleOfTheScripts) {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> flags = {"--seed=1",
+                                          "--max_train_steps=3",
+                                          "--train_batch_size=1",
+                                          "--gradient_accumulation_steps=2",
+                                          "--learning_rate=1",
+                                          "--lr_scheduler=cosine",
+                                          "--lr_warmup_steps=2",
+                                          "--max_grad_norm=1e-9",
+                                          "--compat=hf"};
+  const ProcessResult result = train(directory.path(), flags);
+  ASSERT_EQ(result.status, 0) << result.error;
+  const std::vector<Json> lines = metrics(directory.path());
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(lines[i]["lr"].get<double>(), i / 4.0, 1e-12);
 }
 
 }  // namespace

@@ -85,6 +85,20 @@ TEST(Objective, StaysFiniteWhereNoSignalIsLeft) {
   EXPECT_EQ(batch.weights.item<float>(), 1.0f);
 }
 
+TEST(Objective, ClampsSnrPlusOneAsPpdiffusersDoes) {
+  // semantics.md, section 8: with gamma 5 the weight is 1 from timestep 300 on.
+  const Objective objective({sdxl_schedule("v_prediction", false), "a test"},
+                            {.snr_gamma = 5.0, .clamp_snr_plus_one = true});
+  const at::Tensor latents = at::randn({1, 4, 6, 6});
+  for (int64_t draw = 0; draw < 20; ++draw) {
+    const NoisedBatch batch = objective.noised(latents, {draw});
+    const auto timestep = batch.timesteps.item<int64_t>();
+    const auto weight = batch.weights.item<float>();
+    EXPECT_TRUE(timestep < 300 || weight == 1.0f) << timestep;
+    EXPECT_TRUE(timestep > 100 || weight < 0.6f) << timestep;
+  }
+}
+
 TEST(Objective, RefusesARangeOutsideTheTimesteps) {
   EXPECT_THROW(timestep_weights({"range", 2.0, 0, 1001, 0.25}, 1000), Error);
   EXPECT_THROW(timestep_weights({"range", 2.0, -1, 10, 0.25}, 1000), Error);
