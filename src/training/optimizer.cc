@@ -96,6 +96,12 @@ void Optimizer::update_whole(const std::vector<size_t>& indices,
 
 void Optimizer::store(size_t index, const at::Tensor& weight) const {
   const TrainedTensor& tensor = tensors_[index];
+  if (on_cpu() && !options_.whole_tensors) {  // in blocks, which take less memory
+    update_blocks(tensors_, {index}, {weight}, 1.0, rounding_seed(), [](const UpdateBlock& block) {
+      std::copy(block.gradient, block.gradient + block.size, block.weight);
+    });
+    return;
+  }
   if (tensor.value.scalar_type() == at::kBFloat16) {
     store_stochastically(weight, tensor.value, rounding_seed(), index);
   }
