@@ -87,6 +87,11 @@ class Server(BaseHTTPRequestHandler):
         return {"model": {"bucket": None}}
 
 
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_):  # the uploader leaves without a word
+        pass
+
+
 def install():
     if not (PACKAGES / "wandb").exists():
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(PACKAGES), "tensorboard==2.21.0", "wandb==0.31.0"], check=True)
@@ -128,7 +133,7 @@ def check_tensorboard(output):
 
 
 def check_wandb(output):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server = QuietServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = {**os.environ, "PYTHONPATH": str(PACKAGES), "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_address[1]}", "WANDB_API_KEY": "0" * 40}
     runs = sorted((output / "logs/wandb").glob("offline-run-*"))
