@@ -107,6 +107,7 @@ bool prefers_channels_last(const at::Device& device) {
 }
 
 at::Tensor to_device(const at::Tensor& tensor, const at::Device& device) {
+  if (!tensor.defined()) return tensor;
   const BackEnd* back_end = tensor.is_cpu() ? back_end_of(device) : nullptr;
   if (back_end == nullptr || !back_end->pins_memory()) return tensor.to(device);
   return tensor.pin_memory().to(device, /*non_blocking=*/true);

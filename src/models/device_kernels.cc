@@ -25,8 +25,10 @@ bool wants_gradient(std::initializer_list<at::Tensor> tensors) {
   return false;
 }
 
+/// Null for an empty tensor, which stands for an absent one: autograd functions take no undefined
+/// tensors.
 const void* pointer(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.const_data_ptr() : nullptr;
+  return tensor.numel() > 0 ? tensor.const_data_ptr() : nullptr;
 }
 
 sdxl_group_norm shape_of(const at::Tensor& input, const FusedGroupNorm& options) {
@@ -107,7 +109,7 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
             current_stream(input.device())),
         "group norm's gradient");
     at::Tensor to_shift;
-    if (shift.defined() && shift.requires_grad()) to_shift = to_input.sum({2, 3});
+    if (shift.numel() > 0 && shift.requires_grad()) to_shift = to_input.sum({2, 3});
     if (weights_train) {
       to_weight = to_weight.to(weight.scalar_type());
       to_bias = to_bias.to(bias.scalar_type());
@@ -164,7 +166,8 @@ std::optional<at::Tensor> fused_group_norm(const at::Tensor& input, const at::Te
   const sdxl_group_norm shape = shape_of(input, options);
   if (operators->group_norm_workspace(&shape) == 0) return std::nullopt;
   const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor row = shift.defined() ? shift.to(input.scalar_type()).contiguous() : shift;
+  const at::Tensor row = shift.defined() ? shift.to(input.scalar_type()).contiguous()
+                                         : at::empty({0}, input.options().requires_grad(false));
   if (!wants_gradient({map, row, weight, bias})) {
     return normalise(map, row, weight, bias, options).output;
   }

@@ -96,6 +96,18 @@ TEST_F(CudaOperators, GroupNormGivesTheExactGradients) {
   }
 }
 
+TEST_F(CudaOperators, GroupNormWithoutShiftGivesTheExactGradients) {
+  const FusedGroupNorm options{32, 1e-5, false};
+  at::Tensor x = random({1, 320, 8, 8}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor weight = random({320}, at::kFloat), bias = random({320}, at::kFloat);
+  at::Tensor exact = x.to(at::kDouble).set_requires_grad(true);
+  x.set_requires_grad(true);
+  const at::Tensor gradient = random({1, 320, 8, 8}, at::kFloat);
+  exact_group_norm(exact, {}, weight, bias, options).backward(gradient.to(at::kDouble));
+  fused_group_norm(x, {}, weight, bias, options)->backward(gradient);
+  EXPECT_LT(difference(x.grad(), exact.grad()), tolerance(at::kFloat));
+}
+
 TEST_F(CudaOperators, GroupNormRepeatsItsBits) {
   const at::Tensor x =
       random({2, 320, 96, 96}, at::kHalf).contiguous(at::MemoryFormat::ChannelsLast);
