@@ -33,7 +33,7 @@ done
 site=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/sdxl/reference-*/lib/python3*/site-packages | awk '{print $1}')
 mkdir -p "$pack/python"
 for package in diffusers importlib_metadata lazy_importer; do
-  [ ! -d "$site/$package" ] || tar -C "$site" --exclude __pycache__ -cf - "$package" "$package"-*.dist-info | tar -C "$pack/python" -xf -
+  [ ! -d "$site/$package" ] || (cd "$site" && tar --exclude __pycache__ -cf - "$package" "$package"-*.dist-info) | tar -C "$pack/python" -xf -
 done
 
 tar -C "$pack" -cf - bin lib python | xz -T0 -2 >"$out/pack.tar.xz"
