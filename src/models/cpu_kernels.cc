@@ -298,6 +298,34 @@ GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& inp
   return result;
 }
 
+/// The nine neighbours of cell (y, x) of a picture [H, W, C], each channel's side by side.
+template <typename T>
+void gather_neighbours(const T* picture, int64_t height, int64_t width, int64_t channels, int64_t y,
+                       int64_t x, T* to) {
+  for (int64_t tap = 0; tap < 9; ++tap) {
+    const int64_t row = y + tap / 3 - 1, column = x + tap % 3 - 1;
+    const bool inside = row >= 0 && row < height && column >= 0 && column < width;
+    const T* from = picture + (row * width + column) * channels;
+    for (int64_t c = 0; c < channels; ++c) to[c * 9 + tap] = inside ? from[c] : T(0);
+  }
+}
+
+template <typename T>
+at::Tensor gathered(const at::Tensor& input) {
+  const int64_t channels = input.size(1), height = input.size(2), width = input.size(3);
+  const int64_t cells = height * width;
+  at::Tensor result = at::empty({input.size(0) * cells, channels * 9}, input.options());
+  const T* from = input.const_data_ptr<T>();
+  T* to = result.data_ptr<T>();
+  at::parallel_for(0, result.size(0), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      gather_neighbours(from + i / cells * cells * channels, height, width, channels,
+                        i % cells / width, i % width, to + i * channels * 9);
+    }
+  });
+  return result;
+}
+
 template <typename T>
 at::Tensor gated_gradient(const at::Tensor& gradient, const at::Tensor& input) {
   at::Tensor result = at::empty_like(input);
@@ -370,6 +398,11 @@ at::Tensor geglu_backward(const at::Tensor& output_gradient, const at::Tensor& v
   const at::Tensor gradient = output_gradient.contiguous();
   return input.scalar_type() == at::kBFloat16 ? gated_gradient<at::BFloat16>(gradient, input)
                                               : gated_gradient<float>(gradient, input);
+}
+
+at::Tensor neighbourhoods(const at::Tensor& input) {
+  const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
+  return map.scalar_type() == at::kBFloat16 ? gathered<at::BFloat16>(map) : gathered<float>(map);
 }
 
 }  // namespace sdxl

@@ -43,4 +43,8 @@ GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const 
 at::Tensor geglu_forward(const at::Tensor& values_and_gates);
 at::Tensor geglu_backward(const at::Tensor& output_gradient, const at::Tensor& values_and_gates);
 
+/// The neighbourhoods of every cell, [B * H * W, C * 9] of input [B, C, H, W]: what a 3x3
+/// convolution with padding 1 multiplies its weight with. Cells beyond the edges are zeros.
+at::Tensor neighbourhoods(const at::Tensor& input);
+
 }  // namespace sdxl

@@ -59,6 +59,42 @@ class GegluFunction : public torch::autograd::Function<GegluFunction> {
   }
 };
 
+class ConvFunction : public torch::autograd::Function<ConvFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const at::Tensor& bias) {
+    context->save_for_backward({input, weight});
+    return at::conv2d(input, weight, bias, 1, weight.size(2) / 2);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &input = saved[0], &weight = saved[1];
+    const int64_t padding = weight.size(2) / 2;
+    const at::Tensor gradient = output_gradients.at(0).contiguous(at::MemoryFormat::ChannelsLast);
+    // 1. The input's, by the inverse convolution.
+    at::Tensor to_input;
+    if (context->needs_input_grad(0)) {
+      to_input = std::get<0>(at::convolution_backward(
+          gradient, input, weight, weight.sizes().slice(0, 1), {1, 1}, {padding, padding}, {1, 1},
+          /*transposed=*/false, {0, 0}, 1, {true, false, false}));
+    }
+    // 2. The weight's: [O, cells] [cells, C * k * k].
+    const at::Tensor rows = tokens(gradient);  // [cells, O]
+    const at::Tensor columns = padding == 0
+                                   ? tokens(input.contiguous(at::MemoryFormat::ChannelsLast))
+                                   : neighbourhoods(input);
+    const at::Tensor to_weight = at::mm(rows.t(), columns).view(weight.sizes());
+    return {to_input, to_weight, rows.sum(0)};
+  }
+
+ private:
+  /// [B, C, H, W] with channels last -> [B * H * W, C], a view.
+  static at::Tensor tokens(const at::Tensor& map) {
+    return map.permute({0, 2, 3, 1}).reshape({-1, map.size(1)});
+  }
+};
+
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& query,
@@ -99,6 +135,10 @@ at::Tensor cpu_group_norm(const at::Tensor& input, const at::Tensor& shift,
 at::Tensor cpu_geglu(const at::Tensor& values_and_gates) {
   if (!wants_gradient({values_and_gates})) return geglu_forward(values_and_gates);
   return GegluFunction::apply(values_and_gates);
+}
+
+at::Tensor cpu_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
+  return ConvFunction::apply(input, weight, bias);
 }
 
 at::Tensor cpu_attention_op(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,

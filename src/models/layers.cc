@@ -1,6 +1,8 @@
 // The layers' arithmetic and the values that the reference's constructors give their parameters.
 #include "models/layers.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "models/cpu_ops.h"
@@ -75,6 +77,11 @@ at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residu
 
 at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
+  const bool keeps_sides = stride == 1 && kernel_size <= 3 && 2 * padding + 1 == kernel_size;
+  if (keeps_sides && cpu_kernels_take(input) && at::GradMode::is_enabled() &&
+      weight.requires_grad() && bias.requires_grad()) {
+    return cpu_conv2d(input, weight, bias);
+  }
   return at::conv2d(input, weight, bias, stride, padding);
 }
 

@@ -70,6 +70,22 @@ TEST_P(CpuOps, GegluHasTheGradientOfItsParts) {
                gradients(parts, inputs, weights, at::kDouble), tolerance());
 }
 
+TEST_P(CpuOps, ConvolutionsHaveTheGradientsOfLibTorchs) {
+  for (const int64_t side : {1, 3}) {
+    const std::vector<at::Tensor> inputs = {random({2, 20, 7, 6}), random({12, 20, side, side}),
+                                            random({12})};
+    const at::Tensor weights = random({2, 12, 7, 6});
+    const Operator parts = [side](const std::vector<at::Tensor>& x) {
+      return at::conv2d(x[0], x[1], x[2], 1, side / 2);
+    };
+    const Operator fused = [](const std::vector<at::Tensor>& x) {
+      return cpu_conv2d(x[0], x[1], x[2]);
+    };
+    expect_close(gradients(fused, inputs, weights, GetParam()),
+                 gradients(parts, inputs, weights, at::kDouble), tolerance());
+  }
+}
+
 TEST_P(CpuOps, AttentionHasTheGradientOfTheFormula) {
   const std::vector<at::Tensor> inputs = {random({2, 70, 64}), random({2, 77, 64}),
                                           random({2, 77, 64})};
