@@ -20,6 +20,19 @@ at::Tensor uniform_of_fan_in(int64_t fan_in, const std::vector<int64_t>& shape,
   return at::empty(shape, at::kFloat).uniform_(-bound, bound, std::move(generator));
 }
 
+bool trains(const Conv2d& layer) {
+  return at::GradMode::is_enabled() && layer.weight.requires_grad() && layer.bias.requires_grad();
+}
+
+/// Whether the convolution keeps the sides of a map so small that the weight's own layout decides
+/// how long its gradient takes.
+bool is_small_map(const Conv2d& layer, const at::Tensor& input) {
+  constexpr int64_t kCells = 256;
+  const bool keeps_sides =
+      layer.stride == 1 && layer.kernel_size <= 3 && 2 * layer.padding + 1 == layer.kernel_size;
+  return keeps_sides && input.size(0) * input.size(2) * input.size(3) <= kCells;
+}
+
 }  // namespace
 
 Linear::Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
@@ -77,9 +90,7 @@ at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residu
 
 at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
-  const bool keeps_sides = stride == 1 && kernel_size <= 3 && 2 * padding + 1 == kernel_size;
-  if (keeps_sides && cpu_kernels_take(input) && at::GradMode::is_enabled() &&
-      weight.requires_grad() && bias.requires_grad()) {
+  if (cpu_kernels_take(input) && trains(*this) && is_small_map(*this, input)) {
     return cpu_conv2d(input, weight, bias);
   }
   return at::conv2d(input, weight, bias, stride, padding);
