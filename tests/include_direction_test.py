@@ -41,6 +41,7 @@ class IncludeDirection(unittest.TestCase):
         self.refused("training/trainer.cc", "auto device = at::kCUDA;\n")
         self.refused("models/unet.cc", "#include <cuda_runtime.h>\n")
         self.refused("main.cc", "at::Device(c10::kPrivateUse1)\n")
+        self.refused("distributed/group.cc", 'open("libtorch_npu.so");\n')
         self.accepted("device/cuda.cc", "#include <cuda_runtime.h>\nat::kCUDA;\n")
         self.accepted("plugins/npu/attention.cc", "#include <acl/acl.h>\n")
         self.accepted("models/unet.cc", "// kCUDA is not named here\n")

@@ -9,7 +9,9 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENDOR_WORDS = re.compile(r"\b(kCUDA|kPrivateUse1|at::cuda|c10::cuda|torch_npu|c10_npu)\b")
+VENDOR_WORDS = re.compile(
+    r"\b(kCUDA|kPrivateUse1|at::cuda|c10::cuda|torch_npu|c10_npu|libtorch_cuda|libtorch_npu|NVIDIA|Nvidia|nvidia|NCCL|nccl|"
+    r"Ascend|ascend|HCCL|hccl)\b")
 VENDOR_HEADERS = re.compile(
     r"^(cuda|cudnn|cublas|cusolver|cusparse|nccl|nvml|nvrtc|nvtx|acl/|hccl|torch_npu/|ATen/cuda|c10/cuda)")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)

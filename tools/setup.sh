@@ -2,10 +2,18 @@
 # Makes the sdxl binary on a Debian machine: packages, LibTorch, build. Does only what is missing.
 #   tools/setup.sh            the binary, as build/sdxl
 #   tools/setup.sh --tests    the test programs too
+#   tools/setup.sh --npu      also libsdxl_npu.so, for groups of Ascend NPUs (fetches torch-npu, 43 MB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=(sdxl)
-[ "${1:-}" != --tests ] || targets=(all)
+npu=
+for argument in "$@"; do
+  case $argument in
+    --tests) targets=(all) ;;
+    --npu) npu=1 ;;
+    *) echo "tools/setup.sh: $argument is not known: --tests, --npu" >&2; exit 2 ;;
+  esac
+done
 
 packages=(g++ cmake ninja-build ccache mold git python3 python3-pip pkg-config ca-certificates zlib1g-dev
   libcli11-dev nlohmann-json3-dev libspdlog-dev libstb-dev libjpeg62-turbo-dev libwebp-dev
@@ -24,4 +32,5 @@ fi
 
 SDXL_DEPS=$(tools/wheels.sh)
 [ -f build/build.ninja ] || cmake --preset release -DSDXL_DEPS="$SDXL_DEPS" >&2
+[ -z "$npu" ] || cmake -DSDXL_TORCH_NPU_ROOT="$(tools/torch_npu.sh)" build >&2
 cmake --build --preset release --target "${targets[@]}" >&2

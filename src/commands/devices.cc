@@ -1,8 +1,12 @@
 // sdxl devices: what can run here, and why not.
+#include <unistd.h>
+
+#include <torch/version.h>
 #include <cstdio>
 #include <thread>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "commands/command.h"
 #include "config/common_config.h"
 #include "device/back_end.h"
@@ -31,12 +35,25 @@ BackEndReport report_on(BackEnd& back_end) {
   BackEndReport report{back_end.name(), "", {}, {}};
   try {
     report.versions = back_end.versions();
+  } catch (const Error&) {  // of what devices() will say
+  }
+  try {
     report.devices = back_end.devices();
     back_end.open();
   } catch (const Error& error) {
     report.problem = error.what();
   }
   return report;
+}
+
+BackEndReport report_on_cpu() {
+  const auto pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::string model = str(std::thread::hardware_concurrency(), " processors");
+  return {"cpu",
+          "",
+          {{"cpu", model, pages * page, ""}},
+          {{"sdxl", version()}, {"LibTorch", TORCH_VERSION}}};
 }
 
 Json to_json(const BackEndReport& report) {
@@ -53,16 +70,29 @@ Json to_json(const BackEndReport& report) {
   return json;
 }
 
-void print_table(const BackEndReport& report) {
-  std::printf("%s: %s\n", report.name.c_str(), report.problem.empty() ? "usable" : "not usable");
-  for (const DeviceDescription& device : report.devices) {
-    std::printf("  %-8s %s%s%s\n", device.name.c_str(), device.model.c_str(),
-                device.memory ? (", " + bytes_text(device.memory)).c_str() : "",
-                device.note.empty() ? "" : (", " + device.note).c_str());
+void print_row(const std::string& device, const std::string& model, const std::string& memory,
+               const std::string& note) {
+  std::printf("%-8s %-28s %10s%s%s\n", device.c_str(), model.c_str(), memory.c_str(),
+              note.empty() ? "" : "  ", note.c_str());
+}
+
+/// The devices that can be used, then for each back end what is installed and what is missing.
+void print_table(const std::vector<BackEndReport>& reports) {
+  print_row("DEVICE", "MODEL", "MEMORY", "NOTE");
+  for (const BackEndReport& report : reports) {
+    for (const DeviceDescription& device : report.devices) {
+      print_row(device.name, device.model, device.memory ? bytes_text(device.memory) : "-",
+                report.problem.empty() ? device.note : "not usable");
+    }
   }
-  for (const auto& [name, version] : report.versions)
-    std::printf("  %s: %s\n", name.c_str(), version.c_str());
-  if (!report.problem.empty()) std::printf("  %s\n", report.problem.c_str());
+  for (const BackEndReport& report : reports) {
+    std::printf("\n%s: %s\n", report.name.c_str(),
+                report.problem.empty() ? "usable" : "not usable");
+    if (!report.problem.empty()) std::printf("  %s\n", report.problem.c_str());
+    for (const auto& [name, version] : report.versions) {
+      std::printf("  %s: %s\n", name.c_str(), version.c_str());
+    }
+  }
 }
 
 class DevicesCommand : public Command {
@@ -77,17 +107,14 @@ class DevicesCommand : public Command {
   ExitStatus run() override {
     std::vector<BackEndReport> reports;
     for (const auto& back_end : back_ends()) reports.push_back(report_on(*back_end));
-    const unsigned cores = std::thread::hardware_concurrency();
-    reports.push_back({"cpu", "", {{"cpu", str(cores, " processors"), 0, ""}}, {}});
-    Json all = Json::array();
-    for (const BackEndReport& report : reports) {
-      if (config_.json) {
-        all.push_back(to_json(report));
-      } else {
-        print_table(report);
-      }
+    reports.push_back(report_on_cpu());
+    if (config_.json) {
+      Json all = Json::array();
+      for (const BackEndReport& report : reports) all.push_back(to_json(report));
+      std::printf("%s\n", all.dump(2).c_str());
+    } else {
+      print_table(reports);
     }
-    if (config_.json) std::printf("%s\n", all.dump(2).c_str());
     return ExitStatus::kDone;
   }
 

@@ -41,7 +41,8 @@ class TrainingRun {
   TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject)
       : config_(config),
         subject_(subject),
-        device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true})),
+        device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
+                                              config.enable_npu_flash_attention})),
         pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
         directory_(config),
         context_{config, pipeline_, device_, compute_dtype(config.mixed_precision),

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "device/device.h"
 #include "sdxl/operators.h"
 
 namespace sdxl {
@@ -28,6 +29,8 @@ struct ComputeOptions {
   /// The same bits from the same run: no operator that adds in an order of chance where another is
   /// to be had. Costs a little speed in backward passes.
   bool repeatable = false;
+  /// Attention of the vendor's library instead of ATen's; refused where there is none.
+  bool fused_attention = false;
 };
 
 class BackEnd {
@@ -45,8 +48,14 @@ class BackEnd {
   /// Names and versions of what is installed, for the table of `sdxl devices`.
   virtual std::vector<std::pair<std::string, std::string>> versions() = 0;
 
+  /// How many there are, after open().
+  virtual int device_count() { return static_cast<int>(devices().size()); }
+  /// Makes one of them this thread's own, after open(). c10::Error if it can't be had.
+  virtual void use(const at::Device& device);
   /// After open().
   virtual void configure(const ComputeOptions&) {}
+  /// What configure() chose for attention; null for ATen's.
+  virtual FusedAttention attention() const { return nullptr; }
   /// Whether convolutions are faster with channels last.
   virtual bool prefers_channels_last() const { return false; }
   /// Whether ATen's pin_memory() serves it.

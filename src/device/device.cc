@@ -38,18 +38,6 @@ BackEnd* back_end_of(const at::Device& device) {
   return nullptr;
 }
 
-at::Device first_that_works() {
-  for (const auto& back_end : back_ends()) {
-    try {
-      back_end->open();
-      return {back_end->type(), 0};
-    } catch (const Error& error) {
-      log::debug(error.what());
-    }
-  }
-  return at::kCPU;
-}
-
 [[noreturn]] void refuse(const std::string& name) {
   throw Error(ExitStatus::kUsage,
               str("--device ", quoted(name), ": must be auto, cpu, cuda, cuda:N, npu or npu:N"));
@@ -66,38 +54,74 @@ int parse_index(const std::string& name) {
   return index;
 }
 
-at::Device open_device(BackEnd& back_end, const std::string& name) {
-  const int index = parse_index(name);
+at::Device open_device(BackEnd& back_end, int index, const ComputeOptions& options) {
   back_end.open();
-  const std::vector<DeviceDescription> devices = back_end.devices();
-  if (index >= static_cast<int>(devices.size())) {
-    throw Error(ExitStatus::kUnavailable, str("--device ", name, ": there are ", devices.size(),
-                                              " such devices, the last is ", devices.back().name));
+  const int count = back_end.device_count();
+  if (index >= count) {
+    throw Error(ExitStatus::kUnavailable,
+                str("--device ", back_end.name(), ":", index, ": there are ", count,
+                    " such devices, the last is ", back_end.name(), ":", count - 1));
   }
-  return {back_end.type(), static_cast<c10::DeviceIndex>(index)};
+  const at::Device device(back_end.type(), static_cast<c10::DeviceIndex>(index));
+  try {
+    back_end.use(device);
+  } catch (const c10::Error& error) {
+    throw Error(ExitStatus::kUnavailable,
+                str(back_end.name(), ": ", back_end.name(), ":", index,
+                    " cannot be used: ", split(error.what_without_backtrace(), '\n').front()));
+  }
+  back_end.configure(options);
+  return device;
+}
+
+/// The best that works, with a log line that says why those before it don't.
+at::Device first_that_works(const ComputeOptions& options) {
+  std::vector<std::string> reasons;
+  at::Device device = at::kCPU;
+  for (const auto& back_end : back_ends()) {
+    try {
+      device = open_device(*back_end, 0, options);
+      break;
+    } catch (const Error& error) {
+      reasons.emplace_back(error.what());
+    }
+  }
+  const std::string chosen = device.is_cpu() ? "cpu" : back_end_of(device)->name();
+  log::info(str("computing on ", chosen, reasons.empty() ? "" : ", since ", join(reasons, " | ")));
+  return device;
+}
+
+at::Device open_named(const std::string& name, const ComputeOptions& options) {
+  if (name == "auto") return first_that_works(options);
+  if (name == "cpu") return at::kCPU;
+  for (const auto& back_end : back_ends()) {
+    if (name.substr(0, name.find(':')) != back_end->name()) continue;
+    return open_device(*back_end, parse_index(name), options);
+  }
+  refuse(name);
 }
 
 }  // namespace
 
+void BackEnd::use(const at::Device& device) {
+  c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+}
+
 at::Device select_device(const std::string& name) { return select_device(name, {}); }
 
 at::Device select_device(const std::string& name, const ComputeOptions& options) {
-  at::Device device = at::kCPU;
-  if (name == "auto") {
-    device = first_that_works();
-  } else if (name != "cpu") {
-    BackEnd* chosen = nullptr;
-    for (const auto& back_end : back_ends()) {
-      if (name.substr(0, name.find(':')) == back_end->name()) chosen = back_end.get();
-    }
-    if (!chosen) refuse(name);
-    device = open_device(*chosen, name);
+  selected = open_named(name, options);
+  if (options.fused_attention && fused_attention(selected) == nullptr) {
+    throw Error(ExitStatus::kUsage,
+                str("--enable_npu_flash_attention: ", selected.str(),
+                    " has no such attention: leave it out, fused attention is on by itself"));
   }
-  if (!device.is_cpu()) {
-    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
-    back_end_of(device)->configure(options);
-  }
-  return selected = device;
+  return selected;
+}
+
+FusedAttention fused_attention(const at::Device& device) {
+  const BackEnd* back_end = device.is_cpu() ? nullptr : back_end_of(device);
+  return back_end == nullptr ? nullptr : back_end->attention();
 }
 
 bool prefers_channels_last(const at::Device& device) {

@@ -15,6 +15,13 @@ struct ComputeOptions;
 at::Device select_device(const std::string& name, const ComputeOptions& options);
 at::Device select_device(const std::string& name);
 
+/// query [B, S, N * D], key and value [B, T, N * D], N heads -> [B, S, N * D]; undefined where
+/// these tensors can't be served.
+using FusedAttention = at::Tensor (*)(const at::Tensor& query, const at::Tensor& key,
+                                      const at::Tensor& value, int64_t heads);
+/// Attention of the device's own library, where ComputeOptions ask for it; null for ATen's.
+FusedAttention fused_attention(const at::Device& device);
+
 /// Whether convolutions on `device` are faster with channels last.
 bool prefers_channels_last(const at::Device& device);
 

@@ -1,156 +1,182 @@
 // Ascend NPU: torch_npu's libtorch_npu.so, which registers itself with ATen as PrivateUse1 named
-// "npu" when it is opened. Nothing of torch_npu's headers is needed: devices are asked of ATen's
-// hooks.
+// "npu" when it is opened. Nothing of torch_npu's headers is needed: devices are counted by ATen's
+// device guard, and what only CANN knows is asked of its C functions.
 #include <ATen/Context.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
 
 #include <cstdlib>
 
 #include "base/dynamic_library.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/back_end.h"
 #include "device/fallbacks.h"
 #include "device/library_search.h"
+#include "device/npu_attention.h"
+#include "device/torch_npu_library.h"
 
 namespace sdxl {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLibrary = "libtorch_npu.so";
-constexpr const char* kSetEnv = "source /usr/local/Ascend/ascend-toolkit/set_env.sh";
+constexpr auto kType = c10::DeviceType::PrivateUse1;
 
-/// Paddle's flags that users of NPUs set, as what torch_npu reads (docs/devices.md has the table).
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool is_true(const std::string& text) { return text == "1" || text == "true" || text == "True"; }
+
+/// Paddle's flags that take effect when torch_npu's library is opened (docs/devices.md has the
+/// table); what the user set for torch_npu itself stays.
 void translate_flags() {
-  auto is = [](const char* name, const char* value) {
-    const char* given = std::getenv(name);
-    return given && std::string(given) == value;
-  };
-  if (is("FLAGS_allocator_strategy", "auto_growth")) {
+  if (environment("FLAGS_allocator_strategy") == "auto_growth" &&
+      std::getenv("PYTORCH_ALLOC_CONF") == nullptr) {
     setenv("PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True", /*overwrite=*/0);
   }
+}
+
+/// Those that are options of torch_npu, and float32 products and convolutions that are exact unless
+/// asked otherwise, which torch_npu rounds to HF32 in convolutions.
+void set_options(const ComputeOptions& options) {
+  const char* hf32 = options.allow_tf32 ? "enable" : "disable";
+  set_torch_npu_option("ALLOW_CONV_HF32", hf32);
+  set_torch_npu_option("ALLOW_MATMUL_HF32", hf32);
+  const std::string formats = environment("FLAGS_npu_storage_format");
+  if (!formats.empty()) {
+    set_torch_npu_option("ALLOW_INTERNAL_FORMAT", is_true(formats) ? "enable" : "disable");
+  }
+  const std::string compile = environment("FLAGS_npu_jit_compile");
+  if (!compile.empty()) {
+    set_torch_npu_option("jitCompile", is_true(compile) ? "enable" : "disable");
+  }
+}
+
+/// The value of a line "version=…" of a file of Ascend's installers; "" without one.
+std::string version_in(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return "";
+  for (const std::string& line : split(read_file(file), '\n')) {
+    const size_t equal = line.find('=');
+    const std::string key = line.substr(0, equal);
+    if (equal != std::string::npos && (key == "version" || key == "Version")) {
+      return line.substr(equal + 1);
+    }
+  }
+  return "";
+}
+
+std::string cann_version() {
+  const fs::path home = environment("ASCEND_HOME_PATH");
+  if (home.empty()) return str("not set up (ASCEND_HOME_PATH is not set): source ", kSetEnvScript);
+  for (const char* file : {"version.info", "aarch64-linux/ascend_toolkit_install.info",
+                           "x86_64-linux/ascend_toolkit_install.info", "runtime/version.info"}) {
+    const std::string version = version_in(home / file);
+    if (!version.empty()) return str(version, " in ", home.string());
+  }
+  return str("of unknown version in ", home.string());
+}
+
+template <typename Function>
+Function* cann_function(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
 
 class NpuBackEnd : public BackEnd {
  public:
   std::string name() const override { return "npu"; }
-  c10::DeviceType type() const override { return c10::DeviceType::PrivateUse1; }
+  c10::DeviceType type() const override { return kType; }
 
   void open() override {
     if (opened_) return;
-    const fs::path folder = library_folder();
     translate_flags();
-    open_library(folder);
+    watch_fallbacks();
+    open_torch_npu();
     if (!at::isPrivateUse1HooksRegistered()) {
       throw Error(ExitStatus::kUnavailable,
-                  str("npu: ", (folder / kLibrary).string(),
-                      " was opened but registered no device: is it torch_npu 2.11?"));
+                  "npu: libtorch_npu.so was opened but registered no device: is it of torch_npu "
+                  "2.11?");
     }
-    if (count() == 0) {
+    if (device_count() == 0) {
+      const char* visible = std::getenv("ASCEND_RT_VISIBLE_DEVICES");
       throw Error(ExitStatus::kUnavailable,
-                  "npu: no device is visible; see npu-smi info and ASCEND_RT_VISIBLE_DEVICES");
+                  visible ? str("npu: no device is visible with ASCEND_RT_VISIBLE_DEVICES=",
+                                quoted(visible), ": name devices that npu-smi info lists")
+                          : std::string("npu: the driver shows no device; see npu-smi info, and in "
+                                        "a container pass /dev/davinci* on"));
     }
     opened_ = true;
+  }
+
+  /// From the device guard: torch_npu's hooks don't count.
+  int device_count() override { return c10::impl::getDeviceGuardImpl(kType)->deviceCount(); }
+
+  /// torch_npu starts CANN on the device on which the first tensor is made.
+  void use(const at::Device& device) override {
+    at::empty({1}, at::TensorOptions(device).dtype(at::kFloat));
+    c10::impl::VirtualGuardImpl(kType).setDevice(device);
   }
 
   void configure(const ComputeOptions& options) override {
     at::globalContext().setDeterministicAlgorithms(options.repeatable, /*warn_only=*/true);
     at::globalContext().setDeterministicFillUninitializedMemory(false);
-    watch_fallbacks();
+    set_options(options);
+    if (options.fused_attention) require_npu_attention();
+    attention_ = options.fused_attention ? &npu_attention : nullptr;
   }
+  FusedAttention attention() const override { return attention_; }
   bool pins_memory() const override { return true; }
 
   std::vector<DeviceDescription> devices() override {
     open();
     std::vector<DeviceDescription> result;
-    for (int i = 0; i < count(); ++i) result.push_back({str("npu:", i), "Ascend NPU", 0, ""});
+    for (int i = 0; i < device_count(); ++i) result.push_back(describe(i));
     return result;
   }
 
   std::vector<std::pair<std::string, std::string>> versions() override {
-    const fs::path folder = find_in(candidates(), kLibrary);
-    const char* home = std::getenv("ASCEND_HOME_PATH");
-    return {{kLibrary, folder.empty() ? "not found" : folder.string()},
-            {"CANN", home ? home : std::string("not set up (") + kSetEnv + ")"}};
+    const fs::path folder = find_in(torch_npu_folders(), "libtorch_npu.so");
+    std::string torch_npu = "not found";
+    if (!folder.empty()) torch_npu = str(torch_npu_version(folder), " in ", folder.string());
+    const std::string driver = version_in("/usr/local/Ascend/driver/version.info");
+    const fs::path plugin = binary_directory() / "libsdxl_npu.so";
+    return {{"torch_npu", torch_npu},
+            {"CANN", cann_version()},
+            {"Ascend driver", driver.empty() ? "not found in /usr/local/Ascend/driver" : driver},
+            {"libsdxl_npu.so", fs::exists(plugin) ? plugin.string() : "not built"}};
   }
 
  private:
-  /// From the device guard: torch_npu's hooks don't count.
-  static int count() {
-    return c10::impl::getDeviceGuardImpl(c10::DeviceType::PrivateUse1)->deviceCount();
-  }
-
-  static std::vector<fs::path> candidates() {
-    std::vector<fs::path> folders = directories_of("SDXL_TORCH_NPU_LIB");
-    for (const fs::path& folder : python_package_folders("torch_npu/lib"))
-      folders.push_back(folder);
-    return folders;
-  }
-
-  static fs::path library_folder() {
-    const fs::path folder = find_in(candidates(), kLibrary);
-    if (!folder.empty()) return folder;
-    throw Error(ExitStatus::kUnavailable,
-                str("npu: ", kLibrary, " was not found (looked in ", listed(candidates()),
-                    "): install torch-npu 2.11, or set SDXL_TORCH_NPU_LIB to the folder of its ",
-                    kLibrary));
-  }
-
-  /// The Python build of the library needs libtorch_python and libpython, which this process lacks.
-  static void open_python_libraries(const fs::path& folder) {
-    std::vector<fs::path> folders = {folder, folder.parent_path().parent_path() / "torch/lib"};
-    for (const fs::path& other : python_package_folders("torch/lib")) folders.push_back(other);
-    for (int minor = 14; minor >= 9; --minor) {
-      try {
-        DynamicLibrary(str("libpython3.", minor, ".so.1.0"), /*global=*/true);
-        break;
-      } catch (const Error&) {
-        continue;
-      }
-    }
-    const fs::path found = find_in(folders, "libtorch_python.so");
-    if (!found.empty()) DynamicLibrary(found / "libtorch_python.so", /*global=*/true);
-  }
-
-  static void open_library(const fs::path& folder) {
+  DeviceDescription describe(int index) {
+    DeviceDescription description = {str("npu:", index), "Ascend NPU", 0, ""};
     try {
-      DynamicLibrary(folder / kLibrary, /*global=*/true);
-      return;
-    } catch (const Error& error) {
-      const std::string problem = error.what();
-      if (problem.find("libtorch_python") == std::string::npos &&
-          problem.find("Py") == std::string::npos) {
-        explain(folder, problem);
-      }
+      use({kType, static_cast<c10::DeviceIndex>(index)});
+    } catch (const c10::Error& error) {
+      description.note = split(error.what_without_backtrace(), '\n').front();
+      return description;
     }
-    try {
-      open_python_libraries(folder);
-      DynamicLibrary(folder / kLibrary, /*global=*/true);
-    } catch (const Error& error) {
-      explain(folder, error.what());
+    if (auto* name = cann_function<const char*()>("aclrtGetSocName")) {
+      if (const char* model = name()) description.model = model;
     }
-  }
-
-  [[noreturn]] static void explain(const fs::path& folder, const std::string& problem) {
-    std::string remedy = "is it torch-npu 2.11 for this platform?";
-    for (const char* library :
-         {"libhccl", "libascend", "libacl", "libge_", "libgraph", "libruntime"}) {
-      if (problem.find(library) != std::string::npos) remedy = str("CANN is not set up: ", kSetEnv);
+    constexpr int kHbmMemory = 1;  // ACL_HBM_MEM
+    size_t free = 0, total = 0;
+    auto* memory = cann_function<int(int, size_t*, size_t*)>("aclrtGetMemInfo");
+    if (memory && memory(kHbmMemory, &free, &total) == 0) {
+      description.memory = total;
+      description.note = str(bytes_text(free), " free");
     }
-    if (problem.find("libtorch_python") != std::string::npos ||
-        problem.find("libpython") != std::string::npos) {
-      remedy =
-          "this build of torch_npu needs Python's libraries: put the folders of libpython3 and "
-          "libtorch_python.so into LD_LIBRARY_PATH, or use its C++ build";
-    }
-    throw Error(ExitStatus::kUnavailable, str("npu: cannot open ", (folder / kLibrary).string(),
-                                              ": ", problem, "; ", remedy));
+    return description;
   }
 
   bool opened_ = false;
+  FusedAttention attention_ = nullptr;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Attention and the feed-forward layer.
 #include "models/attention.h"
 
+#include "device/device.h"
 #include "models/activations.h"
 #include "models/cpu_attention.h"
 #include "models/cpu_ops.h"
@@ -11,6 +12,11 @@ at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
                                 const at::Tensor& value, int64_t heads, bool is_causal) {
   if (!is_causal && cpu_attention_takes(query, key, value, heads)) {
     return cpu_attention_op(query, key, value, heads);
+  }
+  const auto own = is_causal ? nullptr : fused_attention(query.device());
+  if (own != nullptr) {
+    at::Tensor mixed = own(query, key, value, heads);
+    if (mixed.defined()) return mixed;
   }
   const auto split = [heads](const at::Tensor& x) {
     return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);  // [B, N, S, D]

@@ -196,3 +196,15 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 
 }  // namespace
 }  // namespace simulated_npu
+
+// The part of CANN's interface that the adapter asks.
+extern "C" {
+__attribute__((visibility("default"))) const char* aclrtGetSocName() { return "Simulated NPU"; }
+__attribute__((visibility("default"))) int aclrtGetMemInfo(int, size_t* free, size_t* total) {
+  const auto [unused, all] =
+      simulated_npu::allocator().getMemoryInfo(simulated_npu::current_device());
+  *free = unused;
+  *total = all;
+  return 0;
+}
+}
