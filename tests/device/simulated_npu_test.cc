@@ -162,7 +162,7 @@ TEST_P(SimulatedNpuSamplers, DrawTheCpusPictures) {
                        "--height=64",
                        "--width=64",
                        "--seed=7",
-                       "--num_inference_steps=3",
+                       "--num_inference_steps=4",
                        std::string("--scheduler=") + GetParam()};
   const fs::path cpu = directory.path() / "cpu.png", npu = directory.path() / "npu.png";
   ASSERT_EQ(run_on("cpu", "infer", flags + Flags{"--output=" + cpu.string()}).status, 0);
