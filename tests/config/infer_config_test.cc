@@ -58,7 +58,7 @@ TEST(InferConfig, OneOutputIsForOnePicture) {
   refuses([](C& c) { c.prompt = {"a", "b"}; }, "2 are asked for: give --output_dir");
   refuses([](C& c) { c.num_images_per_prompt = 3; }, "3 are asked for");
   refuses([](C& c) { c.prompt_file = "p"; }, "--prompt_file may make many");
-  refuses([](C& c) { c.checkpoints = "d"; }, "--checkpoints may make many");
+  refuses([](C& c) { c.checkpoints = {"d"}; }, "--checkpoints may make many");
   refuses([](C& c) { c.output = "cat.jpg"; }, "must end in .png");
   refuses([](C& c) { c.output_type = "latent"; }, "must end in .safetensors");
 }
