@@ -14,6 +14,9 @@ FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOpt
       dtype_(options.bfloat16_weights ? at::kBFloat16 : options.compute_dtype) {
   ParameterGroup group{"unet", options.learning_rate, options.weight_decay, {}};
   for (NamedParameter& parameter : unet_->parameters()) {
+    // Memory of their own: where a weight lies in a mapped file decides which of two sums of the
+    // same numbers a vectorised product makes, and a checkpoint's file is not the model's.
+    if (parameter.tensor->is_cpu()) *parameter.tensor = parameter.tensor->detach().clone();
     TrainedTensor tensor{parameter.name, *parameter.tensor, {}};
     if (dtype_ != tensor.value.scalar_type()) {
       tensor.working = tensor.value.to(dtype_);

@@ -87,7 +87,8 @@ TEST_P(TrainFullReference, EqualsDiffusersAndTorchStepByStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TrainFullReference, testing::Values("plain", "weighted", "crops", "averaged"),
+INSTANTIATE_TEST_SUITE_P(All, TrainFullReference,
+                         testing::Values("plain", "weighted", "crops", "averaged"),
                          [](const auto& info) { return info.param; });
 
 /// Nine steps of seven pictures, four a step: epochs end within steps.
@@ -160,7 +161,8 @@ TEST_P(TrainFullResume, IsBitExactInTheMiddleOfAnEpoch) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, TrainFullResume,
-    testing::Values(Precision{"fp16_adafactor_polynomial",
+    testing::Values(Precision{"float32_adamw", {"--train_batch_size=1", "--use_ema"}},
+                    Precision{"fp16_adafactor_polynomial",
                               {"--mixed_precision=fp16", "--optimizer=adafactor",
                                "--lr_scheduler=polynomial", "--lr_power=2", "--lr_warmup_steps=0"}},
                     Precision{"bf16_adamw8bit_restarts",
