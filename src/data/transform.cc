@@ -20,13 +20,22 @@ int64_t centred_offset(int64_t excess) {
   return excess % 2 == 0 ? half : half + half % 2;
 }
 
-bool flip_from(at::Generator& generator) {
-  return at::rand({1}, generator, at::kFloat).item<float>() < 0.5f;
-}
+// What at::rand({1}) < 0.5 and at::randint(0, excess + 1) draw, without their tensors: a float
+// takes the low 24 bits, an integer of a small range the remainder. Plans are made for every
+// picture of the data set before the first step.
+class ImageStream {
+ public:
+  ImageStream(uint64_t seed, uint64_t index)
+      : generator_(stream_generator(seed, Stream::kImage, index)),
+        own_(*at::check_generator<at::CPUGeneratorImpl>(generator_)) {}
 
-int64_t offset_from(at::Generator& generator, int64_t excess) {
-  return at::randint(0, excess + 1, {1}, generator, at::kLong).item<int64_t>();
-}
+  bool flip() { return (own_.random() & 0x800000u) == 0; }
+  int64_t offset(int64_t excess) { return own_.random() % static_cast<uint64_t>(excess + 1); }
+
+ private:
+  at::Generator generator_;
+  at::CPUGeneratorImpl& own_;
+};
 
 }  // namespace
 
@@ -55,24 +64,23 @@ TransformPlan plan_transform(PixelSize original, PixelSize target, const Transfo
         str(quoted(source), " of ", original.width, "x", original.height, " pixels would become ",
             plan.resized.width, "x", plan.resized.height, " for a target of ", target.width, "x",
             target.height, "; crop it or leave it out (--on_bad_image skip)"));
-  at::Generator generator = stream_generator(seed, Stream::kImage, index);
-  plan.flipped = options.random_flip && flip_from(generator);
   const int64_t excess_height = plan.resized.height - target.height;
   const int64_t excess_width = plan.resized.width - target.width;
   if (options.center_crop) {
     plan.crop_top = centred_offset(excess_height);
     plan.crop_left = centred_offset(excess_width);
-  } else {
-    plan.crop_top = offset_from(generator, excess_height);
-    plan.crop_left = offset_from(generator, excess_width);
+    plan.flipped = draws_flip(options, seed, index);
+    return plan;
   }
+  ImageStream stream(seed, index);
+  plan.flipped = options.random_flip && stream.flip();
+  plan.crop_top = stream.offset(excess_height);
+  plan.crop_left = stream.offset(excess_width);
   return plan;
 }
 
 bool draws_flip(const TransformOptions& options, uint64_t seed, uint64_t index) {
-  if (!options.random_flip) return false;
-  at::Generator generator = stream_generator(seed, Stream::kImage, index);
-  return flip_from(generator);
+  return options.random_flip && ImageStream(seed, index).flip();
 }
 
 Image resized(const TransformPlan& plan, const Image& image, ResizeFilter filter) {
