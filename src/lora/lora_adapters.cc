@@ -1,4 +1,4 @@
-// Adapters as methods of the layers they stand beside.
+// Choosing the layers, making their matrices, and moving values in and out.
 #include "lora/lora_adapters.h"
 
 #include <ATen/core/grad_mode.h>
@@ -8,120 +8,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "device/random.h"
-#include "models/layers.h"
+#include "lora/lora_layers.h"
 
 namespace sdxl {
 
-/// What all adapters of a run have in common.
-struct LoraShared {
-  LoraOptions options;
-  uint64_t seed = 0;
-  bool enabled = true;
-  int64_t dropout_draw = -1;
-  int64_t adapter_count = 0;
-
-  double scaling() const { return options.alpha / static_cast<double>(options.rank); }
-};
-
-/// The matrices of one layer, and what the layer computed with before.
-struct LoraAdapter {
-  std::shared_ptr<const LoraShared> shared;
-  LayerName name;
-  int64_t index = 0;  // among all adapters
-  Linear* linear = nullptr;
-  Conv2d* conv = nullptr;
-  std::shared_ptr<const LinearMethod> linear_base;
-  std::shared_ptr<const ConvMethod> conv_base;
-  at::Tensor down, up, magnitude;
-
-  const at::Tensor& weight() const { return linear ? linear->weight : conv->weight; }
-};
-
 namespace {
-
-/// Masks must come out alike when a block is computed again in the backward pass, so each layer of
-/// each draw has a generator of its own. New matrices use the first indices of the same stream.
-constexpr uint64_t kDropoutIndices = uint64_t{1} << 40;
 
 const std::vector<std::string> kUNetTargets = {"to_k", "to_q", "to_v", "to_out.0"};
 const std::vector<std::string> kTextTargets = {"q_proj", "k_proj", "v_proj", "out_proj"};
-
-at::Tensor dropped(const LoraAdapter& adapter, const at::Tensor& input) {
-  const LoraShared& shared = *adapter.shared;
-  const double p = shared.options.dropout;
-  if (p <= 0 || shared.dropout_draw < 0) return input;
-  const auto place =
-      static_cast<uint64_t>(shared.dropout_draw * shared.adapter_count + adapter.index);
-  const at::Generator generator =
-      stream_generator(shared.seed, Stream::kWeights, kDropoutIndices + place);
-  const at::Tensor kept = at::rand(input.sizes(), generator, at::TensorOptions(at::kFloat)).ge(p);
-  return input * kept.to(input.device(), input.scalar_type()).div_(1 - p);
-}
-
-/// What DoRA multiplies the layer's output without bias by: magnitude over the length of each row
-/// of W + scaling * up @ down, through which no gradient flows (Liu et al. 2024, section 4.3).
-at::Tensor dora_factor(const LoraAdapter& adapter) {
-  at::Tensor length;
-  {
-    const at::NoGradGuard no_grad;
-    const at::Tensor weight = adapter.weight().to(at::kFloat).flatten(1);
-    length = at::addmm(weight, adapter.up.flatten(1), adapter.down.flatten(1), 1.0,
-                       adapter.shared->scaling())
-                 .norm(2, {1});
-  }
-  return adapter.magnitude / length;  // [out]
-}
-
-/// base + scaling * B(A(x)), or with DoRA factor * (base + …) of the outputs without bias. The
-/// matrices compute in the dtype of the input; their gradients arrive in float32.
-template <typename Apply>
-at::Tensor adapted(const LoraAdapter& adapter, const at::Tensor& base, const at::Tensor& input,
-                   const at::Tensor& bias, int64_t out_dim, Apply&& apply) {
-  if (!adapter.shared->enabled) return base;
-  const at::ScalarType dtype = input.scalar_type();
-  const at::Tensor delta =
-      apply(dropped(adapter, input), adapter.down.to(dtype), adapter.up.to(dtype)) *
-      adapter.shared->scaling();
-  if (!adapter.magnitude.defined()) return base + delta;
-  std::vector<int64_t> shape(base.dim(), 1);
-  shape[out_dim < 0 ? base.dim() + out_dim : out_dim] = -1;
-  const at::Tensor factor = dora_factor(adapter).to(dtype).view(shape);
-  if (!bias.defined()) return (base + delta) * factor;
-  const at::Tensor shift = bias.view(shape);
-  return (base - shift + delta) * factor + shift;
-}
-
-class LoraLinear : public LinearMethod {
- public:
-  explicit LoraLinear(std::shared_ptr<const LoraAdapter> adapter) : adapter_(std::move(adapter)) {}
-  at::Tensor forward(const Linear& layer, const at::Tensor& input) const override {
-    const auto& method = adapter_->linear_base;
-    const at::Tensor base = method ? method->forward(layer, input) : layer.plain_forward(input);
-    return adapted(*adapter_, base, input, layer.bias, -1,
-                   [](const at::Tensor& x, const at::Tensor& down, const at::Tensor& up) {
-                     return at::linear(at::linear(x, down), up);
-                   });
-  }
-
- private:
-  std::shared_ptr<const LoraAdapter> adapter_;
-};
-
-class LoraConv : public ConvMethod {
- public:
-  explicit LoraConv(std::shared_ptr<const LoraAdapter> adapter) : adapter_(std::move(adapter)) {}
-  at::Tensor forward(const Conv2d& layer, const at::Tensor& input) const override {
-    const auto& method = adapter_->conv_base;
-    const at::Tensor base = method ? method->forward(layer, input) : layer.plain_forward(input);
-    return adapted(*adapter_, base, input, layer.bias, 1,
-                   [&](const at::Tensor& x, const at::Tensor& down, const at::Tensor& up) {
-                     return at::conv2d(at::conv2d(x, down, {}, layer.stride, layer.padding), up);
-                   });
-  }
-
- private:
-  std::shared_ptr<const LoraAdapter> adapter_;
-};
 
 /// Whether '*' patterns and text agree from here to their ends.
 bool glob_matches(std::string_view pattern, std::string_view text) {
@@ -158,33 +52,24 @@ std::map<std::string, Module*> chosen_layers(const std::string& component, Modul
 
 void make_matrices(LoraAdapter* adapter) {
   const LoraOptions& options = adapter->shared->options;
-  const at::IntArrayRef shape = adapter->weight().sizes();
+  const std::vector<int64_t> shape =
+      adapter->linear ? adapter->linear->weight.sizes().vec() : adapter->conv->weight.sizes().vec();
   std::vector<int64_t> down = {options.rank}, up = {shape[0], options.rank};
   down.insert(down.end(), shape.begin() + 1, shape.end());
   if (shape.size() == 4) up.insert(up.end(), {1, 1});
   const at::Generator generator = stream_generator(adapter->shared->seed, Stream::kWeights,
                                                    static_cast<uint64_t>(adapter->index));
-  const at::Device device = adapter->weight().device();
+  const at::Device device = adapter->device();
   adapter->down = (at::randn(down, generator, at::TensorOptions(at::kFloat)) /
                    static_cast<double>(options.rank))
                       .to(device);
   adapter->up = at::zeros(up, at::TensorOptions(at::kFloat).device(device));
   if (options.use_dora) {
-    adapter->magnitude = adapter->weight().to(at::kFloat).flatten(1).norm(2, {1});
+    adapter->magnitude = adapter->frozen_weight().norm(2, {1});
     adapter->magnitude.set_requires_grad(true);
   }
   adapter->down.set_requires_grad(true);
   adapter->up.set_requires_grad(true);
-}
-
-void put_on(const std::shared_ptr<LoraAdapter>& adapter) {
-  if (adapter->linear) {
-    adapter->linear_base = adapter->linear->method;
-    adapter->linear->method = std::make_shared<LoraLinear>(adapter);
-  } else {
-    adapter->conv_base = adapter->conv->method;
-    adapter->conv->method = std::make_shared<LoraConv>(adapter);
-  }
 }
 
 void refuse_unmatched_targets(const std::vector<std::string>& targets,
@@ -220,6 +105,8 @@ LoraAdapters::LoraAdapters(const std::map<std::string, Module*>& components,
       adapter->index = static_cast<int64_t>(adapters_.size());
       adapter->linear = dynamic_cast<Linear*>(layer);
       adapter->conv = dynamic_cast<Conv2d*>(layer);
+      if (adapter->linear) adapter->linear_base = adapter->linear->method;
+      if (adapter->conv) adapter->conv_base = adapter->conv->method;
       make_matrices(adapter.get());
       adapters_.push_back(adapter);
     }
@@ -230,10 +117,7 @@ LoraAdapters::LoraAdapters(const std::map<std::string, Module*>& components,
 }
 
 LoraAdapters::~LoraAdapters() {
-  for (const auto& adapter : adapters_) {
-    if (adapter->linear) adapter->linear->method = adapter->linear_base;
-    if (adapter->conv) adapter->conv->method = adapter->conv_base;
-  }
+  for (const auto& adapter : adapters_) take_off(*adapter);
 }
 
 std::vector<LoraParameter> LoraAdapters::parameters() const {
@@ -249,7 +133,9 @@ std::vector<LoraParameter> LoraAdapters::parameters() const {
 
 void LoraAdapters::set_enabled(bool enabled) { shared_->enabled = enabled; }
 
-void LoraAdapters::set_dropout_draw(int64_t draw) { shared_->dropout_draw = draw; }
+void LoraAdapters::set_dropout_draws(std::vector<int64_t> draws) {
+  shared_->draws = std::move(draws);
+}
 
 LoraWeights LoraAdapters::weights() const {
   LoraWeights result;

@@ -54,9 +54,9 @@ class LoraAdapters {
 
   /// Without their adapters the layers compute as before.
   void set_enabled(bool enabled);
-  /// Dropout acts on `draw` when it is not negative: its masks are a function of seed, draw and
-  /// layer.
-  void set_dropout_draw(int64_t draw);
+  /// The draws of the batch that comes, on which dropout acts in training: its masks are a function
+  /// of seed, draw and layer.
+  void set_dropout_draws(std::vector<int64_t> draws);
 
   /// The adapters as a file holds them (sharing memory).
   LoraWeights weights() const;

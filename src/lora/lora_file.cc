@@ -244,6 +244,11 @@ void require_all_matched(const LoraWeights& weights) {
 
 namespace {
 
+/// PEFT compares the ends of names, so that this fits text encoders with and without "text_model.".
+std::string peft_path(const LayerName& name) {
+  return name.component == "unet" ? name.path : without_text_model(name.path);
+}
+
 /// What PEFT's LoraConfig is made of, for one component; equal ranks and alphas are said once.
 void add_metadata(const LoraWeights& weights, const std::string& component, Json* metadata) {
   std::map<int64_t, int> ranks;
@@ -255,7 +260,7 @@ void add_metadata(const LoraWeights& weights, const std::string& component, Json
     ++ranks[layer.rank()];
     ++alphas[layer.alpha];
     dora |= layer.magnitude.defined();
-    targets.push_back(name.path);
+    targets.push_back(peft_path(name));
   }
   auto most = [](const auto& counts) {
     auto best = counts.begin();
@@ -269,8 +274,8 @@ void add_metadata(const LoraWeights& weights, const std::string& component, Json
   Json rank_pattern = Json::object(), alpha_pattern = Json::object();
   for (const auto& [name, layer] : weights.layers) {
     if (name.component != component) continue;
-    if (layer.rank() != rank) rank_pattern[name.path] = layer.rank();
-    if (layer.alpha != alpha) alpha_pattern[name.path] = layer.alpha;
+    if (layer.rank() != rank) rank_pattern[peft_path(name)] = layer.rank();
+    if (layer.alpha != alpha) alpha_pattern[peft_path(name)] = layer.alpha;
   }
   const std::string prefix = component + ".";
   (*metadata)[prefix + "r"] = rank;
@@ -287,15 +292,44 @@ void add_metadata(const LoraWeights& weights, const std::string& component, Json
 
 }  // namespace
 
+namespace {
+
+bool is_attention(const LayerName& name) {
+  return name.path.ends_with(".to_q") || name.path.ends_with(".to_k") ||
+         name.path.ends_with(".to_v") || name.path.ends_with(".to_out.0");
+}
+
+struct MatrixNames {
+  const char *down, *up;
+};
+
+/// How diffusers calls the two matrices. Of a UNet's attention it has names of its own, of other
+/// layers PEFT's. A file that has both it writes but does not read (it looks at the first name and
+/// leaves the others out), so that PEFT's stand for all where not only attention is adapted.
+MatrixNames diffusers_names(const std::string& component, bool only_attention) {
+  if (component != "unet") {
+    return {".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"};
+  }
+  if (only_attention) return {".lora.down.weight", ".lora.up.weight"};
+  return {".lora_A.weight", ".lora_B.weight"};
+}
+
+}  // namespace
+
 void write_diffusers_lora(const fs::path& file, const LoraWeights& weights) {
+  const bool only_attention =
+      std::all_of(weights.layers.begin(), weights.layers.end(), [](const auto& entry) {
+        return entry.first.component != "unet" || is_attention(entry.first);
+      });
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (const auto& [name, layer] : weights.layers) {
-    const std::string base =
-        name.text() + (name.component == "unet" ? ".lora" : ".lora_linear_layer");
-    tensors.emplace_back(base + ".down.weight", layer.down);
-    tensors.emplace_back(base + ".up.weight", layer.up);
+    const MatrixNames names = diffusers_names(name.component, only_attention);
+    tensors.emplace_back(name.text() + names.down, layer.down);
+    tensors.emplace_back(name.text() + names.up, layer.up);
     if (layer.magnitude.defined()) {
-      tensors.emplace_back(name.text() + ".lora_magnitude_vector", layer.magnitude);
+      const at::Tensor magnitude =
+          layer.down.dim() == 4 ? layer.magnitude.view({1, -1, 1, 1}) : layer.magnitude;
+      tensors.emplace_back(name.text() + ".lora_magnitude_vector", magnitude);
     }
   }
   Json metadata = Json::object();
@@ -319,7 +353,9 @@ void write_kohya_lora(const fs::path& file, const LoraWeights& weights,
     tensors.emplace_back(base + ".lora_up.weight", layer.up);
     tensors.emplace_back(base + ".alpha", at::scalar_tensor(layer.alpha, at::kFloat));
     if (layer.magnitude.defined()) {
-      tensors.emplace_back(base + ".dora_scale", layer.magnitude.reshape({-1, 1}));
+      const auto shape =
+          layer.down.dim() == 4 ? std::vector<int64_t>{-1, 1, 1, 1} : std::vector<int64_t>{-1, 1};
+      tensors.emplace_back(base + ".dora_scale", layer.magnitude.view(shape));
     }
   }
   write_safetensors(file, tensors,

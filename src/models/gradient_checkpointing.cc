@@ -11,6 +11,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+/// Blocks in whose first pass this thread is: nothing is recorded there, but they will be run
+/// again.
+thread_local int first_passes = 0;
+
+struct FirstPass {
+  FirstPass() { ++first_passes; }
+  ~FirstPass() { --first_passes; }
+};
+
 struct HeldBlock : torch::CustomClassHolder {
   explicit HeldBlock(Block block) : block(std::move(block)) {}
   Block block;
@@ -24,6 +33,7 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
     (void)anchor;
     context->saved_data["block"] = c10::IValue::make_capsule(held);
     context->save_for_backward(inputs.vec());
+    const FirstPass first_pass;
     return held->block(inputs.vec());
   }
 
@@ -51,6 +61,8 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
 };
 
 }  // namespace
+
+bool gradients_wanted() { return at::GradMode::is_enabled() || first_passes > 0; }
 
 at::Tensor run_block(bool recompute, const std::vector<at::Tensor>& inputs, Block block) {
   if (!at::GradMode::is_enabled()) return block(inputs);

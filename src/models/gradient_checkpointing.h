@@ -19,4 +19,8 @@ using Block = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 /// be undefined.
 at::Tensor run_block(bool recompute, const std::vector<at::Tensor>& inputs, Block block);
 
+/// Whether the pass that this thread is in is one of training. The gradient mode alone does not
+/// say so: it is off in the first pass of a block that is recomputed.
+bool gradients_wanted();
+
 }  // namespace sdxl

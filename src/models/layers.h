@@ -19,6 +19,8 @@ class LinearMethod {
  public:
   virtual ~LinearMethod() = default;
   virtual at::Tensor forward(const Linear& layer, const at::Tensor& input) const = 0;
+  /// The weight that it computes with as float32 numbers, [out, in].
+  virtual at::Tensor weight(const Linear& layer) const;
 };
 class ConvMethod {
  public:

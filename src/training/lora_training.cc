@@ -61,7 +61,7 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
 at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& noisy,
                                  const at::Tensor& timesteps) {
   // 1. Prompts: embedded already, or encoded here with the graph to the encoders' adapters.
-  adapters_->set_dropout_draw(batch.draws.front());
+  adapters_->set_dropout_draws(batch.draws);
   at::Tensor hidden_states = batch.hidden_states, pooled = batch.pooled;
   if (encoder_) {
     std::vector<std::string> captions = batch.captions;
@@ -79,11 +79,9 @@ at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& n
   }
 
   // 2. The UNet with its adapters.
-  at::Tensor output = unet_->forward(noisy.to(options_.compute_dtype),
-                                     to_device(timesteps, noisy.device()).to(at::kFloat),
-                                     hidden_states, pooled, batch.time_ids);
-  adapters_->set_dropout_draw(-1);
-  return output;
+  return unet_->forward(noisy.to(options_.compute_dtype),
+                        to_device(timesteps, noisy.device()).to(at::kFloat), hidden_states, pooled,
+                        batch.time_ids);
 }
 
 void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>& values,

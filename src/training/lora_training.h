@@ -34,6 +34,10 @@ class LoraTraining : public Trainable {
   const std::vector<ParameterGroup>& parameter_groups() const override { return groups_; }
   at::Tensor predict(const TrainingBatch& batch, const at::Tensor& noisy,
                      const at::Tensor& timesteps) override;
+  bool set_trained(bool trained) override {
+    adapters_->set_enabled(trained);
+    return true;
+  }
   /// pytorch_lora_weights`suffix`.safetensors, and with save_kohya kohya_lora_weights`suffix`.
   void save(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
             const WeightSetName& name) const override;
@@ -42,8 +46,6 @@ class LoraTraining : public Trainable {
 
   /// Starts from the adapters of a file with the same layers and rank.
   void start_from(const std::filesystem::path& file);
-  /// For pictures with and without what was learned.
-  void set_adapters_enabled(bool enabled) { adapters_->set_enabled(enabled); }
 
  private:
   LoraWeights read(const std::filesystem::path& file) const;

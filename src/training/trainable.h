@@ -33,6 +33,10 @@ class Trainable {
   virtual at::Tensor predict(const TrainingBatch& batch, const at::Tensor& noisy,
                              const at::Tensor& timesteps) = 0;
 
+  /// Makes the model compute as if nothing had been trained, and again with what was: for pictures
+  /// of both. False where it cannot, and nothing changes.
+  virtual bool set_trained(bool) { return false; }
+
   /// Writes what users and our own inference read (unet/, pytorch_lora_weights.safetensors) into
   /// `directory`, with `values` (parallel to the flattened groups) in place of the trained tensors:
   /// the weights themselves, or their moving average.

@@ -53,7 +53,10 @@ class Options:
         result = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if value == field.default:
+            if value == field.default or value == []:
+                continue
+            if isinstance(value, list):
+                result += [f"--{field.name}={item}" for item in value]
                 continue
             result.append(f"--{field.name}={value}" if not isinstance(value, bool) else f"--{'' if value else 'no_'}{field.name}")
         return result
@@ -139,6 +142,9 @@ class Trainer:
         self.schedule = get_scheduler(options.lr_scheduler, self.optimizer, num_warmup_steps=options.lr_warmup_steps, num_training_steps=options.max_train_steps)
         self.ema = [p.detach().clone() for p in self.unet.parameters()] if options.use_ema else None
 
+    def parameters(self):
+        return list(self.unet.parameters())
+
     @torch.no_grad()
     def conditioning(self, draws):
         hidden, pooled = [], []
@@ -191,7 +197,7 @@ class Trainer:
             loss = self.losses(list(range(first, first + batch))).mean()
             (loss / options.gradient_accumulation_steps).backward()
             total += loss.item() / options.gradient_accumulation_steps
-        norm = torch.nn.utils.clip_grad_norm_(self.unet.parameters(), options.max_grad_norm).item()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), options.max_grad_norm).item()
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()

@@ -1,0 +1,147 @@
+// Adapters as methods of layers.
+#include "lora/lora_layers.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "device/random.h"
+#include "models/gradient_checkpointing.h"
+
+namespace sdxl {
+namespace {
+
+/// Masks must come out alike when a block is computed again in the backward pass, and whatever the
+/// batch size, so each layer of each draw has a generator of its own. New matrices use the first
+/// indices of the same stream.
+constexpr uint64_t kDropoutIndices = uint64_t{1} << 40;
+
+bool drops(const LoraShared& shared) {
+  return shared.options.dropout > 0 && !shared.draws.empty() && gradients_wanted();
+}
+
+at::Tensor dropped(const LoraAdapter& adapter, const at::Tensor& input) {
+  const LoraShared& shared = *adapter.shared;
+  const double p = shared.options.dropout;
+  std::vector<at::Tensor> kept;
+  for (const int64_t draw : shared.draws) {
+    const auto place = static_cast<uint64_t>(draw * shared.adapter_count + adapter.index);
+    const at::Generator generator =
+        stream_generator(shared.seed, Stream::kWeights, kDropoutIndices + place);
+    kept.push_back(at::rand(input.sizes().slice(1), generator, at::kFloat).ge(p));
+  }
+  const at::Tensor mask = at::stack(kept).to(input.device(), input.scalar_type());
+  return input * mask.div_(1 - p);
+}
+
+/// What DoRA multiplies the layer's output without bias by: magnitude over the length of each row
+/// of W + scaling * up @ down, through which no gradient flows (Liu et al. 2024, section 4.3).
+/// Less one, which keeps its digits in half precision.
+at::Tensor dora_excess(const LoraAdapter& adapter) {
+  at::Tensor length;
+  {
+    const at::NoGradGuard no_grad;
+    length = at::addmm(adapter.frozen_weight(), adapter.up.flatten(1), adapter.down.flatten(1), 1.0,
+                       adapter.shared->scaling())
+                 .norm(2, {1});
+  }
+  return adapter.magnitude / length - 1;  // [out]
+}
+
+/// What a kind of layer does with its weights.
+template <typename Layer, typename Method>
+struct Kind;
+
+template <>
+struct Kind<Linear, LinearMethod> {
+  /// base + scaling * up @ down @ input. The products are of two matrices: no sum of the result's
+  /// size is made besides the result.
+  static at::Tensor add_product(const Linear&, const at::Tensor& base, const at::Tensor& input,
+                                const at::Tensor& down, const at::Tensor& up, double scaling) {
+    const at::Tensor rows = input.reshape({-1, input.size(-1)});  // [N, in]
+    const at::Tensor hidden = at::mm(rows, down.t());             // [N, r]
+    return at::addmm(base.reshape({-1, base.size(-1)}), hidden, up.t(), 1.0, scaling)
+        .view(base.sizes());
+  }
+  static at::Tensor spread(const at::Tensor& per_output) { return per_output; }
+};
+
+template <>
+struct Kind<Conv2d, ConvMethod> {
+  static at::Tensor add_product(const Conv2d& layer, const at::Tensor& base,
+                                const at::Tensor& input, const at::Tensor& down,
+                                const at::Tensor& up, double scaling) {
+    const at::Tensor hidden = at::conv2d(input, down, {}, layer.stride, layer.padding);
+    return at::add(base, at::conv2d(hidden, up), scaling);
+  }
+  static at::Tensor spread(const at::Tensor& per_output) { return per_output.view({-1, 1, 1}); }
+};
+
+template <typename Layer, typename Method>
+class LoraMethod : public Method {
+ public:
+  LoraMethod(std::shared_ptr<const LoraAdapter> adapter, std::shared_ptr<const Method> base)
+      : adapter_(std::move(adapter)), base_(std::move(base)) {}
+
+  /// The matrices compute in the dtype of the input; their gradients arrive in float32.
+  at::Tensor forward(const Layer& layer, const at::Tensor& input) const override {
+    const at::Tensor base = base_forward(layer, input);
+    const LoraShared& shared = *adapter_->shared;
+    if (!shared.enabled) return base;
+    const at::ScalarType dtype = input.scalar_type();
+    const at::Tensor down = adapter_->down.to(dtype), up = adapter_->up.to(dtype);
+    if (!drops(shared)) {
+      const at::Tensor sum = KindOf::add_product(layer, base, input, down, up, shared.scaling());
+      if (!adapter_->magnitude.defined()) return sum;
+      const at::Tensor excess = KindOf::spread(dora_excess(*adapter_).to(dtype));
+      return at::addcmul(sum, without_bias(layer, sum), excess);
+    }
+    const at::Tensor kept = dropped(*adapter_, input);
+    const at::Tensor sum = KindOf::add_product(layer, base, kept, down, up, shared.scaling());
+    if (!adapter_->magnitude.defined()) return sum;
+    // As in PEFT, what the magnitudes change is computed from the input that was dropped from.
+    const at::Tensor excess = KindOf::spread(dora_excess(*adapter_).to(dtype));
+    const at::Tensor whole = KindOf::add_product(
+        layer, without_bias(layer, base_forward(layer, kept)), kept, down, up, shared.scaling());
+    return at::addcmul(sum, whole, excess);
+  }
+
+ private:
+  using KindOf = Kind<Layer, Method>;
+
+  at::Tensor base_forward(const Layer& layer, const at::Tensor& input) const {
+    return base_ ? base_->forward(layer, input) : layer.plain_forward(input);
+  }
+  static at::Tensor without_bias(const Layer& layer, const at::Tensor& output) {
+    return layer.bias.defined() ? output - KindOf::spread(layer.bias) : output;
+  }
+
+  std::shared_ptr<const LoraAdapter> adapter_;
+  std::shared_ptr<const Method> base_;
+};
+
+}  // namespace
+
+at::Tensor LoraAdapter::frozen_weight() const {
+  if (conv) return conv->weight.to(at::kFloat).flatten(1);
+  return linear_base ? linear_base->weight(*linear) : linear->weight.to(at::kFloat);
+}
+
+at::Device LoraAdapter::device() const {
+  return linear ? linear->weight.device() : conv->weight.device();
+}
+
+void put_on(const std::shared_ptr<LoraAdapter>& adapter) {
+  if (adapter->linear) {
+    adapter->linear->method =
+        std::make_shared<LoraMethod<Linear, LinearMethod>>(adapter, adapter->linear_base);
+  } else {
+    adapter->conv->method =
+        std::make_shared<LoraMethod<Conv2d, ConvMethod>>(adapter, adapter->conv_base);
+  }
+}
+
+void take_off(const LoraAdapter& adapter) {
+  if (adapter.linear) adapter.linear->method = adapter.linear_base;
+  if (adapter.conv) adapter.conv->method = adapter.conv_base;
+}
+
+}  // namespace sdxl

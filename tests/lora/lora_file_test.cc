@@ -1,0 +1,122 @@
+// Reading and writing of LoRA files; those of tests/data/lora were written by diffusers
+// (tools/reference/lora_training.py).
+#include "lora/lora_file.h"
+
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "io/safetensors.h"
+#include "models/clip_text_model.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+const fs::path kData = SDXL_TEST_DATA;
+
+/// The names of tests/data/tiny-sdxl's layers.
+struct Names {
+  Names() {
+    const fs::path model = kData / "tiny-sdxl";
+    config = UNet2DConditionConfig::from_json(read_json(model / "unet/config.json"), "config");
+    layers.add_unet(UNet2DConditionModel(config));
+    for (const char* component : {"text_encoder", "text_encoder_2"}) {
+      const Json json = read_json(model / component / "config.json");
+      layers.add_text_encoder(component, CLIPTextModel(CLIPTextConfig::from_json(json, "config")));
+    }
+  }
+  UNet2DConditionConfig config;
+  LayerNames layers;
+};
+
+LoraWeights read(const fs::path& file) { return read_lora(file, Names().layers); }
+
+void expect_equal(const LoraWeights& one, const LoraWeights& other) {
+  ASSERT_EQ(one.layers.size(), other.layers.size());
+  for (const auto& [name, layer] : one.layers) {
+    const LoraLayer& twin = other.layers.at(name);
+    EXPECT_TRUE(at::equal(layer.down, twin.down)) << name.text();
+    EXPECT_TRUE(at::equal(layer.up, twin.up)) << name.text();
+    EXPECT_EQ(layer.alpha, twin.alpha) << name.text();
+    ASSERT_EQ(layer.magnitude.defined(), twin.magnitude.defined()) << name.text();
+    if (!layer.magnitude.defined()) continue;
+    EXPECT_TRUE(at::equal(layer.magnitude, twin.magnitude)) << name.text();
+  }
+}
+
+TEST(LoraFile, ReadsRankAndAlphaFromDiffusersMetadata) {
+  const LoraWeights weights = read(kData / "lora/text_encoders.safetensors");
+  EXPECT_TRUE(weights.unmatched.empty());
+  for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
+    EXPECT_TRUE(weights.adapts(component)) << component;
+  }
+  for (const auto& [name, layer] : weights.layers) {
+    EXPECT_EQ(layer.rank(), 2) << name.text();
+    EXPECT_EQ(layer.alpha, 3) << name.text();
+  }
+}
+
+void expect_diffusers_names(const fs::path& ours, const fs::path& theirs) {
+  const SafetensorsFile expected(theirs), written(ours);
+  ASSERT_EQ(written.entries().size(), expected.entries().size());
+  for (const SafetensorsEntry& entry : expected.entries()) {
+    // transformers 5 has left out the first encoder's "text_model."; readers take both.
+    std::string name = entry.name;
+    constexpr std::string_view kEncoder = "text_encoder.";
+    if (name.rfind(kEncoder, 0) == 0) name.insert(kEncoder.size(), "text_model.");
+    ASSERT_TRUE(written.contains(name)) << name;
+    EXPECT_TRUE(at::equal(written.tensor(name), expected.tensor(entry.name))) << name;
+  }
+}
+
+class LoraFileRoundTrip : public testing::TestWithParam<std::string> {};
+
+TEST_P(LoraFileRoundTrip, ReadsWhatItWrites) {
+  const test::TemporaryDirectory directory;
+  const fs::path theirs = kData / "lora" / (GetParam() + ".safetensors");
+  const fs::path ours = directory.path() / "ours.safetensors";
+  const LoraWeights weights = read(theirs);
+  write_diffusers_lora(ours, weights);
+  expect_equal(read(ours), weights);
+}
+
+TEST_P(LoraFileRoundTrip, ReadsItsKohyaFiles) {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory.path() / "kohya.safetensors";
+  const LoraWeights weights = read(kData / "lora" / (GetParam() + ".safetensors"));
+  write_kohya_lora(file, weights, Names().config);
+  const LoraWeights back = read(file);
+  EXPECT_TRUE(back.unmatched.empty());
+  expect_equal(back, weights);
+}
+
+TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
+  const test::TemporaryDirectory directory;
+  for (const char* name : {"attention", "text_encoders"}) {
+    const fs::path theirs = kData / "lora" / str(name, ".safetensors");
+    const fs::path ours = directory.path() / "ours.safetensors";
+    write_diffusers_lora(ours, read(theirs));
+    expect_diffusers_names(ours, theirs);
+  }
+}
+
+TEST(LoraFile, HasOneKindOfNamesWhereDiffusersReadsNoOther) {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory.path() / "ours.safetensors";
+  write_diffusers_lora(file, read(kData / "lora/dora.safetensors"));
+  const SafetensorsFile written(file);
+  for (const SafetensorsEntry& entry : written.entries()) {
+    EXPECT_EQ(entry.name.find(".lora.down."), std::string::npos) << entry.name;
+  }
+  const std::string conv = "unet.down_blocks.0.resnets.0.conv2.lora_magnitude_vector";
+  EXPECT_EQ(written.tensor(conv).dim(), 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LoraFileRoundTrip,
+                         testing::Values("attention", "text_encoders", "all_kinds", "dora"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace sdxl
