@@ -100,6 +100,24 @@ std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
   return model;
 }
 
+std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& directory,
+                                                          const std::string& variant,
+                                                          const Placement& placement,
+                                                          QuantisedFormat format) {
+  const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
+  const Json json = read_component_config(directory, "UNet2DConditionModel");
+  auto model = std::make_shared<UNet2DConditionModel>(
+      UNet2DConditionConfig::from_json(json, (directory / "config.json").string()));
+  // As it lies in the file, which is mapped: only what is quantised already takes memory.
+  const at::ScalarType stored = weights.contains("conv_in.weight")
+                                    ? weights.tensor("conv_in.weight").scalar_type()
+                                    : placement.dtype;
+  model->load(weights, {at::kCPU, stored});
+  quantise_linears(*model, format, placement,
+                   [&weights](const std::string& name) { weights.release(name); });
+  return model;
+}
+
 std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::string& variant,
                                         Placement placement, bool with_encoder, bool with_decoder) {
   const Json json = read_component_config(directory, "AutoencoderKL");

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "conditioning/prompt_encoder.h"
 #include "models/autoencoder_kl.h"
+#include "models/quantised_linear.h"
 #include "models/unet_2d_condition.h"
 
 namespace sdxl {
@@ -50,6 +51,12 @@ class PipelineDirectory {
 std::shared_ptr<UNet2DConditionModel> load_unet(const std::filesystem::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement);
+
+/// The same with the linear layers of its transformers quantised one by one as they are read.
+std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const std::filesystem::path& directory,
+                                                          const std::string& variant,
+                                                          const Placement& placement,
+                                                          QuantisedFormat format);
 
 /// A VAE from a directory of its own (--pretrained_vae_model_name_or_path) or of a pipeline.
 std::shared_ptr<AutoencoderKL> load_vae(const std::filesystem::path& directory,

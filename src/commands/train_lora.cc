@@ -40,10 +40,23 @@ class LoraSubject : public TrainingSubject {
   TrainedModel load(const TrainingContext& context, const TrainingData& data,
                     const std::optional<fs::path>& checkpoint) override {
     TrainedModel model;
-    model.unet = context.pipeline.unet({context.device, context.dtype});
-    auto trainable = std::make_unique<LoraTraining>(
-        model.unet, config_.train_text_encoder ? data.prompt_encoder() : nullptr,
-        lora_training_options(context));
+    const Placement placement{context.device, context.dtype};
+    const std::shared_ptr<PromptEncoder> encoder =
+        config_.train_text_encoder ? data.prompt_encoder() : nullptr;
+    if (config_.base_dtype) {
+      const QuantisedFormat format =
+          *config_.base_dtype == "fp8" ? QuantisedFormat::kFp8 : QuantisedFormat::kInt8;
+      model.unet = load_quantised_unet(context.pipeline.root() / "unet", context.variant(),
+                                       placement, format);
+      for (const int number : {1, 2}) {
+        if (encoder)
+          quantise_linears(*encoder->text_encoder(number), format, placement, [](const auto&) {});
+      }
+    } else {
+      model.unet = context.pipeline.unet(placement);
+    }
+    auto trainable =
+        std::make_unique<LoraTraining>(model.unet, encoder, lora_training_options(context));
     if (checkpoint) {
       trainable->start_from(*checkpoint);
     } else if (context.config.lora_weights) {

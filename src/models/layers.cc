@@ -7,6 +7,7 @@
 
 #include "models/cpu_ops.h"
 #include "models/device_kernels.h"
+#include "models/frozen_conv.h"
 #include "models/packed_weights.h"
 
 namespace sdxl {
@@ -34,6 +35,8 @@ bool is_small_map(const Conv2d& layer, const at::Tensor& input) {
 }
 
 }  // namespace
+
+at::Tensor LinearMethod::weight(const Linear& layer) const { return layer.weight.to(at::kFloat); }
 
 Linear::Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
                bool with_bias)
@@ -93,7 +96,10 @@ at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (cpu_kernels_take(input) && trains(*this) && is_small_map(*this, input)) {
     return cpu_conv2d(input, weight, bias);
   }
-  return at::conv2d(input, weight, bias, stride, padding);
+  const bool only_input = at::GradMode::is_enabled() && input.requires_grad() &&
+                          !weight.requires_grad() && !bias.requires_grad();
+  return only_input ? frozen_conv2d(input, weight, bias, stride, padding)
+                    : at::conv2d(input, weight, bias, stride, padding);
 }
 
 at::Tensor Conv2d::initial_value(const std::string&, const std::vector<int64_t>& shape,

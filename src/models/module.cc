@@ -174,7 +174,9 @@ void Module::to(const Placement& placement) {
   for (const NamedParameter& parameter : parameters()) {
     at::Tensor& tensor = *parameter.tensor;
     const bool trained = tensor.requires_grad();
-    const at::Tensor converted = placed(tensor, placement);
+    const bool is_quantised = tensor.element_size() == 1;
+    const at::Tensor converted =
+        is_quantised ? tensor.to(placement.device) : placed(tensor, placement);
     if (converted.is_same(tensor)) continue;
     tensor = converted;
     tensor.set_requires_grad(trained);

@@ -67,7 +67,7 @@ class Module {
   /// an accelerator its memory is filled, and stays where it is.
   void replace(at::Tensor& parameter, const at::Tensor& value);
 
-  /// Converts or moves in place every parameter that differs.
+  /// Converts or moves in place every parameter that differs; 8-bit codes are moved alone.
   void to(const Placement& placement);
   /// Names and tensors for writing.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
