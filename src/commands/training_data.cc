@@ -166,6 +166,16 @@ void TrainingData::load_prompt_encoder() {
       [&](const std::string& prompt) { return encode_prompt(*prompt_encoder_, {prompt}, zeros); });
 }
 
+std::vector<ValidationPrompt> TrainingData::encode_validation_prompts() const {
+  const c10::NoGradGuard no_grad;
+  const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
+  std::vector<ValidationPrompt> prompts;
+  for (const std::string& prompt : context_.config.validation_prompt) {
+    prompts.push_back({prompt, encode_prompt(*prompt_encoder_, {prompt}, zeros)});
+  }
+  return prompts;
+}
+
 BatchSource TrainingData::batches(int64_t first) {
   const TrainConfig& config = context_.config;
   // From a cache a sample is little work, and one thread is always ahead of the trainer.

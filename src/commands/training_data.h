@@ -32,6 +32,8 @@ class TrainingData {
   std::vector<TrainingBatch> validation_batches(int64_t count);
 
   const std::vector<ValidationPrompt>& validation_prompts() const { return validation_prompts_; }
+  /// The same as encoders that train see them now.
+  std::vector<ValidationPrompt> encode_validation_prompts() const;
   /// The encoders, if they train.
   const std::shared_ptr<PromptEncoder>& prompt_encoder() const { return prompt_encoder_; }
   /// How long the trainer has waited for data so far, in seconds.

@@ -35,6 +35,12 @@ uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory) {
   return seed;
 }
 
+/// At its end the model computes with what is trained again.
+struct TrainedAgain {
+  Trainable& trainable;
+  ~TrainedAgain() { trainable.set_trained(true); }
+};
+
 /// The parts of one run, in the order in which they are made; each needs those before it.
 class TrainingRun {
  public:
@@ -152,6 +158,7 @@ class TrainingRun {
     tracker.resume_step = first_step();
     log_ = std::make_unique<RunLog>(directory_.path(), make_trackers(config_.report_to, tracker),
                                     first_step(), length_.max_steps, length_.steps_per_epoch);
+    if (config_.debug_loss) log_->tell_pictures();
     RunHooks hooks(run_schedule(config_, length_), actions(), *log_, first_step());
     const fs::path best = directory_.path() / "best.json";
     if (config_.keep_best_checkpoint && first_step() > 0 && fs::exists(best)) {
@@ -186,13 +193,19 @@ class TrainingRun {
     return actions;
   }
 
-  /// Pictures with the weights that the result will have. A stop leaves them unfinished.
+  /// Pictures with the weights that the result will have; before the first, where the model can,
+  /// those without what is trained. A stop leaves them unfinished.
   void draw(const std::string& tag, int64_t step) {
     try {
+      const fs::path base = directory_.path() / "validation" / "base";
+      if (!fs::exists(base) && model_.trainable->set_trained(false)) {
+        const TrainedAgain after{*model_.trainable};
+        draw_into(base, "base", step);
+      }
       std::unique_ptr<WeightSwap> swap;
       if (ema_) swap = std::make_unique<WeightSwap>(optimizer_->tensors(), ema_->values());
       const std::string folder = tag == "test" ? tag : str("step-", step);
-      log_->images(tag, step, pictures_->draw(directory_.path() / "validation" / folder));
+      draw_into(directory_.path() / "validation" / folder, tag, step);
     } catch (const Interrupted&) {
       log::info(str("stopped while drawing the pictures of step ", step));
     }
@@ -204,6 +217,13 @@ class TrainingRun {
     card.samples = data_.size();
     card.steps = length_.max_steps;
     write_model_card(context_, card, config_.validation_prompt);
+  }
+
+  void draw_into(const fs::path& folder, const std::string& tag, int64_t step) {
+    if (subject_.trains_text_encoders()) {
+      pictures_->set_prompts(data_.encode_validation_prompts());
+    }
+    log_->images(tag, step, pictures_->draw(folder));
   }
 
   std::vector<at::Tensor> result_values() const { return ema_ ? ema_->values() : state_->values(); }

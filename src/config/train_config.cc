@@ -159,8 +159,7 @@ void append_lora(OptionTable& table, TrainConfig& c) {
   table.add("lora_plus_ratio", &c.lora_plus_ratio, "learning rate of B over that of A (LoRA+)",
             {.above = 0});
   table.add("save_kohya", &c.save_kohya, "write a file in kohya's naming as well");
-  table.add("debug_loss", &c.debug_loss, "record the loss of each picture by its file name",
-            {.unsupported = kNotYet});
+  table.add("debug_loss", &c.debug_loss, "record the loss of each picture by its file name");
 }
 
 void append_memory(OptionTable& table, TrainConfig& c) {
@@ -172,7 +171,7 @@ void append_memory(OptionTable& table, TrainConfig& c) {
             "step each parameter as soon as its gradient is there and free it; gradients are "
             "clipped tensor by tensor");
   table.add("base_dtype", &c.base_dtype, "keep frozen weights quantised (train-lora)",
-            {.choices = {"fp8", "int8"}, .unsupported = kNotYet});
+            {.choices = {"fp8", "int8"}});
   table.add("allow_tf32", &c.allow_tf32,
             "TF32 matrix products on CUDA devices that have them");
   table.add("enable_xformers_memory_efficient_attention",

@@ -96,6 +96,13 @@ void RunLog::step(const StepReport& report) {
 
   Json line = {{"schema", kSchema}, {"step", report.step}, {"epoch", epoch}, {"loss", report.loss}};
   for (const auto& [name, value] : scalars) line[name] = value;
+  if (tells_pictures_) {
+    for (const SampleLoss& sample : report.samples) {
+      line["pictures"].push_back(
+          {{"name", sample.name}, {"timestep", sample.timestep}, {"loss", sample.loss}});
+      scalars.emplace_back("loss_for_" + sample.name, sample.loss);
+    }
+  }
   metrics_.line(line.dump());
 
   scalars.emplace_back("train_loss", report.loss);

@@ -27,6 +27,8 @@ class RunLog {
 
   /// A line of metrics.jsonl and the trackers' scalars for one step; moves the bar.
   void step(const StepReport& report);
+  /// From now on with the loss of each picture: "pictures" in the line, loss_for_NAME in trackers.
+  void tell_pictures() { tells_pictures_ = true; }
   /// A line without the key "loss", and scalars: {"step": N, "KEY": value, …}.
   void event(int64_t step, const std::vector<std::pair<std::string, double>>& values);
   void images(const std::string& tag, int64_t step, const std::vector<TrackedImage>& images);
@@ -45,7 +47,7 @@ class RunLog {
   int64_t steps_per_epoch_;
   std::unique_ptr<Progress> progress_;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  bool paused_ = false;
+  bool paused_ = false, tells_pictures_ = false;
 };
 
 }  // namespace sdxl

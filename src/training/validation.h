@@ -35,6 +35,9 @@ class ValidationPictures {
                      SchedulerPlan plan, std::shared_ptr<const UNet2DConditionModel> unet,
                      std::shared_ptr<const AutoencoderKL> vae);
 
+  /// Other embeddings of the prompts, where the encoders train.
+  void set_prompts(std::vector<ValidationPrompt> prompts) { prompts_ = std::move(prompts); }
+
   /// Draws every prompt and writes `directory`/{index:05d}_{seed}.png. A stop request ends it with
   /// Interrupted.
   std::vector<TrackedImage> draw(const std::filesystem::path& directory) const;
