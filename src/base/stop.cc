@@ -14,7 +14,8 @@
 namespace sdxl {
 namespace {
 
-std::atomic<int> requested_signal{0};
+std::atomic<int> requested_signal{0}, agreed_signal{0};
+std::atomic<bool> stops_held{false};
 static_assert(std::atomic<int>::is_always_lock_free, "the handler may use nothing else");
 
 void on_signal(int signal_number) {
@@ -37,7 +38,20 @@ void install_stop_handlers() {
   if (::isatty(STDERR_FILENO) == 0) ::signal(SIGHUP, SIG_IGN);
 }
 
-int stop_requested() { return requested_signal.load(std::memory_order_relaxed); }
+int stop_requested() {
+  const auto& source =
+      stops_held.load(std::memory_order_relaxed) ? agreed_signal : requested_signal;
+  return source.load(std::memory_order_relaxed);
+}
+
+void hold_stops(bool held) {
+  agreed_signal.store(0);
+  stops_held.store(held);
+}
+
+void agree_on_stop(int signal) { agreed_signal.store(signal); }
+
+int stop_signalled() { return requested_signal.load(std::memory_order_relaxed); }
 
 void request_stop(int signal) { requested_signal.store(signal); }
 

@@ -13,7 +13,9 @@
 #include "commands/training_data.h"
 #include "config/validation.h"
 #include "data/cache_store.h"
+#include "device/back_end.h"
 #include "device/device.h"
+#include "distributed/process_ranks.h"
 
 namespace sdxl {
 namespace {
@@ -102,19 +104,34 @@ class CacheCommand : public Command {
 
  private:
   ExitStatus fill() {
-    set_thread_count(config_.num_threads);
-    const TrainConfig config = with_local_files(config_, config_.dry_run);
+    const Launch launch = read_launch(config_.local_rank);
+    Ranks& ranks = join_ranks(launch, {});
+    return run_on_ranks(ranks, [&] { return fill(ranks, launch); });
+  }
+
+  ExitStatus fill(Ranks& ranks, const Launch& launch) {
+    require_equal_options(ranks, options_.to_json());
+    set_thread_count(threads_of_rank(config_.num_threads, launch));
+    const TrainConfig config =
+        in_turn(ranks, [&] { return with_local_files(config_, config_.dry_run); });
     const PipelineDirectory pipeline(config.pretrained_model_name_or_path,
                                      config.variant.value_or(""));
-    const TrainingContext context{config, pipeline, select_device(config.device),
-                                  compute_dtype(config.mixed_precision), config.seed.value_or(0)};
+    ComputeOptions device;
+    device.index = device_index(launch);
+    const TrainingContext context{config,
+                                  pipeline,
+                                  select_device(config.device, device),
+                                  compute_dtype(config.mixed_precision),
+                                  config.seed.value_or(0),
+                                  ranks};
     TrainingData data(context);
     if (config.dry_run) {
+      if (!ranks.is_first()) return ExitStatus::kDone;
       std::printf("%s\n", data.report().table().c_str());
       return ExitStatus::kDone;
     }
     data.fill_caches(/*prompts=*/!config.train_text_encoder);
-    return list(context.cache_directory());
+    return ranks.is_first() ? list(context.cache_directory()) : ExitStatus::kDone;
   }
 
   ExitStatus list(const fs::path& root) const {

@@ -49,10 +49,18 @@ at::ScalarType EncoderCaches::kept_dtype(at::ScalarType encoder) const {
 FillOptions EncoderCaches::fill_options(int64_t batch_size) const {
   FillOptions options;
   options.batch_size = batch_size;
+  options.ranks = context_.ranks.size();
+  options.rank = context_.ranks.rank();
   // The encoder waits for pictures unless some are prepared while it works.
   options.workers = std::max<int64_t>(context_.config.dataloader_num_workers,
                                       std::clamp(std::thread::hardware_concurrency() / 2, 1u, 16u));
   return options;
+}
+
+void EncoderCaches::take_in(CacheStore& store) const {
+  if (context_.ranks.alone()) return;
+  context_.ranks.meet();
+  store.refresh();
 }
 
 std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::string>& texts) {
@@ -75,6 +83,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
       fill_options(context_.device.is_cpu() ? kCaptionsOnCpu : kCaptionsOnDevice);
   fill_prompts(*cache, texts, encode, options);
   tell("prompts", fill_prompts(*cache, *set_.dataset, encode, options), cache->store());
+  take_in(cache->store());
   return cache;
 }
 
@@ -103,6 +112,7 @@ std::shared_ptr<LatentCache> EncoderCaches::latents() {
        fill_latents(*cache, *set_.source, *set_.pictures, context_.config.cache_crops, encode,
                     options),
        cache->store());
+  take_in(cache->store());
   return cache;
 }
 

@@ -1,5 +1,6 @@
 // The caches on disk of what a run's pictures and captions are encoded to. What is missing is made
-// first; the encoders are loaded only if something is, and are gone when it is done.
+// first, each value by one rank; the encoders are loaded only if something is, and are gone when it
+// is done.
 #pragma once
 
 #include <memory>
@@ -27,6 +28,8 @@ class EncoderCaches {
   /// --cache_dtype, else what the encoder computes in.
   at::ScalarType kept_dtype(at::ScalarType encoder) const;
   FillOptions fill_options(int64_t batch_size) const;
+  /// Waits until all ranks have filled `store` and looks for what they put.
+  void take_in(CacheStore& store) const;
 
   const TrainingContext& context_;
   const TrainingSet& set_;

@@ -11,7 +11,9 @@
 #include "config/infer_config.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
+#include "device/back_end.h"
 #include "device/device.h"
+#include "distributed/process_ranks.h"
 
 namespace sdxl {
 namespace {
@@ -61,18 +63,35 @@ class InferCommand : public Command {
   void validate() override { validate_infer_config(config_); }
 
   ExitStatus run() override {
-    const uint64_t seed = config_.seed.value_or(std::random_device{}());
+    const Launch launch = read_launch(/*local_rank=*/-1);
+    Ranks& ranks = join_ranks(launch, {});
+    return run_on_ranks(ranks, [&] { return draw(ranks, launch); });
+  }
+  std::string memory_advice() const override { return sdxl::memory_advice(config_); }
+
+ private:
+  ExitStatus draw(Ranks& ranks, const Launch& launch) {
+    require_equal_options(ranks, options_.to_json());
+    set_thread_count(threads_of_rank(config_.num_threads, launch));
+    const uint64_t seed = config_.seed
+                              ? *config_.seed
+                              : std::stoull(ranks.share(std::to_string(std::random_device{}())));
     if (!config_.seed) log::info(str("seed ", seed));
-    const at::Device device = select_device(config_.device);
-    const InferConfig config = with_local_files(config_);
-    InferRun run(config, device);
+    ComputeOptions options;
+    options.index = device_index(launch);
+    const at::Device device = select_device(config_.device, options);
+    const InferConfig config = in_turn(ranks, [&] { return with_local_files(config_); });
+    InferRun run(config, device, ranks);
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
     const std::vector<WeightSet>& sets = run.sets();
     for (const Error& error : plan.errors) run.report().fail(error);
-    if (config_.dry_run) return summarise(plan, run);
+    if (config_.dry_run) return ranks.is_first() ? summarise(plan, run) : ExitStatus::kDone;
 
-    PictureStore store = open_store(plan, sets);
+    PictureStore store = open_store(plan, sets, ranks);
     run.draw(plan, store);
+    run.report().merge(ranks);
+    if (!ranks.is_first()) return ExitStatus::kDone;
+    if (config_.output_dir) PictureStore::gather_manifests(*config_.output_dir);
     if (!config_.checkpoints.empty() && config_.output_type != "latent") {
       write_contact_sheet(config_, plan, sets, store);
     }
@@ -80,11 +99,14 @@ class InferCommand : public Command {
     run.report().throw_if_failed();
     return ExitStatus::kDone;
   }
-  std::string memory_advice() const override { return sdxl::memory_advice(config_); }
 
- private:
-  PictureStore open_store(const PicturePlan& plan, const std::vector<WeightSet>& sets) const {
-    if (config_.output_dir) return PictureStore(*config_.output_dir, config_.overwrite);
+  PictureStore open_store(const PicturePlan& plan, const std::vector<WeightSet>& sets,
+                          Ranks& ranks) const {
+    if (config_.output_dir) {
+      if (ranks.is_first()) PictureStore::gather_manifests(*config_.output_dir);
+      ranks.meet();
+      return PictureStore(*config_.output_dir, config_.overwrite, ranks.rank());
+    }
     if (plan.jobs.size() * sets.size() != 1 || plan.jobs.front().count != 1) {
       throw Error(ExitStatus::kUsage,
                   str("--output names one file and this run draws several pictures: "

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -34,6 +35,35 @@ void print_row(const PictureReport& picture, int width) {
 void InferReport::fail(const Error& error) {
   failures_.push_back(error);
   log::warning(error.what());
+}
+
+void InferReport::merge(Ranks& ranks) {
+  if (ranks.alone()) return;
+  Json mine = {{"pictures", Json::array()}, {"failures", Json::array()}};
+  for (const PictureReport& picture : pictures_) {
+    mine["pictures"].push_back({picture.file, picture.seconds, picture.steps_per_second,
+                                picture.peak_memory, picture.kept});
+  }
+  for (const Error& failure : failures_) {
+    mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
+  }
+  const std::vector<std::string> all =
+      ranks.gather(mine.dump(-1, ' ', false, Json::error_handler_t::replace));
+  std::set<std::string> told;
+  pictures_.clear();
+  failures_.clear();
+  for (const std::string& text : all) {
+    const Json json = parse_json(text, "another rank's report");
+    for (const Json& one : json["pictures"]) {
+      pictures_.push_back({one[0].get<std::string>(), one[1].get<double>(), one[2].get<double>(),
+                           one[3].get<uint64_t>(), one[4].get<bool>()});
+    }
+    for (const Json& one : json["failures"]) {
+      const auto message = one[1].get<std::string>();
+      if (!told.insert(message).second) continue;
+      failures_.emplace_back(static_cast<ExitStatus>(one[0].get<int>()), message);
+    }
+  }
 }
 
 void InferReport::print(bool json) const {

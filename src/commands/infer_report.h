@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "distributed/ranks.h"
 
 namespace sdxl {
 
@@ -27,6 +28,9 @@ class InferReport {
   }
   void fail(const Error& error);  ///< Where the message says what failed.
   const std::vector<PictureReport>& pictures() const { return pictures_; }
+
+  /// Takes in what the other ranks report, each failure once. Collective; the first rank has all.
+  void merge(Ranks& ranks);
 
   /// The table on stdout: columns, or a JSON line for each picture.
   void print(bool json) const;

@@ -40,8 +40,9 @@ bool is_out_of_memory(const c10::Error& error) {
 
 }  // namespace
 
-InferRun::InferRun(const InferConfig& config, at::Device device)
+InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
     : config_(config),
+      ranks_(ranks),
       placement_{device, compute_dtype(config.mixed_precision)},
       pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
       sets_(find_weight_sets(config, pipeline_.root() / "unet")) {
@@ -150,13 +151,35 @@ std::vector<InferRun::Work> InferRun::find_work(const PicturePlan& plan,
         all_there &= store.has(file_of(job, n, set), parameters);
       }
       if (!all_there) own.jobs.push_back(&job);
-      for (int64_t n = 0; all_there && n < job.count; ++n) {
+      for (int64_t n = 0; all_there && ranks_.is_first() && n < job.count; ++n) {
         report_.add({store.path(file_of(job, n, set)).string(), 0, 0, 0, true});
       }
     }
     if (!own.jobs.empty()) work.push_back(std::move(own));
   }
   return work;
+}
+
+void InferRun::take_share(std::vector<Work>* work) const {
+  const auto ranks = static_cast<size_t>(ranks_.size()), rank = static_cast<size_t>(ranks_.rank());
+  const auto share_of = [&](size_t count) {
+    return std::pair(rank * count / ranks, (rank + 1) * count / ranks);
+  };
+  if (work->size() >= ranks) {
+    const auto [begin, end] = share_of(work->size());
+    *work = std::vector<Work>(work->begin() + begin, work->begin() + end);
+    return;
+  }
+  // A stretch of the batches: packed again, they come out the same.
+  for (Work& own : *work) {
+    const std::vector<Batch> all = batches(own.jobs);
+    const auto [begin, end] = share_of(all.size());
+    own.jobs.clear();
+    for (size_t i = begin; i < end; ++i) {
+      own.jobs.insert(own.jobs.end(), all[i].begin(), all[i].end());
+    }
+  }
+  std::erase_if(*work, [](const Work& own) { return own.jobs.empty(); });
 }
 
 void InferRun::read_loras(std::vector<Work>* work) {
@@ -283,6 +306,8 @@ void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store)
 void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
   // 1. What is to be drawn, and the prompts of it.
   std::vector<Work> work = find_work(plan, store);
+  ranks_.meet();  // nobody draws before all have looked
+  take_share(&work);
   if (work.empty()) return;
   unet_->read_ahead(*work.front().set);
   read_loras(&work);

@@ -15,20 +15,22 @@
 #include "commands/prompt_book.h"
 #include "commands/unet_switch.h"
 #include "commands/weight_sets.h"
+#include "distributed/ranks.h"
 
 namespace sdxl {
 
 class InferRun {
  public:
   /// Opens the model and reads its configs; loads no weights.
-  InferRun(const InferConfig& config, at::Device device);
+  InferRun(const InferConfig& config, at::Device device, Ranks& ranks);
 
   int64_t default_side() const { return unet_config_.sample_size * latent_scale(); }
   int64_t latent_scale() const { return vae_config_.scale_factor(); }
 
   const std::vector<WeightSet>& sets() const { return sets_; }
 
-  /// Draws every job of `plan` with every set of weights into `store`, except what is there.
+  /// Draws every job of `plan` with every set of weights into `store`, except what is there; of
+  /// several ranks each its share, in the batches that one rank would draw.
   /// Failures of one picture or one checkpoint go to the report and do not end the rest, unless
   /// they end the process (disk, stop). Error(kUsage), before anything is loaded, for a picture
   /// that is there but was made otherwise.
@@ -46,6 +48,8 @@ class InferRun {
   };
 
   std::vector<Work> find_work(const PicturePlan& plan, const PictureStore& store);
+  /// Leaves this rank's share: whole sets where there are enough, else batches.
+  void take_share(std::vector<Work>* work) const;
   void read_loras(std::vector<Work>* work);
   void encode_prompts(std::vector<Work>* work);
   /// Jobs that can share calls of the UNet, with what they have in common equal; those with one
@@ -70,6 +74,7 @@ class InferRun {
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
 
   const InferConfig& config_;
+  Ranks& ranks_;
   Placement placement_;
   PipelineDirectory pipeline_;
   std::vector<WeightSet> sets_;

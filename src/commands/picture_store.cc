@@ -1,13 +1,20 @@
 // Writing pictures and their manifest.
 #include "commands/picture_store.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 
 namespace sdxl {
+namespace {
 
-PictureStore::PictureStore(fs::path directory, bool overwrite)
+constexpr const char* kRankManifest = ".manifest-rank-";
+
+}  // namespace
+
+PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
     : directory_(std::move(directory)), overwrite_(overwrite) {
   make_directories(directory_);
   const fs::path manifest = directory_ / "manifest.jsonl";
@@ -23,7 +30,27 @@ PictureStore::PictureStore(fs::path directory, bool overwrite)
       }
     }
   }
-  manifest_ = std::make_unique<LineWriter>(manifest);
+  manifest_ = std::make_unique<LineWriter>(
+      rank == 0 ? manifest : directory_ / str(kRankManifest, rank, ".jsonl"));
+}
+
+void PictureStore::gather_manifests(const fs::path& directory) {
+  if (!fs::is_directory(directory)) return;
+  std::vector<fs::path> parts;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename().string().rfind(kRankManifest, 0) == 0) {
+      parts.push_back(entry.path());
+    }
+  }
+  std::sort(parts.begin(), parts.end());
+  if (parts.empty()) return;
+  LineWriter manifest(directory / "manifest.jsonl");
+  for (const fs::path& part : parts) {
+    for (const std::string& line : split(read_file(part), '\n')) {
+      if (!line.empty() && line.back() == '}') manifest.line(line);
+    }
+    fs::remove(part);
+  }
 }
 
 PictureStore PictureStore::single(fs::path file, bool overwrite) {

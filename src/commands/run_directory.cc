@@ -34,10 +34,28 @@ void discard_run(const fs::path& directory, const TrainConfig& config, Checkpoin
 
 }  // namespace
 
-RunDirectory::RunDirectory(const TrainConfig& config)
-    : path_(config.output_dir),
-      lock_(lock_output_directory(path_)),
-      checkpoints_(path_, config.checkpoints_total_limit) {
+RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
+    : path_(config.output_dir), checkpoints_(path_, config.checkpoints_total_limit) {
+  if (ranks.is_first()) open(config);
+  if (!ranks.alone()) share(ranks);
+  if (resumed_) saved_state_ = read_json(resumed_->path / kTrainerStateFile);
+}
+
+void RunDirectory::share(Ranks& ranks) {
+  Json found = Json::object();
+  if (resumed_) found = {{"path", fs::absolute(resumed_->path).string()}, {"step", resumed_->step}};
+  found = parse_json(ranks.share(found.dump()), "rank 0");
+  if (ranks.is_first() || found.empty()) return;
+  resumed_ = Checkpoint{found["path"].get<std::string>(), found["step"].get<int64_t>()};
+  if (!fs::is_directory(resumed_->path)) {
+    throw Error(ExitStatus::kFileError,
+                str("--output_dir: ", quoted(resumed_->path.string()),
+                    " is not to be seen here: all ranks need the same file system"));
+  }
+}
+
+void RunDirectory::open(const TrainConfig& config) {
+  lock_ = lock_output_directory(path_);
   if (config.overwrite_output_dir) {
     discard_run(path_, config, checkpoints_);
     return;
@@ -55,17 +73,36 @@ RunDirectory::RunDirectory(const TrainConfig& config)
   resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
   if (!resumed_) {
     log::info("there is no checkpoint yet: starting from the beginning");
-    return;
   }
-  saved_state_ = read_json(resumed_->path / kTrainerStateFile);
+}
+
+int64_t RunDirectory::samples_done() const {
+  if (!resumed_) return 0;
+  const std::string source = saved_state_source();
+  return json_value(json_value(saved_state_, "trainer", Json(Json::object()), source), "samples",
+                    int64_t{0}, source);
 }
 
 std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
 
+namespace {
+
+const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
+
+/// How many samples a step has.
+int64_t samples_of_step(const Json& options) {
+  return options.value("train_batch_size", int64_t{1}) *
+         options.value("gradient_accumulation_steps", int64_t{1}) *
+         options.value("_ranks", int64_t{1});
+}
+
+}  // namespace
+
 std::vector<std::string> differing_options(const Json& saved, const Json& now) {
   static const std::set<std::string> kHarmless = {"output_dir",
+                                                  "_ranks",
                                                   "overwrite_output_dir",
                                                   "resume_from_checkpoint",
                                                   "checkpointing_steps",
@@ -98,9 +135,10 @@ std::vector<std::string> differing_options(const Json& saved, const Json& now) {
   // How long a run is shapes only schedules that end.
   const std::string schedule = now.value("lr_scheduler", "constant");
   const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
+  const bool same_group = samples_of_step(saved) == samples_of_step(now);
   std::vector<std::string> differing;
   for (const auto& [key, value] : now.items()) {
-    if (kHarmless.count(key) != 0) continue;
+    if (kHarmless.count(key) != 0 || (same_group && kGroup.count(key) != 0)) continue;
     if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
     const auto before = saved.find(key);
     if (before == saved.end() || *before == value) continue;
@@ -113,7 +151,15 @@ void RunDirectory::require_same_options(const Json& options) const {
   if (!resumed_) return;
   const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
   const std::vector<std::string> differing = differing_options(saved, options);
-  if (differing.empty()) return;
+  if (differing.empty()) {
+    const int64_t before = samples_of_step(saved), after = samples_of_step(options);
+    if (before != after) {
+      log::warning(str("a step had ", before, " samples and has ", after,
+                       " with this number of processes: the run goes on from the same sample, but "
+                       "not to the same result"));
+    }
+    return;
+  }
   throw Error(ExitStatus::kUsage,
               str("--resume_from_checkpoint ", quoted(resumed_->path.string()),
                   " was trained with other options: ", escaped(join(differing, "; ")),

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "config/train_config.h"
+#include "distributed/ranks.h"
 #include "training/checkpoint.h"
 
 namespace sdxl {
@@ -22,8 +23,9 @@ class RunDirectory {
  public:
   /// Takes the directory's lock and finds the checkpoint to go on from. Error(kUsage) when another
   /// run is writing there, or when there are results of one that is neither resumed nor, with
-  /// --overwrite_output_dir, discarded.
-  explicit RunDirectory(const TrainConfig& config);
+  /// --overwrite_output_dir, discarded. Of several ranks, which share the directory, the first does
+  /// so and the others learn what it found.
+  RunDirectory(const TrainConfig& config, Ranks& ranks);
 
   const std::filesystem::path& path() const { return path_; }
   CheckpointStore& checkpoints() { return checkpoints_; }
@@ -36,10 +38,15 @@ class RunDirectory {
   /// Error(kUsage) listing the options that differ from those that the resumed checkpoint was
   /// trained with, if they shape the result.
   void require_same_options(const Json& options) const;
+  /// The position in the stream of samples at which the resumed run goes on; 0 for a new one.
+  int64_t samples_done() const;
   /// Writes config.json; --config of it repeats the run.
   void write_config(const Json& options) const;
 
  private:
+  void open(const TrainConfig& config);
+  void share(Ranks& ranks);
+
   std::filesystem::path path_;
   std::unique_ptr<FileLock> lock_;
   CheckpointStore checkpoints_;
@@ -47,7 +54,9 @@ class RunDirectory {
   Json saved_state_ = Json::object();
 };
 
-/// The keys of options that shape the result and differ, "key: saved -> now" each.
+/// The keys of options that shape the result and differ, "key: saved -> now" each. Micro-batch,
+/// accumulation and the number of ranks ("_ranks") may differ where the samples of a step are as
+/// many; the number of ranks may also differ alone.
 std::vector<std::string> differing_options(const Json& saved, const Json& now);
 
 }  // namespace sdxl

@@ -18,7 +18,7 @@ class FullSubject : public TrainingSubject {
                     const std::optional<fs::path>& checkpoint) override {
     const TrainConfig& config = context.config;
     FullUNetOptions options;
-    options.learning_rate = peak_learning_rate(config);
+    options.learning_rate = peak_learning_rate(config, context.ranks.size());
     options.weight_decay = config.adam_weight_decay;
     options.compute_dtype = context.dtype;
     options.bfloat16_weights = config.full_bf16;

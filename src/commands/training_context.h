@@ -9,6 +9,7 @@
 
 #include "commands/model_loading.h"
 #include "config/train_config.h"
+#include "distributed/ranks.h"
 
 namespace sdxl {
 
@@ -18,6 +19,7 @@ struct TrainingContext {
   at::Device device;
   at::ScalarType dtype;  ///< What frozen parts compute in.
   uint64_t seed;
+  Ranks& ranks;
 
   std::filesystem::path vae_directory() const;
   std::string variant() const { return config.variant.value_or(""); }

@@ -52,7 +52,7 @@ TrainingSet open_set(const TrainingContext& context) {
   options.proportion_empty_prompts = config.proportion_empty_prompts;
   options.skip_bad_images = config.on_bad_image == "skip";
   options.bucketing = config.bucketing;
-  options.group = config.train_batch_size;
+  options.group = config.train_batch_size * context.ranks.size();
   options.threads = std::max(2u, std::thread::hardware_concurrency());
   if (config.cache_latents && !config.dry_run) options.cache_directory = context.cache_directory();
   options.truncates = truncation_check(context.pipeline);
@@ -77,7 +77,7 @@ fs::path TrainingContext::cache_directory() const {
 }
 
 TrainingData::TrainingData(const TrainingContext& context)
-    : context_(context), set_(open_set(context)) {}
+    : context_(context), set_(in_turn(context.ranks, [&] { return open_set(context); })) {}
 
 void TrainingData::prepare(bool text_encoders_train) {
   // 1. Prompts. What is cached leaves no encoder behind.
@@ -181,9 +181,11 @@ BatchSource TrainingData::batches(int64_t first) {
   // From a cache a sample is little work, and one thread is always ahead of the trainer.
   const int64_t workers =
       std::max<int64_t>(config.dataloader_num_workers, config.cache_latents ? 1 : 0);
+  const int64_t ranks = context_.ranks.size(), group = config.train_batch_size * ranks;
+  const BatchPlan plan{config.train_batch_size, ranks, context_.ranks.rank(),
+                       (first + group - 1) / group * group};
   loader_ = std::make_shared<Loader>(
-      [source = set_.source](int64_t draw) { return source->sample(draw); },
-      BatchPlan{config.train_batch_size, 1, 0}, first, workers);
+      [source = set_.source](int64_t draw) { return source->sample(draw); }, plan, 0, workers);
   return [loader = loader_, maker = maker_]() -> std::optional<TrainingBatch> {
     const std::optional<Batch> batch = loader->next();
     if (!batch) return std::nullopt;

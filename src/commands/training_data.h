@@ -26,7 +26,7 @@ class TrainingData {
   void prepare(bool text_encoders_train);
   /// Fills the caches alone, that of embeddings with `prompts`.
   void fill_caches(bool prompts);
-  /// Micro-batches from `first` on.
+  /// This rank's micro-batches from draw `first` on.
   BatchSource batches(int64_t first);
   /// The first samples of the first epoch, for the validation loss; no more than `count`.
   std::vector<TrainingBatch> validation_batches(int64_t count);

@@ -3,8 +3,8 @@
 
 namespace sdxl {
 
-RunLength run_length(const TrainConfig& config, int64_t samples) {
-  const int64_t group = config.train_batch_size * config.gradient_accumulation_steps;
+RunLength run_length(const TrainConfig& config, int64_t samples, int64_t ranks) {
+  const int64_t group = config.train_batch_size * config.gradient_accumulation_steps * ranks;
   const int64_t per_epoch = (samples + group - 1) / group;
   return {per_epoch, config.max_train_steps.value_or(config.num_train_epochs * per_epoch)};
 }
@@ -30,7 +30,7 @@ ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
   return options;
 }
 
-LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps) {
+LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps, int64_t ranks) {
   constexpr double kPolynomialEnd = 1e-7;
   LrScheduleOptions options;
   options.name = config.lr_scheduler;
@@ -40,7 +40,7 @@ LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_ste
   options.total_steps = max_steps * stretch;
   options.num_cycles = config.lr_num_cycles;
   options.power = config.lr_power;
-  options.end_fraction = kPolynomialEnd / peak_learning_rate(config);
+  options.end_fraction = kPolynomialEnd / peak_learning_rate(config, ranks);
   return options;
 }
 
@@ -86,10 +86,10 @@ RunSchedule run_schedule(const TrainConfig& config, const RunLength& length) {
   return schedule;
 }
 
-double peak_learning_rate(const TrainConfig& config) {
+double peak_learning_rate(const TrainConfig& config, int64_t ranks) {
   if (!config.scale_lr) return config.learning_rate;
   return config.learning_rate * static_cast<double>(config.gradient_accumulation_steps) *
-         static_cast<double>(config.train_batch_size);
+         static_cast<double>(config.train_batch_size * ranks);
 }
 
 }  // namespace sdxl

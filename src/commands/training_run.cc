@@ -13,6 +13,7 @@
 #include "commands/training_state.h"
 #include "device/back_end.h"
 #include "device/device.h"
+#include "distributed/process_ranks.h"
 #include "training/weight_swap.h"
 
 namespace sdxl {
@@ -21,8 +22,8 @@ namespace {
 constexpr int64_t kSamplerSteps = 25;  // of validation pictures, as the scripts
 constexpr int64_t kValidationLossSamples = 16;
 
-/// The seed given, or that of the run that is resumed, or a new one.
-uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory) {
+/// The seed given, or that of the run that is resumed, or a new one; that of rank 0.
+uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, Ranks& ranks) {
   if (config.seed) return *config.seed;
   if (directory.resumed()) {
     const std::string source = directory.saved_state_source();
@@ -30,9 +31,9 @@ uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory) {
         json_value(directory.saved_state(), "options", Json(Json::object()), source);
     return json_value(options, "seed", uint64_t{0}, source);
   }
-  const uint64_t seed = std::random_device{}();
-  log::info(str("seed ", seed));
-  return seed;
+  const std::string seed = ranks.share(std::to_string(std::random_device{}()));
+  log::info("seed " + seed);
+  return std::stoull(seed);
 }
 
 /// At its end the model computes with what is trained again.
@@ -44,24 +45,33 @@ struct TrainedAgain {
 /// The parts of one run, in the order in which they are made; each needs those before it.
 class TrainingRun {
  public:
-  TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject)
+  TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject,
+              Ranks& ranks, int64_t device_index)
       : config_(config),
         subject_(subject),
+        ranks_(ranks),
         device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
-                                              config.enable_npu_flash_attention})),
+                                              config.enable_npu_flash_attention, device_index})),
         pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
-        directory_(config),
-        context_{config, pipeline_, device_, compute_dtype(config.mixed_precision),
-                 choose_seed(config, directory_)},
+        directory_(config, ranks),
+        context_{config,
+                 pipeline_,
+                 device_,
+                 compute_dtype(config.mixed_precision),
+                 choose_seed(config, directory_, ranks),
+                 ranks},
         option_set_(options),
         options_(options.to_json()),
         data_(context_),
-        length_(run_length(config, data_.size())) {
+        length_(run_length(config, data_.size(), ranks.size())) {
     options_["seed"] = context_.seed;
+    options_["_ranks"] = ranks.size();
     directory_.require_same_options(options_);
+    require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
   }
 
   ExitStatus summarise() const {
+    if (!ranks_.is_first()) return ExitStatus::kDone;
     std::printf("%s\n", data_.report().table().c_str());
     const Json line = {{"samples", data_.size()},
                        {"data", data_.report().json()},
@@ -75,8 +85,10 @@ class TrainingRun {
   }
 
   ExitStatus train() {
-    directory_.write_config(options_);
-    truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
+    if (ranks_.is_first()) {
+      directory_.write_config(options_);
+      truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
+    }
     data_.prepare(subject_.trains_text_encoders());
     throw_if_stop_requested("before the first step");
     load_model();
@@ -84,7 +96,9 @@ class TrainingRun {
     build_validation();
     run_steps();
     log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
-    subject_.write_result(context_, *model_.trainable, result_values());
+    const std::vector<at::Tensor> values = result_values();
+    if (!ranks_.is_first()) return ExitStatus::kDone;
+    subject_.write_result(context_, *model_.trainable, values);
     write_card();
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
@@ -105,27 +119,49 @@ class TrainingRun {
   void build_trainer() {
     objective_ = std::make_unique<Objective>(noise_schedule(context_),
                                              objective_options(config_, context_.seed));
-    optimizer_ = make_optimizer(optimizer_name(config_), model_.trainable->parameter_groups(),
-                                optimizer_options(config_, context_.seed));
+    join_the_ranks();
+    optimizer_ =
+        make_optimizer(optimizer_name(config_),
+                       shards_ ? shards_->own_groups() : model_.trainable->parameter_groups(),
+                       optimizer_options(config_, context_.seed));
     if (config_.optimizer == "prodigy" && config_.learning_rate < 0.1) {
       log::warning(str("--learning_rate ", config_.learning_rate,
                        " multiplies the rate that prodigy finds by itself; 1 is usual"));
     }
     if (config_.use_ema) ema_ = std::make_unique<Ema>(optimizer_->tensors(), ema_options(config_));
-    schedule_ = std::make_unique<LrSchedule>(lr_schedule_options(config_, length_.max_steps));
-    const TrainerOptions options = trainer_options(config_, length_);
-    trainer_ = std::make_unique<Trainer>(
-        *model_.trainable, *objective_, *optimizer_, *schedule_, ema_.get(),
-        data_.batches(first_step() * options.accumulation), options);
-    state_ = std::make_unique<TrainingState>(
-        TrainingState{*model_.trainable, *optimizer_, *trainer_, ema_.get()});
+    schedule_ = std::make_unique<LrSchedule>(
+        lr_schedule_options(config_, length_.max_steps, ranks_.size()));
+    trainer_ = std::make_unique<Trainer>(*model_.trainable, *objective_, *optimizer_, *schedule_,
+                                         ema_.get(), data_.batches(directory_.samples_done()),
+                                         trainer_options(config_, length_), exchange_.get());
+    state_ = std::make_unique<TrainingState>(TrainingState{
+        *model_.trainable, *optimizer_, *trainer_, ema_.get(), ranks_, shards_.get()});
     if (directory_.resumed()) state_->load(directory_);
+  }
+
+  /// What several ranks need to train as one.
+  void join_the_ranks() {
+    if (ranks_.alone()) return;
+    if (config_.fused_backward) {
+      throw Error(
+          ExitStatus::kUsage,
+          str("--fused_backward does not go with ", ranks_.size(),
+              " processes, which add up their gradients first: leave it out; --zero_stage 1 "
+              "saves memory too"));
+    }
+    const std::vector<ParameterGroup>& groups = model_.trainable->parameter_groups();
+    require_equal_texts(ranks_, "model", fingerprint(groups));
+    if (config_.zero_stage == 1) {
+      shards_ = std::make_unique<OptimizerShards>(ranks_, groups);
+      shards_->release_others();
+    }
+    exchange_ = std::make_unique<RankedStep>(ranks_, flatten(groups), shards_.get());
   }
 
   void build_validation() {
     if (config_.validation_loss_steps) {
       validation_loss_ = std::make_unique<ValidationLoss>(
-          *model_.trainable, *objective_, data_.validation_batches(kValidationLossSamples));
+          *model_.trainable, *objective_, data_.validation_batches(kValidationLossSamples), ranks_);
     }
     if (data_.validation_prompts().empty()) return;
     PictureOptions options;
@@ -146,7 +182,7 @@ class TrainingRun {
       return scheduler;
     };
     pictures_ = std::make_unique<ValidationPictures>(options, data_.validation_prompts(), plan,
-                                                     model_.unet, std::move(vae));
+                                                     model_.unet, std::move(vae), ranks_);
   }
 
   void run_steps() {
@@ -156,8 +192,10 @@ class TrainingRun {
     tracker.run_name = subject_.run_name();
     tracker.config = options_;
     tracker.resume_step = first_step();
-    log_ = std::make_unique<RunLog>(directory_.path(), make_trackers(config_.report_to, tracker),
-                                    first_step(), length_.max_steps, length_.steps_per_epoch);
+    log_ = ranks_.is_first() ? std::make_unique<RunLog>(
+                                   directory_.path(), make_trackers(config_.report_to, tracker),
+                                   first_step(), length_.max_steps, length_.steps_per_epoch)
+                             : std::make_unique<RunLog>();
     if (config_.debug_loss) log_->tell_pictures();
     RunHooks hooks(run_schedule(config_, length_), actions(), *log_, first_step());
     const fs::path best = directory_.path() / "best.json";
@@ -178,16 +216,14 @@ class TrainingRun {
 
   RunActions actions() {
     RunActions actions;
-    actions.save = [this](int64_t step) {
-      directory_.checkpoints().save(step, state_->bytes(),
-                                    [this](const fs::path& to) { state_->save(to, options_); });
-    };
+    actions.save = [this](int64_t step) { state_->save(directory_.checkpoints(), step, options_); };
     if (pictures_) actions.draw = [this](int64_t step) { draw("validation", step); };
     if (validation_loss_) {
       actions.validation_loss = [this](int64_t) { return validation_loss_->measure(); };
     }
     actions.keep_as_best = [this](int64_t step, double loss) {
       directory_.checkpoints().protect(step);
+      if (!ranks_.is_first()) return;
       write_json(directory_.path() / "best.json", {{"step", step}, {"validation_loss", loss}});
     };
     return actions;
@@ -198,17 +234,20 @@ class TrainingRun {
   void draw(const std::string& tag, int64_t step) {
     try {
       const fs::path base = directory_.path() / "validation" / "base";
-      if (!fs::exists(base) && model_.trainable->set_trained(false)) {
+      const bool drawn = ranks_.share(fs::exists(base) ? "yes" : "no") == "yes";
+      if (!drawn && model_.trainable->set_trained(false)) {
         const TrainedAgain after{*model_.trainable};
         draw_into(base, "base", step);
       }
       std::unique_ptr<WeightSwap> swap;
       if (ema_) swap = std::make_unique<WeightSwap>(optimizer_->tensors(), ema_->values());
+      if (ema_ && shards_) shards_->exchange_weights();
       const std::string folder = tag == "test" ? tag : str("step-", step);
       draw_into(directory_.path() / "validation" / folder, tag, step);
     } catch (const Interrupted&) {
       log::info(str("stopped while drawing the pictures of step ", step));
     }
+    if (ema_ && shards_) shards_->exchange_weights();
   }
 
   void write_card() const {
@@ -226,10 +265,13 @@ class TrainingRun {
     log_->images(tag, step, pictures_->draw(folder));
   }
 
-  std::vector<at::Tensor> result_values() const { return ema_ ? ema_->values() : state_->values(); }
+  std::vector<at::Tensor> result_values() const {
+    return ema_ ? state_->averages() : state_->values();
+  }
 
   const TrainConfig& config_;
   TrainingSubject& subject_;
+  Ranks& ranks_;
   at::Device device_;
   PipelineDirectory pipeline_;
   RunDirectory directory_;
@@ -240,6 +282,8 @@ class TrainingRun {
   RunLength length_;
   TrainedModel model_;
   std::unique_ptr<Objective> objective_;
+  std::unique_ptr<OptimizerShards> shards_;
+  std::unique_ptr<StepExchange> exchange_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Ema> ema_;
   std::unique_ptr<LrSchedule> schedule_;
@@ -254,10 +298,17 @@ class TrainingRun {
 
 ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
                         TrainingSubject& subject) {
-  set_thread_count(config.num_threads);
-  const TrainConfig local = with_local_files(config, config.dry_run);
-  TrainingRun run(local, options, subject);
-  return config.dry_run ? run.summarise() : run.train();
+  const Launch launch = read_launch(config.local_rank);
+  Ranks& ranks = join_ranks(
+      launch, {std::chrono::milliseconds(static_cast<int64_t>(config.ddp_timeout * 1000.0))});
+  return run_on_ranks(ranks, [&] {
+    set_thread_count(threads_of_rank(config.num_threads, launch));
+    require_equal_options(ranks, options.to_json());
+    const TrainConfig local =
+        in_turn(ranks, [&] { return with_local_files(config, config.dry_run); });
+    TrainingRun run(local, options, subject, ranks, device_index(launch));
+    return config.dry_run ? run.summarise() : run.train();
+  });
 }
 
 }  // namespace sdxl

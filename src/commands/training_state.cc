@@ -15,22 +15,43 @@ const WeightSetName kEmaName = {"_ema"};
 std::vector<at::Tensor> TrainingState::values() const {
   std::vector<at::Tensor> values;
   for (const TrainedTensor& tensor : optimizer.tensors()) values.push_back(tensor.value.detach());
-  return values;
+  return shards != nullptr ? shards->whole(values) : values;
+}
+
+std::vector<at::Tensor> TrainingState::averages() const {
+  if (ema == nullptr) return {};
+  return shards != nullptr ? shards->whole(ema->values(), at::kFloat) : ema->values();
 }
 
 uint64_t TrainingState::bytes() const {
-  uint64_t bytes = optimizer.state_bytes();
-  for (const TrainedTensor& tensor : optimizer.tensors()) {
-    bytes += tensor.value.nbytes();
+  uint64_t bytes = optimizer.state_bytes() * (shards != nullptr ? ranks.size() : 1);
+  for (const TrainedTensor& tensor : flatten(trainable.parameter_groups())) {
+    bytes += tensor.value.numel() * tensor.value.element_size();
     if (ema != nullptr) bytes += tensor.value.numel() * sizeof(float);
   }
   return bytes;
 }
 
-void TrainingState::save(const fs::path& directory, const Json& options) const {
-  trainable.save(directory, values(), {});
-  if (ema != nullptr) trainable.save(directory, ema->values(), {kEmaName.suffix, ema->config()});
-  write_safetensors(directory / kOptimizerFile, optimizer.state());
+void TrainingState::save(CheckpointStore& store, int64_t step, const Json& options) const {
+  const std::vector<at::Tensor> weights = values(), average = averages();
+  if (ranks.is_first()) {
+    store.save(step, bytes(),
+               [&](const fs::path& directory) { write(directory, weights, average, options); });
+  } else if (shards != nullptr) {
+    write_sharded_state(ranks, optimizer.state(), {});
+  }
+  ranks.meet();
+}
+
+void TrainingState::write(const fs::path& directory, const std::vector<at::Tensor>& values,
+                          const std::vector<at::Tensor>& averages, const Json& options) const {
+  trainable.save(directory, values, {});
+  if (ema != nullptr) trainable.save(directory, averages, {kEmaName.suffix, ema->config()});
+  if (shards != nullptr) {
+    write_sharded_state(ranks, optimizer.state(), directory / kOptimizerFile);
+  } else {
+    write_safetensors(directory / kOptimizerFile, optimizer.state());
+  }
   Json state = {
       {"sdxl_version", version()},
       {"trainer", trainer.state()},
@@ -52,7 +73,8 @@ void TrainingState::load(const RunDirectory& from) {
   optimizer.load([&file](const std::string& name) { return file.tensor(name); },
                  part(saved, "scalars"), json_value(saved, "steps", int64_t{0}, source), source);
   if (ema != nullptr) {
-    ema->load(trainable.load(checkpoint, kEmaName),
+    const std::vector<at::Tensor> averages = trainable.load(checkpoint, kEmaName);
+    ema->load(shards != nullptr ? shards->own(averages) : averages,
               json_value(from.saved_state(), "ema_updates", int64_t{0}, source));
   }
 }

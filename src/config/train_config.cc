@@ -210,12 +210,11 @@ void append_services(OptionTable& table, TrainConfig& c) {
   table.add("hub_model_id", &c.hub_model_id, "refused, as push_to_hub", {.value_name = "NAME"});
   table.group("Many devices");
   table.add("local_rank", &c.local_rank,
-            "number of this process on its machine, where no launcher says it",
-            {.at_least = -1, .unsupported = kNotYet});
+            "number of this process on its machine, where no launcher says it", {.at_least = -1});
   table.add("zero_stage", &c.zero_stage, "1 shards the optimizer's states over the processes",
-            {.at_least = 0, .at_most = 1, .unsupported = kNotYet});
+            {.at_least = 0, .at_most = 1});
   table.add("ddp_timeout", &c.ddp_timeout, "seconds after which a silent process ends the run",
-            {.above = 0, .unsupported = kNotYet});
+            {.above = 0});
 }
 
 }  // namespace

@@ -78,6 +78,11 @@ void check_precision(const TrainConfig& c) {
   if (c.full_bf16 && c.mixed_precision == "fp16") {
     refuse("--mixed_precision fp16 does not go with --full_bf16; use bf16");
   }
+  if (c.zero_stage == 1 && c.optimizer == "prodigy") {
+    refuse(
+        "--optimizer prodigy does not go with --zero_stage 1, since it looks at all gradients: use "
+        "another, or --zero_stage 0");
+  }
   if (!c.fused_backward) return;
   if (c.gradient_accumulation_steps > 1) {
     refuse("--gradient_accumulation_steps ", c.gradient_accumulation_steps,

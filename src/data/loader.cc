@@ -22,7 +22,8 @@ constexpr std::chrono::milliseconds kStopPoll{50};
 
 Loader::DrawsOf draws_of_plan(BatchPlan plan) {
   return [plan](int64_t micro_batch) {
-    const int64_t first = (micro_batch * plan.ranks + plan.rank) * plan.batch_size;
+    const int64_t first =
+        plan.first_draw + (micro_batch * plan.ranks + plan.rank) * plan.batch_size;
     std::vector<int64_t> draws(plan.batch_size);
     std::iota(draws.begin(), draws.end(), first);
     return draws;

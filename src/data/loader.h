@@ -11,9 +11,10 @@
 
 namespace sdxl {
 
-/// Micro-batch m of rank r takes the draws from m * ranks * batch_size + r * batch_size on.
+/// Micro-batch m of rank r takes the draws from first_draw + (m * ranks + r) * batch_size on.
 struct BatchPlan {
   int64_t batch_size = 1, ranks = 1, rank = 0;
+  int64_t first_draw = 0;
 };
 
 class Loader {

@@ -31,6 +31,9 @@ struct ComputeOptions {
   bool repeatable = false;
   /// Attention of the vendor's library instead of ATen's; refused where there is none.
   bool fused_attention = false;
+  /// N of a device whose name says none; -1 where that is not known: Error(kUsage), unless it is
+  /// the CPU.
+  int64_t index = 0;
 };
 
 class BackEnd {

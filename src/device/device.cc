@@ -43,10 +43,16 @@ BackEnd* back_end_of(const at::Device& device) {
               str("--device ", quoted(name), ": must be auto, cpu, cuda, cuda:N, npu or npu:N"));
 }
 
-/// N of "cuda:N"; 0 without one.
-int parse_index(const std::string& name) {
+/// N of "cuda:N"; `fallback` without one.
+int parse_index(const std::string& name, int64_t fallback) {
   const size_t colon = name.find(':');
-  if (colon == std::string::npos) return 0;
+  if (colon == std::string::npos && fallback < 0) {
+    throw Error(ExitStatus::kUsage,
+                str("which ", name,
+                    " device is this process's? Set LOCAL_RANK in its environment, "
+                    "or give --local_rank"));
+  }
+  if (colon == std::string::npos) return static_cast<int>(fallback);
   int index = 0;
   const char* end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(name.data() + colon + 1, end, index);
@@ -80,13 +86,15 @@ at::Device first_that_works(const ComputeOptions& options) {
   at::Device device = at::kCPU;
   for (const auto& back_end : back_ends()) {
     try {
-      device = open_device(*back_end, 0, options);
+      device =
+          open_device(*back_end, static_cast<int>(std::max<int64_t>(options.index, 0)), options);
       break;
     } catch (const Error& error) {
       reasons.emplace_back(error.what());
     }
   }
   const std::string chosen = device.is_cpu() ? "cpu" : back_end_of(device)->name();
+  if (!device.is_cpu()) parse_index(back_end_of(device)->name(), options.index);  // must be known
   log::info(str("computing on ", chosen, reasons.empty() ? "" : ", since ", join(reasons, " | ")));
   return device;
 }
@@ -96,7 +104,7 @@ at::Device open_named(const std::string& name, const ComputeOptions& options) {
   if (name == "cpu") return at::kCPU;
   for (const auto& back_end : back_ends()) {
     if (name.substr(0, name.find(':')) != back_end->name()) continue;
-    return open_device(*back_end, parse_index(name), options);
+    return open_device(*back_end, parse_index(name, options.index), options);
   }
   refuse(name);
 }

@@ -205,4 +205,13 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   file.commit();
 }
 
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::function<at::Tensor(const std::string&)>& fetch) {
+  const std::vector<const NamedTensor*> order = in_file_order(tensors);
+  AtomicFile file(path);
+  file.write(header_text(order, {{"format", "pt"}}));
+  for (const NamedTensor* named : order) write_data(file, fetch(named->first));
+  file.commit();
+}
+
 }  // namespace sdxl

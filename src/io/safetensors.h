@@ -50,5 +50,10 @@ class SafetensorsFile {
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+/// The same for tensors of which `tensors` has shape and dtype alone (meta tensors): `fetch` gives
+/// each in its turn.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::function<at::Tensor(const std::string& name)>& fetch);
 
 }  // namespace sdxl

@@ -35,20 +35,16 @@ void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor&)> 
   torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(hook));
 }
 
-GradientSum::GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step)
-    : tensors_(std::move(tensors)), sums_(tensors_.size()), in_sums_(false) {
-  if (passes_per_step == 1) return;
+GradientSum::GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step,
+                         GradientExchange* exchange)
+    : tensors_(std::move(tensors)), sums_(tensors_.size()), exchange_(exchange) {
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (tensors_[i].leaf().scalar_type() == at::kFloat) continue;
+    const bool adds = passes_per_step > 1 && tensors_[i].leaf().scalar_type() != at::kFloat;
+    if (!adds && exchange_ == nullptr) continue;
     in_sums_ = true;
-    on_gradient(tensors_[i].leaf(), [this, i](const at::Tensor& leaf) {
-      at::Tensor& gradient = leaf.mutable_grad();
-      if (!sums_[i].defined()) {
-        sums_[i] = gradient.to(at::kFloat);
-      } else {
-        sums_[i].add_(gradient);
-      }
-      gradient.reset();
+    on_gradient(tensors_[i].leaf(), [this, i, adds](const at::Tensor&) {
+      if (adds) add(i);
+      if (exchange_ != nullptr && is_last_) exchange_->put(i, take(i));
     });
   }
 }
@@ -58,15 +54,33 @@ GradientSum::~GradientSum() {
   for (const TrainedTensor& tensor : tensors_) on_gradient(tensor.leaf(), {});
 }
 
+void GradientSum::add(size_t index) {
+  at::Tensor& gradient = tensors_[index].leaf().mutable_grad();
+  if (!sums_[index].defined()) {
+    sums_[index] = gradient.to(at::kFloat);
+  } else {
+    sums_[index].add_(gradient);
+  }
+  gradient.reset();
+}
+
+at::Tensor GradientSum::take(size_t index) {
+  at::Tensor& own = tensors_[index].leaf().mutable_grad();
+  at::Tensor gradient = sums_[index].defined() ? std::move(sums_[index]) : own;
+  own.reset();
+  sums_[index].reset();
+  return gradient;
+}
+
 std::vector<at::Tensor> GradientSum::take() {
   std::vector<at::Tensor> gradients(tensors_.size());
+  for (size_t i = 0; i < tensors_.size(); ++i) gradients[i] = take(i);
+  if (exchange_ == nullptr) return gradients;
+  // What an earlier pass alone had a gradient for.
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    at::Tensor& own = tensors_[i].leaf().mutable_grad();
-    gradients[i] = sums_[i].defined() ? std::move(sums_[i]) : own;
-    own.reset();
-    sums_[i].reset();
+    if (gradients[i].defined()) exchange_->put(i, gradients[i]);
   }
-  return gradients;
+  return exchange_->take();
 }
 
 namespace {

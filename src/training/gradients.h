@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "training/gradient_exchange.h"
 #include "training/parameters.h"
 
 namespace sdxl {
@@ -19,21 +20,30 @@ void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor& le
 /// gradient in half precision is added and freed as soon as it is ready.
 class GradientSum {
  public:
-  /// With one backward pass a step nothing has to be added, and gradients keep their dtype.
-  GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step);
+  /// With one backward pass a step nothing has to be added, and gradients keep their dtype. With an
+  /// exchange (which may be null) each goes there as soon as the last pass has added to it.
+  GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step,
+              GradientExchange* exchange);
   ~GradientSum();
   GradientSum(const GradientSum&) = delete;
   GradientSum& operator=(const GradientSum&) = delete;
 
+  /// Before each backward pass.
+  void begin_pass(bool is_last) { is_last_ = is_last; }
   /// The sums since the last call, parallel to the tensors; undefined where no pass gave any.
   std::vector<at::Tensor> take();
-  /// Forgets them.
+  /// Forgets them. Not with an exchange, where a step that was begun is finished.
   void discard() { take(); }
 
  private:
+  void add(size_t index);
+  /// The sum of tensor `index`, taken away.
+  at::Tensor take(size_t index);
+
   std::vector<TrainedTensor> tensors_;
   std::vector<at::Tensor> sums_;  // float32; used where the leaf's own gradient is not
-  bool in_sums_;
+  bool in_sums_ = false, is_last_ = false;
+  GradientExchange* exchange_;
 };
 
 /// L2 norms of parts of the gradients, on their device, [N]: the norm of these is that of all

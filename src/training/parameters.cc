@@ -3,6 +3,10 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
+#include "base/hash.h"
+
 namespace sdxl {
 
 std::vector<TrainedTensor> flatten(const std::vector<ParameterGroup>& groups) {
@@ -19,6 +23,17 @@ int64_t count_elements(const std::vector<ParameterGroup>& groups) {
     for (const TrainedTensor& tensor : group.tensors) count += tensor.value.numel();
   }
   return count;
+}
+
+std::string fingerprint(const std::vector<ParameterGroup>& groups) {
+  constexpr int64_t kElements = 64;  // of each tensor
+  Hasher hasher;
+  for (const TrainedTensor& tensor : flatten(groups)) {
+    const int64_t count = std::min(tensor.value.numel(), kElements);
+    const at::Tensor head = tensor.value.detach().as_strided({count}, {1}).cpu();
+    hasher.update(tensor.name).update(head.const_data_ptr(), head.nbytes());
+  }
+  return hasher.hex().substr(0, 16);
 }
 
 void assign(const TrainedTensor& tensor, const at::Tensor& source) {

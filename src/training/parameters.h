@@ -36,6 +36,9 @@ std::vector<TrainedTensor> flatten(const std::vector<ParameterGroup>& groups);
 /// The number of elements of all of them.
 int64_t count_elements(const std::vector<ParameterGroup>& groups);
 
+/// A short text that equal values share: a hash of the names and the first elements of each tensor.
+std::string fingerprint(const std::vector<ParameterGroup>& groups);
+
 /// Copies `source` (any dtype, strides and device) into tensor.value and tensor.working.
 void assign(const TrainedTensor& tensor, const at::Tensor& source);
 

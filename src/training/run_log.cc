@@ -65,7 +65,7 @@ void truncate_metrics(const fs::path& file, int64_t step) {
 
 RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>> trackers,
                int64_t first_step, int64_t max_steps, int64_t steps_per_epoch)
-    : metrics_(output_dir / "metrics.jsonl"),
+    : metrics_(std::in_place, output_dir / "metrics.jsonl"),
       trackers_(std::move(trackers)),
       steps_per_epoch_(steps_per_epoch),
       progress_(std::make_unique<Progress>("training", static_cast<uint64_t>(max_steps), "step",
@@ -79,6 +79,7 @@ double RunLog::seconds_since_last_step() {
 }
 
 void RunLog::step(const StepReport& report) {
+  if (!metrics_) return;
   const double seconds = seconds_since_last_step();
   const int64_t epoch = (report.step - 1) / steps_per_epoch_;
   std::vector<std::pair<std::string, double>> scalars = {
@@ -103,7 +104,7 @@ void RunLog::step(const StepReport& report) {
       scalars.emplace_back("loss_for_" + sample.name, sample.loss);
     }
   }
-  metrics_.line(line.dump());
+  metrics_->line(line.dump());
 
   scalars.emplace_back("train_loss", report.loss);
   for (auto& tracker : trackers_) tracker->scalars(report.step, scalars);
@@ -113,9 +114,10 @@ void RunLog::step(const StepReport& report) {
 }
 
 void RunLog::event(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
+  if (!metrics_) return;
   Json line = {{"schema", kSchema}, {"step", step}};
   for (const auto& [name, value] : values) line[name] = value;
-  metrics_.line(line.dump());
+  metrics_->line(line.dump());
   for (auto& tracker : trackers_) tracker->scalars(step, values);
 }
 

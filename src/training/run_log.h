@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ void truncate_metrics(const std::filesystem::path& file, int64_t step);
 
 class RunLog {
  public:
+  /// A log that keeps and shows nothing, for ranks that do not speak.
+  RunLog() = default;
   /// `first_step` steps are done already, of `max_steps`; an epoch has `steps_per_epoch`.
   RunLog(const std::filesystem::path& output_dir, std::vector<std::unique_ptr<Tracker>> trackers,
          int64_t first_step, int64_t max_steps, int64_t steps_per_epoch);
@@ -42,9 +45,9 @@ class RunLog {
  private:
   double seconds_since_last_step();
 
-  LineWriter metrics_;
+  std::optional<LineWriter> metrics_;  // none in a silent log
   std::vector<std::unique_ptr<Tracker>> trackers_;
-  int64_t steps_per_epoch_;
+  int64_t steps_per_epoch_ = 1;
   std::unique_ptr<Progress> progress_;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
   bool paused_ = false, tells_pictures_ = false;

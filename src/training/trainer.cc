@@ -10,7 +10,8 @@
 namespace sdxl {
 
 Trainer::Trainer(Trainable& trainable, const Objective& objective, Optimizer& optimizer,
-                 const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options)
+                 const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options,
+                 StepExchange* exchange)
     : trainable_(trainable),
       objective_(objective),
       optimizer_(optimizer),
@@ -18,7 +19,9 @@ Trainer::Trainer(Trainable& trainable, const Objective& objective, Optimizer& op
       ema_(ema),
       source_(std::move(source)),
       options_(options),
-      gradients_(optimizer.tensors(), options.accumulation) {
+      exchange_(exchange != nullptr ? *exchange : one_process_),
+      gradients_(flatten(trainable.parameter_groups()), options.accumulation,
+                 exchange_.gradients()) {
   if (options_.fused_backward) install_fused_backward();
 }
 
@@ -44,6 +47,7 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
     StepReport report = begin_report();
     if (options_.fused_backward) optimizer_.begin_step({schedule_(step_), 1.0});
     for (const TrainingBatch& batch : *batches) {
+      gradients_.begin_pass(&batch == &batches->back());
       if (stop_requested() != 0 && !options_.fused_backward) {
         gradients_.discard();
         pending_ = {};
@@ -57,8 +61,11 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
       hooks.after_overflow(step_, loss_scale_.scale());
       continue;
     }
+    exchange_.finish_update();
     if (ema_ != nullptr) ema_->update();
     report.step = ++step_;
+    exchange_.complete(report);
+    samples_ += std::ssize(report.samples);
     return report;
   }
 }
@@ -96,8 +103,9 @@ void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
 
   // 2. Backward, of the mean over the whole step.
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
+  const int64_t parts = options_.accumulation * exchange_.ranks();
   const at::Tensor loss = losses.mean();
-  loss.backward(at::full_like(loss, scale / static_cast<double>(options_.accumulation)));
+  loss.backward(at::full_like(loss, scale / static_cast<double>(parts)));
 }
 
 void Trainer::fetch(StepReport& report) {
@@ -119,7 +127,7 @@ bool Trainer::update_weights(StepReport& report) {
   pending_.norms = {gradient_norms(gradients)};
   fetch(report);
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
-  report.gradient_norm /= scale;
+  report.gradient_norm = exchange_.norm(report.gradient_norm) / scale;
   if (!std::isfinite(report.gradient_norm)) {
     constexpr double kLeastScale = 1e-6;
     if (!options_.scale_loss || scale < kLeastScale) throw_bad_gradients();
@@ -127,7 +135,7 @@ bool Trainer::update_weights(StepReport& report) {
     return false;
   }
   const double clip = clip_factor(report.gradient_norm, options_.max_grad_norm);
-  optimizer_.step(gradients, {schedule_(step_), clip / scale});
+  optimizer_.step(exchange_.own(gradients), {schedule_(step_), clip / scale});
   if (options_.scale_loss) loss_scale_.succeeded();
   return true;
 }
@@ -185,13 +193,14 @@ void Trainer::install_fused_backward() {
 }
 
 Json Trainer::state() const {
-  Json state = {{"step", step_}};
+  Json state = {{"step", step_}, {"samples", samples_}};
   if (options_.scale_loss) state["loss_scale"] = loss_scale_.state();
   return state;
 }
 
 void Trainer::load(const Json& state, const std::string& source) {
   step_ = json_value(state, "step", int64_t{0}, source);
+  samples_ = json_value(state, "samples", int64_t{0}, source);
   if (options_.scale_loss) {
     loss_scale_.load(json_value(state, "loss_scale", Json::object(), source), source);
   }

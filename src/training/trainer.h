@@ -14,6 +14,7 @@
 #include "training/lr_schedule.h"
 #include "training/objective.h"
 #include "training/optimizer.h"
+#include "training/step_exchange.h"
 #include "training/trainable.h"
 
 namespace sdxl {
@@ -57,15 +58,18 @@ class TrainerHooks {
 
 class Trainer {
  public:
-  /// All parts outlive the trainer. `ema` may be null.
+  /// All parts outlive the trainer. `ema` may be null, and so may `exchange`, for one process.
   Trainer(Trainable& trainable, const Objective& objective, Optimizer& optimizer,
-          const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options);
+          const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options,
+          StepExchange* exchange = nullptr);
 
   /// Trains from the steps that are done to max_steps. Throws Interrupted after hooks.before_stop
   /// when a stop was requested, Error(kBadNumbers) when numbers went wrong.
   void run(TrainerHooks& hooks);
 
   int64_t steps_done() const { return step_; }
+  /// The samples of these steps, of all ranks.
+  int64_t samples_done() const { return samples_; }
   /// What has to survive besides weights, optimizer and average.
   Json state() const;
   void load(const Json& state, const std::string& source);
@@ -102,10 +106,12 @@ class Trainer {
   Ema* ema_;
   BatchSource source_;
   TrainerOptions options_;
+  StepExchange one_process_;
+  StepExchange& exchange_;
   GradientSum gradients_;
   LossScale loss_scale_;
   Pending pending_;
-  int64_t step_ = 0;
+  int64_t step_ = 0, samples_ = 0;
 };
 
 }  // namespace sdxl

@@ -1,0 +1,112 @@
+// What holds for one process, and what ranks do together at start and end.
+#include "distributed/ranks.h"
+
+#include <exception>
+#include <set>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/version.h"
+
+namespace sdxl {
+namespace {
+
+class NoTransfer : public Transfer {
+ public:
+  void wait() override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Transfer> Ranks::start_sum(const at::Tensor&) {
+  return std::make_unique<NoTransfer>();
+}
+
+std::unique_ptr<Transfer> Ranks::start_sum_to(const at::Tensor&, int64_t) {
+  return std::make_unique<NoTransfer>();
+}
+
+std::unique_ptr<Transfer> Ranks::start_broadcast(const at::Tensor&, int64_t) {
+  return std::make_unique<NoTransfer>();
+}
+
+std::string Ranks::share(const std::string& text, int64_t from) { return gather(text).at(from); }
+
+at::Tensor Ranks::to_first(const at::Tensor& tensor, const at::Tensor&, int64_t) { return tensor; }
+
+namespace {
+
+/// What may differ: where a process computes and what it says.
+const std::set<std::string> kOwnOptions = {"local_rank", "num_threads", "log_level",
+                                           "dataloader_num_workers"};
+
+std::string build_text() {
+  static const std::string text = str(version(), " ", sha256_of_file("/proc/self/exe"));
+  return text;
+}
+
+}  // namespace
+
+void require_equal_options(Ranks& ranks, Json options) {
+  if (ranks.alone()) return;
+  for (const std::string& name : kOwnOptions) options.erase(name);
+  const Json mine = {{"build", build_text()}, {"options", options}};
+  const std::string text = mine.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::vector<std::string> hashes = ranks.gather(sha256(text));
+  const std::string first = ranks.share(text);
+  for (int64_t rank = 1; rank < ranks.size(); ++rank) {
+    if (hashes[rank] == hashes[0]) continue;
+    const Json one = parse_json(first, "rank 0"), other = parse_json(ranks.share(text, rank), "");
+    if (one["build"] != other["build"]) {
+      throw Error(ExitStatus::kUsage, str("rank ", rank,
+                                          " runs another build of sdxl than rank 0: "
+                                          "start the same binary on all machines"));
+    }
+    for (const auto& [name, value] : one["options"].items()) {
+      const Json& there = other["options"][name];
+      if (there == value) continue;
+      throw Error(
+          ExitStatus::kUsage,
+          str("rank ", rank, " has --", name, " ", escaped(there.dump()), " where rank 0 has ",
+              escaped(value.dump()), ": start all ranks with the same options"));
+    }
+    throw Error(ExitStatus::kUsage, str("rank ", rank, " has other options than rank 0"));
+  }
+}
+
+void require_equal_texts(Ranks& ranks, const char* what, const std::string& text) {
+  if (ranks.alone()) return;
+  const std::vector<std::string> texts = ranks.gather(text);
+  for (int64_t rank = 1; rank < ranks.size(); ++rank) {
+    if (texts[rank] == texts[0]) continue;
+    throw Error(ExitStatus::kBadData,
+                str("rank ", rank, " has another ", what, " than rank 0 (", escaped(texts[rank]),
+                    ", ", escaped(texts[0]), "): give all ranks the same files"));
+  }
+}
+
+ExitStatus run_on_ranks(Ranks& ranks, const std::function<ExitStatus()>& work) {
+  if (ranks.alone()) return work();
+  try {
+    const ExitStatus status = work();
+    ranks.meet();
+    ranks.finish();
+    return status;
+  } catch (const RankLost& error) {
+    ranks.fail(error.status(), error.what());
+    throw;
+  } catch (const Error& error) {
+    ranks.fail(error.status(), error.what());
+    throw Error(error.status(), str("rank ", ranks.rank(), ": ", error.what()));
+  } catch (const std::bad_alloc&) {
+    ranks.fail(ExitStatus::kOutOfMemory, "out of memory");
+    throw;
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    ranks.fail(ExitStatus::kFailure, text.substr(0, text.find('\n')));
+    throw;
+  }
+}
+
+}  // namespace sdxl

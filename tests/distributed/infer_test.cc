@@ -1,0 +1,57 @@
+// Drawing with several processes: the pictures of one.
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+#include "support/ranks.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+using test::ProcessResult;
+using test::RankProcesses;
+using test::TemporaryDirectory;
+
+std::vector<ProcessResult> draw(int ranks, const fs::path& output) {
+  RankProcesses processes(ranks, output.string() + "-printed", [&](int) {
+    return std::vector<std::string>{SDXL_BINARY,
+                                    "infer",
+                                    "--pretrained_model_name_or_path=" SDXL_TEST_DATA "/tiny-sdxl",
+                                    "--prompt=a",
+                                    "--prompt=b",
+                                    "--prompt=c",
+                                    "--prompt=d",
+                                    "--prompt=e",
+                                    "--batch_size=2",
+                                    "--height=32",
+                                    "--width=32",
+                                    "--num_inference_steps=2",
+                                    "--num_threads=1",
+                                    "--seed=7",
+                                    "--output_dir=" + output.string()};
+  });
+  return processes.wait();
+}
+
+TEST(RankInference, DrawsThePicturesOfOneRank) {
+  const TemporaryDirectory directory;
+  const fs::path one = directory.path() / "one", three = directory.path() / "three";
+  ASSERT_EQ(draw(1, one)[0].status, 0);
+  const std::vector<ProcessResult> results = draw(3, three);
+  for (const ProcessResult& result : results) ASSERT_EQ(result.status, 0) << result.error;
+  for (int k = 0; k < 5; ++k) {
+    const std::string name = str("0000", k, "_", 7 + k, ".png");
+    EXPECT_EQ(read_file(one / name), read_file(three / name)) << name;
+    EXPECT_NE(results[0].output.find(name), std::string::npos) << results[0].output;
+  }
+  EXPECT_EQ(split(read_file(three / "manifest.jsonl"), '\n').size(),
+            split(read_file(one / "manifest.jsonl"), '\n').size());
+  EXPECT_FALSE(fs::exists(three / ".manifest-rank-1.jsonl"));
+
+  const std::vector<ProcessResult> again = draw(2, three);
+  EXPECT_EQ(again[0].status, 0) << again[0].error;
+  EXPECT_NE(again[0].output.find("kept"), std::string::npos) << again[0].output;
+}
+
+}  // namespace
+}  // namespace sdxl
