@@ -67,6 +67,7 @@ class TrainingRun {
     options_["seed"] = context_.seed;
     options_["_ranks"] = ranks.size();
     directory_.require_same_options(options_);
+    require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
   }
 
