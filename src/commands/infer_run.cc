@@ -45,6 +45,9 @@ InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
       ranks_(ranks),
       placement_{device, compute_dtype(config.mixed_precision)},
       pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
+      vae_directory_(config.pretrained_vae_model_name_or_path
+                         ? fs::path(*config.pretrained_vae_model_name_or_path)
+                         : pipeline_.root() / "vae"),
       sets_(find_weight_sets(config, pipeline_.root() / "unet")) {
   for (const WeightSet& set : sets_) {
     if (set.problem) report_.fail(*set.problem);
@@ -53,11 +56,11 @@ InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
   // A pipeline may lack a UNet of its own where every set brings one.
   const fs::path own = pipeline_.root() / "unet";
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
-  const fs::path vae = vae_directory();
   unet_config_ = UNet2DConditionConfig::from_json(
       read_component_config(unet, "UNet2DConditionModel"), (unet / "config.json").string());
-  vae_config_ = AutoencoderKLConfig::from_json(read_component_config(vae, "AutoencoderKL"),
-                                               (vae / "config.json").string());
+  vae_config_ =
+      AutoencoderKLConfig::from_json(read_component_config(vae_directory_, "AutoencoderKL"),
+                                     (vae_directory_ / "config.json").string());
   // Refuses what can't work before anything is loaded.
   planned_scheduler(config.num_inference_steps);
 
@@ -74,12 +77,6 @@ Placement InferRun::for_inference() const {
   Placement placement = placement_;
   placement.for_inference = true;
   return placement;
-}
-
-fs::path InferRun::vae_directory() const {
-  return config_.pretrained_vae_model_name_or_path
-             ? fs::path(*config_.pretrained_vae_model_name_or_path)
-             : pipeline_.root() / "vae";
 }
 
 std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
@@ -315,7 +312,7 @@ void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
 
   // 2. The VAE stays; the UNet's weights are exchanged, the next read while these draw.
   if (config_.output_type != "latent" && !work.empty()) {
-    vae_ = load_vae(vae_directory(), variant(), for_inference(), /*with_encoder=*/false,
+    vae_ = load_vae(vae_directory_, variant(), for_inference(), /*with_encoder=*/false,
                     /*with_decoder=*/true);
   }
   progress_ = std::make_unique<Progress>("Drawing", count_steps(work), "step");

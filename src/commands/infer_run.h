@@ -69,7 +69,6 @@ class InferRun {
   bool attempt(const std::string& what, const std::function<void()>& work);
   /// Where the UNet and the VAE go.
   Placement for_inference() const;
-  std::filesystem::path vae_directory() const;
   std::string variant() const { return config_.variant.value_or(""); }
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
 
@@ -77,6 +76,7 @@ class InferRun {
   Ranks& ranks_;
   Placement placement_;
   PipelineDirectory pipeline_;
+  std::filesystem::path vae_directory_;
   std::vector<WeightSet> sets_;
   UNet2DConditionConfig unet_config_;
   AutoencoderKLConfig vae_config_;

@@ -90,6 +90,12 @@ std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& p
   return load_unet(part("unet"), variant_, placement);
 }
 
+UNet2DConditionConfig PipelineDirectory::unet_config() const {
+  const fs::path directory = part("unet");
+  return UNet2DConditionConfig::from_json(read_component_config(directory, "UNet2DConditionModel"),
+                                          (directory / "config.json").string());
+}
+
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement) {

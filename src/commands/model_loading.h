@@ -38,6 +38,7 @@ class PipelineDirectory {
   std::shared_ptr<AutoencoderKL> vae(const Placement& placement, bool with_encoder,
                                      bool with_decoder) const;
   std::shared_ptr<UNet2DConditionModel> unet(const Placement& placement) const;
+  UNet2DConditionConfig unet_config() const;
   /// The folder of a part; Error(kBadData) if there is none.
   std::filesystem::path part(const std::string& name) const;
 

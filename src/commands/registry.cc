@@ -5,6 +5,7 @@
 namespace sdxl {
 
 std::unique_ptr<Command> make_cache_command();
+std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_devices_command();
 std::unique_ptr<Command> make_download_command();
 std::unique_ptr<Command> make_infer_command();
@@ -19,6 +20,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(make_infer_command());
   commands.push_back(make_cache_command());
   commands.push_back(make_download_command());
+  commands.push_back(make_convert_command());
   commands.push_back(make_devices_command());
   commands.push_back(make_tokenize_command());
   return commands;

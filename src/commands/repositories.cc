@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "commands/model_source.h"
 #include "data/data_files.h"
 
 namespace sdxl {
@@ -105,11 +106,14 @@ TrainConfig with_local_files(TrainConfig config, bool data_only) {
   Names parts = data_only ? kTokenizers : kPrompts;
   if (!data_only && !config.pretrained_vae_model_name_or_path) parts.push_back("vae");
   if (!data_only && !config.unet_config) parts.push_back("unet");
-  config.pretrained_model_name_or_path =
+  config.pretrained_model_name_or_path = model_directory(
       local_model("pretrained_model_name_or_path", config.pretrained_model_name_or_path,
-                  model_parts(parts, variant), of_revision(hub, config));
+                  model_parts(parts, variant), of_revision(hub, config)),
+      config);
   if (auto& vae = config.pretrained_vae_model_name_or_path; vae && !data_only)
-    vae = local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub);
+    vae = part_directory(
+        local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub),
+        "vae", config);
   if (auto& lora = config.lora_weights; lora && !data_only)
     lora = local_model("lora_weights", *lora, lora_weights(), hub);
   if (config.dataset_name) {
@@ -128,12 +132,18 @@ InferConfig with_local_files(InferConfig config) {
   Names parts = kPrompts;
   if (!config.pretrained_vae_model_name_or_path) parts.push_back("vae");
   if (needs_own_unet(config)) parts.push_back("unet");
-  config.pretrained_model_name_or_path =
+  config.pretrained_model_name_or_path = model_directory(
       local_model("pretrained_model_name_or_path", config.pretrained_model_name_or_path,
-                  model_parts(parts, variant), of_revision(hub, config));
+                  model_parts(parts, variant), of_revision(hub, config)),
+      config);
   if (auto& vae = config.pretrained_vae_model_name_or_path)
-    vae = local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub);
-  if (auto& unet = config.unet) unet = local_model("unet", *unet, model_parts({""}, variant), hub);
+    vae = part_directory(
+        local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub),
+        "vae", config);
+  if (auto& unet = config.unet) {
+    unet =
+        part_directory(local_model("unet", *unet, model_parts({""}, variant), hub), "unet", config);
+  }
   for (std::string& lora : config.lora) lora = local_model("lora", lora, lora_weights(), hub);
   return config;
 }

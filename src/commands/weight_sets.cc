@@ -64,8 +64,8 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
     if (!fill_from(path, use_ema, common, &set)) {
       set.problem =
           Error(ExitStatus::kBadData,
-                str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",
-                    " nor ", kLoraNames[0], ": remove it, or see whether its save was cut short"));
+                str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/", " nor ",
+                    kLoraNames[0], ": remove it, or see whether its save was cut short"));
     }
     set.label = prefix + path.filename().string();
     sets.push_back(set);
@@ -88,7 +88,8 @@ std::string run_name(const fs::path& root) {
 }
 
 std::vector<WeightSet> find_sets(const InferConfig& config) {
-  WeightSet common{"", config.unet.value_or(""), {}};
+  WeightSet common;
+  common.unet = config.unet.value_or("");
   for (size_t i = 0; i < config.lora.size(); ++i) {
     common.loras.emplace_back(config.lora[i],
                               i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
@@ -104,9 +105,10 @@ std::vector<WeightSet> find_sets(const InferConfig& config) {
   for (const std::string& root : config.checkpoints) {
     const std::string name = run_name(root);
     if (!names.insert(name).second) {
-      throw Error(ExitStatus::kUsage,
-                  str("--checkpoints ", quoted(root), ": another directory is called ",
-                      quoted(name), " too, and their pictures would lie in one folder; rename one"));
+      throw Error(
+          ExitStatus::kUsage,
+          str("--checkpoints ", quoted(root), ": another directory is called ", quoted(name),
+              " too, and their pictures would lie in one folder; rename one"));
     }
     const std::string prefix = config.checkpoints.size() > 1 ? name + "/" : "";
     for (WeightSet& set : sets_of_run(root, prefix, config.use_ema, common)) {
@@ -132,7 +134,9 @@ void add_sample(Hasher* hasher, const fs::path& file) {
 
 std::string weights_fingerprint(const fs::path& path) {
   std::vector<fs::path> files;
-  if (fs::is_directory(path)) {
+  if (const auto view = read_tensor_view(path, "diffusion_pytorch_model")) {
+    files.push_back(view->file);
+  } else if (fs::is_directory(path)) {
     for (const auto& entry : fs::directory_iterator(path)) {
       if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
     }
@@ -158,7 +162,7 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
   read_component_config(unet, "UNet2DConditionModel");
   std::string result = weights_fingerprint(unet);
   for (const auto& [path, scale] : set.loras) {
-    result += "+" + weights_fingerprint(find_lora_file(path));
+    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file);
   }
   return result;
 }

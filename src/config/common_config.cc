@@ -13,6 +13,10 @@ void append_common_options(OptionTable& table, CommonConfig& config) {
   table.add("cache_dir", &c.cache_dir, "where downloads are kept, instead of the Hub's cache",
             {.value_name = "DIR"});
   table.add("offline", &c.offline, "use what was downloaded and no network");
+  table.add("single_file_config", &c.single_file_config,
+            "where a model given as one .safetensors file has its configs and tokenizers from: a "
+            "directory of diffusers' layout or a Hub repository",
+            {.value_name = "MODEL"});
   table.group("Running");
   table.add("device", &c.device, "auto, cpu, cuda[:N] or npu[:N]; auto takes the best that works",
             {.value_name = "DEVICE"});

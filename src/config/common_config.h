@@ -19,6 +19,7 @@ struct CommonConfig {
 
   std::optional<std::string> revision, variant, cache_dir;
   bool offline = false;
+  std::string single_file_config = "stabilityai/stable-diffusion-xl-base-1.0";
 
   std::optional<std::string> config;
   bool print_config = false;

@@ -13,8 +13,8 @@ void append_model(OptionTable& table, InferConfig& c) {
             "a VAE of its own instead of the model's", {.value_name = "MODEL"});
   table.add("unet", &c.unet, "a UNet of its own, such as output_dir/unet of train-full",
             {.value_name = "DIR"});
-  table.add("checkpoints", &c.checkpoints, "draw with every checkpoint-N in this directory (repeatable)",
-            {.value_name = "DIR"});
+  table.add("checkpoints", &c.checkpoints,
+            "draw with every checkpoint-N in this directory (repeatable)", {.value_name = "DIR"});
   table.add("include_base", &c.include_base,
             "with --checkpoints, draw with the model as it is too");
   table.add("use_ema", &c.use_ema, "with --checkpoints, take the averaged weights of unet_ema/");

@@ -25,8 +25,7 @@ void append_model(OptionTable& table, TrainConfig& c) {
 void append_data(OptionTable& table, TrainConfig& c) {
   table.group("Data");
   table.add("dataset_name", &c.dataset_name,
-            "a data set of the Hub, or a local folder of that layout",
-            {.value_name = "NAME"});
+            "a data set of the Hub, or a local folder of that layout", {.value_name = "NAME"});
   table.add("dataset_config_name", &c.dataset_config_name, "which of its configurations",
             {.value_name = "NAME"});
   table.add("train_data_dir", &c.train_data_dir,

@@ -186,7 +186,8 @@ void check_lora(const InferConfig& c) {
 void check_single_output(const InferConfig& c) {
   if (!c.checkpoints.empty() || c.prompt_file) {
     refuse("--output ", quoted(*c.output), " is for one picture, and ",
-           !c.checkpoints.empty() ? "--checkpoints" : "--prompt_file", " may make many: give --output_dir");
+           !c.checkpoints.empty() ? "--checkpoints" : "--prompt_file",
+           " may make many: give --output_dir");
   }
   if (const auto pictures = int64_t(c.prompt.size()) * c.num_images_per_prompt; pictures > 1) {
     refuse("--output ", quoted(*c.output), " is for one picture, and ", pictures,
@@ -245,6 +246,11 @@ void validate_infer_config(const InferConfig& config) {
   }
   check_lora(config);
   check_output(config);
+}
+
+void validate_convert_config(const ConvertConfig& config) {
+  if (config.input.empty()) refuse("--input is missing: give the model or LoRA to convert");
+  if (config.output.empty()) refuse("--output is missing: give the path of the result");
 }
 
 }  // namespace sdxl

@@ -145,6 +145,9 @@ std::shared_ptr<SafetensorsFile> open_shard(const fs::path& path, const fs::path
 
 Weights Weights::open(const fs::path& directory, const std::string& stem,
                       const std::string& variant) {
+  if (const auto view = read_tensor_view(directory, stem)) {
+    return open_parts(view->file, view->parts);
+  }
   fs::path found = find_weights(directory, stem, variant);
   if (found.empty() && !variant.empty()) {
     found = find_weights(directory, stem, "");
@@ -187,6 +190,27 @@ Weights Weights::open_file(const fs::path& file) {
   return weights;
 }
 
+Weights Weights::open_parts(const fs::path& file, const TensorParts& parts) {
+  Weights weights;
+  weights.source_ = file.string();
+  weights.files_.push_back(std::make_shared<SafetensorsFile>(file));
+  std::vector<std::string> missing, unfit;
+  for (const auto& [name, part] : parts) {
+    if (!weights.files_[0]->contains(part.name)) {
+      missing.push_back(part.name);
+    } else if (!has_part(weights.files_[0]->tensor(part.name).sizes(), part)) {
+      unfit.push_back(part.name);
+    } else {
+      weights.places_[name] = {weights.files_[0], part.name, {}, part};
+    }
+  }
+  const std::vector<std::string>& first = missing.empty() ? unfit : missing;
+  if (first.empty()) return weights;
+  fail(str(quoted(file.string()), " does not fit its configs: ", missing.size(),
+           " tensors missing, ", unfit.size(), " of the wrong shape, the first ", quoted(first[0]),
+           "; --single_file_config names the model whose configs belong to it"));
+}
+
 Weights Weights::from_tensors(TensorMap tensors, std::string source) {
   Weights weights;
   weights.source_ = std::move(source);
@@ -222,7 +246,9 @@ at::Tensor Weights::tensor(const std::string& name) const {
   const auto found = places_.find(name);
   if (found == places_.end()) fail(str(escaped(source_), " has no tensor ", quoted(name)));
   const Place& place = found->second;
-  return place.file ? place.file->tensor(place.name) : place.tensor;
+  if (!place.file) return place.tensor;
+  const at::Tensor tensor = place.file->tensor(place.name);
+  return place.part ? part_of(tensor, *place.part) : tensor;
 }
 
 Weights Weights::renamed(const std::function<std::string(const std::string&)>& rename) const {
@@ -272,19 +298,23 @@ Json read_component_config(const fs::path& directory, const std::string& class_n
 
 namespace {
 
-using NamedTensor = std::pair<std::string, at::Tensor>;
+const std::map<std::string, std::string> kFormat = {{"format", "pt"}};
+
+uint64_t bytes_of(const PlannedTensor& tensor) {
+  return c10::multiply_integers(tensor.shape) * c10::elementSize(tensor.dtype);
+}
 
 /// In the order given, a new shard whenever the limit would be passed; a tensor above the limit has
 /// one of its own.
-std::vector<std::vector<NamedTensor>> split_shards(const std::vector<NamedTensor>& tensors,
-                                                   uint64_t limit) {
-  std::vector<std::vector<NamedTensor>> shards;
-  std::vector<NamedTensor> current;
+std::vector<std::vector<PlannedTensor>> split_shards(const std::vector<PlannedTensor>& tensors,
+                                                     uint64_t limit) {
+  std::vector<std::vector<PlannedTensor>> shards;
+  std::vector<PlannedTensor> current;
   uint64_t size = 0;
-  for (const NamedTensor& named : tensors) {
-    const uint64_t bytes = named.second.nbytes();
+  for (const PlannedTensor& tensor : tensors) {
+    const uint64_t bytes = bytes_of(tensor);
     if (bytes > limit) {
-      shards.push_back({named});
+      shards.push_back({tensor});
       continue;
     }
     if (size + bytes > limit) {
@@ -292,7 +322,7 @@ std::vector<std::vector<NamedTensor>> split_shards(const std::vector<NamedTensor
       current.clear();
       size = 0;
     }
-    current.push_back(named);
+    current.push_back(tensor);
     size += bytes;
   }
   if (!current.empty() || shards.empty()) shards.push_back(std::move(current));
@@ -304,10 +334,10 @@ std::string five_digits(size_t number) { return str(std::setw(5), std::setfill('
 }  // namespace
 
 void write_pretrained_weights(const fs::path& directory, const std::string& stem,
-                              const std::vector<NamedTensor>& tensors, uint64_t shard_limit) {
-  const std::vector<std::vector<NamedTensor>> shards = split_shards(tensors, shard_limit);
+                              const std::vector<PlannedTensor>& tensors, uint64_t shard_limit) {
+  const std::vector<std::vector<PlannedTensor>> shards = split_shards(tensors, shard_limit);
   if (shards.size() == 1) {
-    write_safetensors(directory / (stem + kSuffix), shards[0]);
+    stream_safetensors(directory / (stem + kSuffix), shards[0], kFormat);
     return;
   }
   uint64_t total = 0;
@@ -315,14 +345,20 @@ void write_pretrained_weights(const fs::path& directory, const std::string& stem
   for (size_t i = 0; i < shards.size(); ++i) {
     const std::string name =
         str(stem, "-", five_digits(i + 1), "-of-", five_digits(shards.size()), kSuffix);
-    for (const auto& [tensor_name, tensor] : shards[i]) {
-      map[tensor_name] = name;
-      total += tensor.nbytes();
+    for (const PlannedTensor& tensor : shards[i]) {
+      map[tensor.name] = name;
+      total += bytes_of(tensor);
     }
-    write_safetensors(directory / name, shards[i]);
+    stream_safetensors(directory / name, shards[i], kFormat);
   }
   write_json(directory / (stem + kSuffix + ".index.json"),
              {{"metadata", {{"total_size", total}}}, {"weight_map", map}});
+}
+
+void write_pretrained_weights(const fs::path& directory, const std::string& stem,
+                              const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                              uint64_t shard_limit) {
+  write_pretrained_weights(directory, stem, planned(tensors), shard_limit);
 }
 
 }  // namespace sdxl

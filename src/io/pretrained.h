@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "io/safetensors.h"
+#include "io/tensor_view.h"
 
 namespace sdxl {
 
@@ -26,6 +28,8 @@ class Weights {
                       const std::string& variant = "");
   /// One file.
   static Weights open_file(const std::filesystem::path& file);
+  /// Parts of one file. Error(kBadData) that lists what is missing or does not fit.
+  static Weights open_parts(const std::filesystem::path& file, const TensorParts& parts);
   /// Tensors in memory; `source` names them in errors.
   static Weights from_tensors(TensorMap tensors, std::string source);
 
@@ -54,6 +58,7 @@ class Weights {
     std::shared_ptr<SafetensorsFile> file;
     std::string name;
     at::Tensor tensor;
+    std::optional<TensorPart> part = {};
   };
   std::map<std::string, Place> places_;
 };
@@ -62,10 +67,15 @@ class Weights {
 /// `class_name`.
 Json read_component_config(const std::filesystem::path& directory, const std::string& class_name);
 
-/// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors up to 10 GB, past that
-/// `stem`-0000i-of-0000n.safetensors with an index. The caller publishes the directory.
+constexpr uint64_t kShardLimit = 10'000'000'000;  ///< Bytes, as diffusers'.
+
+/// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors up to the limit, past
+/// that `stem`-0000i-of-0000n.safetensors with an index. The caller publishes the directory.
+void write_pretrained_weights(const std::filesystem::path& directory, const std::string& stem,
+                              const std::vector<PlannedTensor>& tensors,
+                              uint64_t shard_limit = kShardLimit);
 void write_pretrained_weights(const std::filesystem::path& directory, const std::string& stem,
                               const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                              uint64_t shard_limit = 10'000'000'000);
+                              uint64_t shard_limit = kShardLimit);
 
 }  // namespace sdxl

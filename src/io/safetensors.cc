@@ -129,51 +129,48 @@ void SafetensorsFile::prefetch(const std::function<bool()>& stop) const {
 
 namespace {
 
-using NamedTensor = std::pair<std::string, at::Tensor>;
-
 [[noreturn]] void fail_to_write(const std::string& name, const std::string& why) {
   throw Error(ExitStatus::kFailure,
               str("tensor ", quoted(name), " cannot be written to a safetensors file: it ", why));
 }
 
-size_t dtype_rank(const std::string& name, const at::Tensor& tensor) {
+size_t dtype_rank(const PlannedTensor& tensor) {
   for (size_t i = 0; i < std::size(kDtypes); ++i) {
-    if (kDtypes[i].type == tensor.scalar_type()) return i;
+    if (kDtypes[i].type == tensor.dtype) return i;
   }
-  fail_to_write(name, str("is of type ", c10::toString(tensor.scalar_type())));
+  fail_to_write(tensor.name, str("is of type ", c10::toString(tensor.dtype)));
 }
 
 /// By dtype, the widest first, then by name.
-std::vector<const NamedTensor*> in_file_order(const std::vector<NamedTensor>& tensors) {
-  std::vector<std::pair<size_t, const NamedTensor*>> ranked;
+std::vector<const PlannedTensor*> in_file_order(const std::vector<PlannedTensor>& tensors) {
+  std::vector<std::pair<size_t, const PlannedTensor*>> ranked;
   std::set<std::string_view> names = {"__metadata__"};
-  for (const NamedTensor& named : tensors) {
-    if (!named.second.defined()) fail_to_write(named.first, "is undefined");
-    if (!names.insert(named.first).second) fail_to_write(named.first, "is there twice");
-    ranked.emplace_back(dtype_rank(named.first, named.second), &named);
+  for (const PlannedTensor& tensor : tensors) {
+    if (!names.insert(tensor.name).second) fail_to_write(tensor.name, "is there twice");
+    ranked.emplace_back(dtype_rank(tensor), &tensor);
   }
   std::sort(ranked.begin(), ranked.end(), [](const auto& left, const auto& right) {
     if (left.first != right.first) return left.first > right.first;
-    return left.second->first < right.second->first;
+    return left.second->name < right.second->name;
   });
-  std::vector<const NamedTensor*> order;
-  for (const auto& [rank, named] : ranked) order.push_back(named);
+  std::vector<const PlannedTensor*> order;
+  for (const auto& [rank, tensor] : ranked) order.push_back(tensor);
   return order;
 }
 
 /// Length and JSON, padded with spaces so that the data section starts at a multiple of 8.
-std::string header_text(const std::vector<const NamedTensor*>& order,
+std::string header_text(const std::vector<const PlannedTensor*>& order,
                         const std::map<std::string, std::string>& metadata) {
   std::string text = "{";
   if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump() + ",";
   uint64_t position = 0;
-  for (const NamedTensor* named : order) {
-    const at::Tensor& tensor = named->second;
-    const uint64_t end = position + tensor.numel() * tensor.element_size();
-    const nlohmann::ordered_json entry = {{"dtype", kDtypes[dtype_rank(named->first, tensor)].name},
-                                          {"shape", tensor.sizes().vec()},
+  for (const PlannedTensor* tensor : order) {
+    const uint64_t end =
+        position + c10::multiply_integers(tensor->shape) * c10::elementSize(tensor->dtype);
+    const nlohmann::ordered_json entry = {{"dtype", kDtypes[dtype_rank(*tensor)].name},
+                                          {"shape", tensor->shape},
                                           {"data_offsets", {position, end}}};
-    text += nlohmann::json(named->first).dump() + ":" + entry.dump() + ",";
+    text += nlohmann::json(tensor->name).dump() + ":" + entry.dump() + ",";
     position = end;
   }
   if (text.back() == ',') text.pop_back();
@@ -184,8 +181,12 @@ std::string header_text(const std::vector<const NamedTensor*>& order,
   return length + text;
 }
 
-void write_data(AtomicFile& file, const at::Tensor& tensor) {
+void write_data(AtomicFile& file, const PlannedTensor& planned) {
   constexpr size_t kChunk = size_t{64} << 20;
+  const at::Tensor tensor = planned.value();
+  if (tensor.scalar_type() != planned.dtype || tensor.sizes() != at::IntArrayRef(planned.shape)) {
+    fail_to_write(planned.name, "is not what was planned");
+  }
   const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
   const auto* data = static_cast<const std::byte*>(plain.const_data_ptr());
   const size_t size = plain.nbytes();
@@ -196,12 +197,13 @@ void write_data(AtomicFile& file, const at::Tensor& tensor) {
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const std::vector<const NamedTensor*> order = in_file_order(tensors);
+void stream_safetensors(const std::filesystem::path& path,
+                        const std::vector<PlannedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  const std::vector<const PlannedTensor*> order = in_file_order(tensors);
   AtomicFile file(path);
   file.write(header_text(order, metadata));
-  for (const NamedTensor* named : order) write_data(file, named->second);
+  for (const PlannedTensor* tensor : order) write_data(file, *tensor);
   file.commit();
 }
 
@@ -212,6 +214,22 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   file.write(header_text(order, {{"format", "pt"}}));
   for (const NamedTensor* named : order) write_data(file, fetch(named->first));
   file.commit();
+}
+
+std::vector<PlannedTensor> planned(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+  std::vector<PlannedTensor> result;
+  for (const auto& [name, tensor] : tensors) {
+    if (!tensor.defined()) fail_to_write(name, "is undefined");
+    result.push_back(
+        {name, tensor.scalar_type(), tensor.sizes().vec(), [value = tensor] { return value; }});
+  }
+  return result;
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  stream_safetensors(path, planned(tensors), metadata);
 }
 
 }  // namespace sdxl

@@ -43,10 +43,24 @@ class SafetensorsFile {
   std::shared_ptr<Mapping> mapping_;
 };
 
-/// Writes `tensors` (any device, any strides) as the reference writer lays them out: by alignment,
-/// then name. Streamed, one tensor in memory at a time; published by rename, so that `path` is
-/// whole or untouched. `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads
-/// it.
+/// A tensor that is made when it is written, and gone after.
+struct PlannedTensor {
+  std::string name;
+  at::ScalarType dtype;
+  std::vector<int64_t> shape;
+  std::function<at::Tensor()> value;  ///< Of this dtype and shape, on any device, of any strides.
+};
+
+/// Tensors that are there, as such; they are kept until the result is gone.
+std::vector<PlannedTensor> planned(const std::vector<std::pair<std::string, at::Tensor>>& tensors);
+
+/// Writes tensors as the reference writer lays them out: by alignment, then name. Streamed, one
+/// tensor in memory at a time; published by rename, so that `path` is whole or untouched.
+/// `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads it.
+void stream_safetensors(const std::filesystem::path& path,
+                        const std::vector<PlannedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata);
+/// The same of tensors that are there (any device, any strides).
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});

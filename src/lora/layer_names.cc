@@ -46,12 +46,15 @@ std::vector<std::string> adaptable_paths(const Module& root) {
 
 /// Component by the prefixes of the dotted styles; the UNet where there is none.
 std::string component_of_dotted(std::string* key) {
+  std::string component = "unet";
   strip_prefix(key, "base_model.model.");
-  if (strip_prefix(key, "text_encoder_2.")) return "text_encoder_2";
-  if (strip_prefix(key, "text_encoder.")) return "text_encoder";
-  strip_prefix(key, "unet.");
+  for (const char* name : {"text_encoder_2", "text_encoder", "unet"}) {
+    if (!strip_prefix(key, std::string(name) + ".")) continue;
+    component = name;
+    break;
+  }
   strip_prefix(key, "base_model.model.");
-  return "unet";
+  return component;
 }
 
 /// Component by kohya's prefixes; "" for another style.

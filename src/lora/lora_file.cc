@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMetadataKey = "lora_adapter_metadata";
-
 enum class Role { kDown, kUp, kAlpha, kMagnitude };
 
 struct Key {
@@ -136,19 +134,27 @@ AlphaRule alpha_rule(const Json& config, const std::string& prefix, const std::s
   return rule;
 }
 
+/// A file of adapters and, where its names do not say it, the part that they are of.
+struct LoraSource {
+  fs::path file;
+  std::string component;
+};
+
 /// The file's metadata, else PEFT's adapter_config.json beside it.
-std::map<std::string, AlphaRule> alpha_rules(const SafetensorsFile& file) {
+std::map<std::string, AlphaRule> alpha_rules(const SafetensorsFile& file,
+                                             const std::string& component) {
   std::map<std::string, AlphaRule> rules;
-  auto found = file.metadata().find(kMetadataKey);
+  auto found = file.metadata().find(kLoraMetadataKey);
   if (found != file.metadata().end()) {
-    const std::string source = file.path().string() + " (" + kMetadataKey + ")";
+    const std::string source = file.path().string() + " (" + kLoraMetadataKey + ")";
     const Json config = parse_json(found->second, source);
-    for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
-      rules[component] = alpha_rule(config, str(component, "."), source);
+    for (const char* part : {"unet", "text_encoder", "text_encoder_2"}) {
+      rules[part] = alpha_rule(config, str(part, "."), source);
     }
   } else if (fs::exists(file.path().parent_path() / "adapter_config.json")) {
     const fs::path config = file.path().parent_path() / "adapter_config.json";
-    rules["unet"] = alpha_rule(read_json(config), "", config.string());
+    rules[component.empty() ? "unet" : component] =
+        alpha_rule(read_json(config), "", config.string());
   }
   return rules;
 }
@@ -172,197 +178,115 @@ bool LoraWeights::adapts(const std::string& component) const {
   return first != layers.end() && first->first.component == component;
 }
 
-fs::path find_lora_file(const fs::path& path) {
+namespace {
+
+constexpr const char* kPeftName = "adapter_model.safetensors";
+
+/// PEFT's adapters of each part in a folder of its own.
+std::vector<LoraSource> peft_folders(const fs::path& directory) {
+  std::vector<LoraSource> sources;
+  for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
+    if (fs::exists(directory / component / kPeftName)) {
+      sources.push_back({directory / component / kPeftName, component});
+    }
+  }
+  return sources;
+}
+
+std::vector<LoraSource> lora_sources(const fs::path& path) {
   if (!fs::is_directory(path)) {
     if (!fs::exists(path)) {
       throw Error(ExitStatus::kFileError, str("LoRA ", quoted(path.string()), " does not exist"));
     }
-    return path;
+    return {{path, ""}};
   }
-  for (const char* name : {"pytorch_lora_weights.safetensors", "adapter_model.safetensors",
-                           "paddle_lora_weights.safetensors"}) {
-    if (fs::exists(path / name)) return path / name;
+  for (const char* name :
+       {"pytorch_lora_weights.safetensors", kPeftName, "paddle_lora_weights.safetensors"}) {
+    if (fs::exists(path / name)) return {{path / name, ""}};
   }
-  std::vector<fs::path> candidates;
+  std::vector<LoraSource> candidates = peft_folders(path);
+  if (!candidates.empty()) return candidates;
   for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.path().extension() == ".safetensors") candidates.push_back(entry.path());
+    if (entry.path().extension() == ".safetensors") candidates.push_back({entry.path(), ""});
   }
-  if (candidates.size() == 1) return candidates.front();
+  if (candidates.size() == 1) return candidates;
   throw Error(
       ExitStatus::kBadData,
       str("LoRA ", quoted(path.string()), " holds ", candidates.size(),
           " .safetensors files, none named pytorch_lora_weights.safetensors: name the file"));
 }
 
-LoraWeights read_lora(const fs::path& path, const LayerNames& names) {
-  const SafetensorsFile file(find_lora_file(path));
+void put(Role role, at::Tensor tensor, bool transposed, LoraLayer* layer) {
+  if (tensor.dim() == 2 && transposed && (role == Role::kDown || role == Role::kUp)) {
+    tensor = tensor.t();
+  }
+  switch (role) {
+    case Role::kDown:
+      layer->down = tensor;
+      break;
+    case Role::kUp:
+      layer->up = tensor;
+      break;
+    case Role::kAlpha:
+      layer->alpha = tensor.to(at::kFloat).reshape({-1})[0].item<double>();
+      break;
+    case Role::kMagnitude:
+      layer->magnitude = tensor;
+      break;
+  }
+}
+
+LoraWeights read_source(const LoraSource& source, const LayerNames& names) {
+  const SafetensorsFile file(source.file);
   refuse_other_kinds(file);
   LoraWeights weights;
   weights.source = file.path().string();
   const bool transposed = is_paddle(file);
+  const std::string prefix = source.component.empty() ? "" : source.component + ".";
   for (const SafetensorsEntry& entry : file.entries()) {
     const std::optional<Key> key = parse_key(entry.name);
-    const std::optional<LayerName> layer = key ? names.find(key->layer) : std::nullopt;
+    const std::optional<LayerName> layer = key ? names.find(prefix + key->layer) : std::nullopt;
     if (!layer) {
       weights.unmatched.push_back(entry.name);
-      continue;
-    }
-    at::Tensor tensor = file.tensor(entry.name);
-    LoraLayer& target = weights.layers[*layer];
-    const bool matrix = tensor.dim() == 2 && transposed;
-    switch (key->role) {
-      case Role::kDown:
-        target.down = matrix ? tensor.t() : tensor;
-        break;
-      case Role::kUp:
-        target.up = matrix ? tensor.t() : tensor;
-        break;
-      case Role::kAlpha:
-        target.alpha = tensor.to(at::kFloat).reshape({-1})[0].item<double>();
-        break;
-      case Role::kMagnitude:
-        target.magnitude = tensor;
-        break;
+    } else {
+      put(key->role, file.tensor(entry.name), transposed, &weights.layers[*layer]);
     }
   }
   for (auto& [name, layer] : weights.layers) check_layer(weights.source, name, &layer);
-  apply_alpha_rules(alpha_rules(file), &weights);
+  apply_alpha_rules(alpha_rules(file, source.component), &weights);
   return weights;
 }
 
-void require_all_matched(const LoraWeights& weights) {
+}  // namespace
+
+std::vector<fs::path> find_lora_files(const fs::path& path) {
+  std::vector<fs::path> files;
+  for (const LoraSource& source : lora_sources(path)) files.push_back(source.file);
+  return files;
+}
+
+LoraWeights read_lora(const fs::path& path, const LayerNames& names) {
+  const std::vector<LoraSource> sources = lora_sources(path);
+  LoraWeights weights = read_source(sources.front(), names);
+  for (size_t i = 1; i < sources.size(); ++i) {
+    LoraWeights more = read_source(sources[i], names);
+    weights.layers.merge(more.layers);
+    weights.unmatched.insert(weights.unmatched.end(), more.unmatched.begin(), more.unmatched.end());
+  }
+  return weights;
+}
+
+void require_all_matched(const LoraWeights& weights, const std::string& option) {
   if (weights.unmatched.empty()) return;
-  std::vector<std::string> first(
-      weights.unmatched.begin(),
-      weights.unmatched.begin() + std::min<size_t>(5, weights.unmatched.size()));
+  constexpr size_t kShown = 20;
+  const size_t shown = std::min(kShown, weights.unmatched.size());
+  const std::vector<std::string> first(
+      weights.unmatched.begin(), weights.unmatched.begin() + static_cast<std::ptrdiff_t>(shown));
   throw Error(ExitStatus::kBadData,
               str(weights.source, ": ", weights.unmatched.size(),
                   " tensors match no layer of this model: ", escaped(join(first, ", ")),
-                  weights.unmatched.size() > 5 ? ", …" : "",
-                  "; is it for another model? --lora_allow_unmatched goes on without them"));
-}
-
-namespace {
-
-/// PEFT compares the ends of names, so that this fits text encoders with and without "text_model.".
-std::string peft_path(const LayerName& name) {
-  return name.component == "unet" ? name.path : without_text_model(name.path);
-}
-
-/// What PEFT's LoraConfig is made of, for one component; equal ranks and alphas are said once.
-void add_metadata(const LoraWeights& weights, const std::string& component, Json* metadata) {
-  std::map<int64_t, int> ranks;
-  std::map<double, int> alphas;
-  Json targets = Json::array();
-  bool dora = false;
-  for (const auto& [name, layer] : weights.layers) {
-    if (name.component != component) continue;
-    ++ranks[layer.rank()];
-    ++alphas[layer.alpha];
-    dora |= layer.magnitude.defined();
-    targets.push_back(peft_path(name));
-  }
-  auto most = [](const auto& counts) {
-    auto best = counts.begin();
-    for (auto it = counts.begin(); it != counts.end(); ++it) {
-      if (it->second > best->second) best = it;
-    }
-    return best->first;
-  };
-  const int64_t rank = most(ranks);
-  const double alpha = most(alphas);
-  Json rank_pattern = Json::object(), alpha_pattern = Json::object();
-  for (const auto& [name, layer] : weights.layers) {
-    if (name.component != component) continue;
-    if (layer.rank() != rank) rank_pattern[peft_path(name)] = layer.rank();
-    if (layer.alpha != alpha) alpha_pattern[peft_path(name)] = layer.alpha;
-  }
-  const std::string prefix = component + ".";
-  (*metadata)[prefix + "r"] = rank;
-  if (alpha == std::floor(alpha)) {
-    (*metadata)[prefix + "lora_alpha"] = static_cast<int64_t>(alpha);
-  } else {
-    (*metadata)[prefix + "lora_alpha"] = alpha;
-  }
-  (*metadata)[prefix + "rank_pattern"] = rank_pattern;
-  (*metadata)[prefix + "alpha_pattern"] = alpha_pattern;
-  (*metadata)[prefix + "target_modules"] = targets;
-  (*metadata)[prefix + "use_dora"] = dora;
-}
-
-}  // namespace
-
-namespace {
-
-bool is_attention(const LayerName& name) {
-  return name.path.ends_with(".to_q") || name.path.ends_with(".to_k") ||
-         name.path.ends_with(".to_v") || name.path.ends_with(".to_out.0");
-}
-
-struct MatrixNames {
-  const char *down, *up;
-};
-
-/// How diffusers calls the two matrices. Of a UNet's attention it has names of its own, of other
-/// layers PEFT's. A file that has both it writes but does not read (it looks at the first name and
-/// leaves the others out), so that PEFT's stand for all where not only attention is adapted.
-MatrixNames diffusers_names(const std::string& component, bool only_attention) {
-  if (component != "unet") {
-    return {".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"};
-  }
-  if (only_attention) return {".lora.down.weight", ".lora.up.weight"};
-  return {".lora_A.weight", ".lora_B.weight"};
-}
-
-}  // namespace
-
-void write_diffusers_lora(const fs::path& file, const LoraWeights& weights) {
-  const bool only_attention =
-      std::all_of(weights.layers.begin(), weights.layers.end(), [](const auto& entry) {
-        return entry.first.component != "unet" || is_attention(entry.first);
-      });
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const auto& [name, layer] : weights.layers) {
-    const MatrixNames names = diffusers_names(name.component, only_attention);
-    tensors.emplace_back(name.text() + names.down, layer.down);
-    tensors.emplace_back(name.text() + names.up, layer.up);
-    if (layer.magnitude.defined()) {
-      const at::Tensor magnitude =
-          layer.down.dim() == 4 ? layer.magnitude.view({1, -1, 1, 1}) : layer.magnitude;
-      tensors.emplace_back(name.text() + ".lora_magnitude_vector", magnitude);
-    }
-  }
-  Json metadata = Json::object();
-  for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
-    if (weights.adapts(component)) add_metadata(weights, component, &metadata);
-  }
-  write_safetensors(file, tensors, {{"format", "pt"}, {kMetadataKey, metadata.dump(2)}});
-}
-
-void write_kohya_lora(const fs::path& file, const LoraWeights& weights,
-                      const UNet2DConditionConfig& unet) {
-  const std::map<std::string, std::string> prefixes = {
-      {"unet", "lora_unet_"}, {"text_encoder", "lora_te1_"}, {"text_encoder_2", "lora_te2_"}};
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const auto& [name, layer] : weights.layers) {
-    std::string path = name.component == "unet" ? original_unet_name(name.path, unet)
-                                                : "text_model." + without_text_model(name.path);
-    std::replace(path.begin(), path.end(), '.', '_');
-    const std::string base = prefixes.at(name.component) + path;
-    tensors.emplace_back(base + ".lora_down.weight", layer.down);
-    tensors.emplace_back(base + ".lora_up.weight", layer.up);
-    tensors.emplace_back(base + ".alpha", at::scalar_tensor(layer.alpha, at::kFloat));
-    if (layer.magnitude.defined()) {
-      const auto shape =
-          layer.down.dim() == 4 ? std::vector<int64_t>{-1, 1, 1, 1} : std::vector<int64_t>{-1, 1};
-      tensors.emplace_back(base + ".dora_scale", layer.magnitude.view(shape));
-    }
-  }
-  write_safetensors(file, tensors,
-                    {{"format", "pt"},
-                     {"ss_network_module", "networks.lora"},
-                     {"ss_base_model_version", "sdxl_base_v1-0"},
-                     {"modelspec.architecture", "stable-diffusion-xl-v1-base/lora"}});
+                  weights.unmatched.size() > kShown ? ", …" : "", "; is it for another model? ",
+                  option, " goes on without them"));
 }
 
 }  // namespace sdxl

@@ -1,9 +1,12 @@
 // The names of SDXL's original code (sgm), which single-file checkpoints and kohya's LoRA files
-// use, for the UNet's modules.
+// use.
 #pragma once
 
 #include <string>
 
+#include "io/tensor_view.h"
+#include "models/autoencoder_kl.h"
+#include "models/clip_text_model.h"
 #include "models/unet_2d_condition.h"
 
 namespace sdxl {
@@ -12,5 +15,19 @@ namespace sdxl {
 /// "model.diffusion_model."; works for modules and for parameters. "" for a name the UNet does not
 /// have.
 std::string original_unet_name(const std::string& name, const UNet2DConditionConfig& config);
+
+/// Where single-file checkpoints have the parameters of each part, below these prefixes. The second
+/// text encoder's are OpenCLIP's: query, key and value in one matrix, the projection transposed.
+inline constexpr const char* kOriginalUNet = "model.diffusion_model.";
+inline constexpr const char* kOriginalVae = "first_stage_model.";
+inline constexpr const char* kOriginalTextEncoder = "conditioner.embedders.0.transformer.";
+inline constexpr const char* kOriginalTextEncoder2 = "conditioner.embedders.1.model.";
+
+TensorParts original_unet_parts(const UNet2DConditionModel& unet, const std::string& prefix);
+TensorParts original_vae_parts(const AutoencoderKL& vae, const std::string& prefix);
+/// Of the first text encoder, whose names and shapes are its own.
+TensorParts original_text_encoder_parts(const CLIPTextModel& model, const std::string& prefix);
+/// Of the second.
+TensorParts original_text_encoder_2_parts(const CLIPTextModel& model, const std::string& prefix);
 
 }  // namespace sdxl

@@ -127,6 +127,15 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
             at::stack(right_side), (predict_original_ ? end.alpha : end.sigma) * divisor};
   }
 
+  /// The weights of the differences. Where the noise ends at zero a high order has none.
+  static at::Tensor solved(const at::Tensor& matrix, const at::Tensor& right_side) {
+    const auto [weights, info] = at::linalg_solve_ex(matrix, right_side);
+    if (info.item<int>() == 0) return weights;
+    throw Error(ExitStatus::kBadData,
+                "the scheduler unipc has no last step of this solver_order: in "
+                "scheduler_config.json set lower_order_final to true, or solver_order to 2");
+  }
+
   static at::Tensor weighted(const at::Tensor& weights, const at::Tensor& differences) {
     return at::einsum("k,bkc...->bc...", {weights, differences});
   }
@@ -135,10 +144,9 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
     const Basis by = basis(x, index, index + 1);
     if (order_ == 1) return (by.base - by.scale * 0).to(x.scalar_type());
     const int64_t inner = order_ - 1;
-    const at::Tensor weights =
-        order_ == 2 ? at::full({1}, 0.5)
-                    : at::linalg_solve(by.matrix.slice(0, 0, inner).slice(1, 0, inner),
-                                       by.right_side.slice(0, 0, inner));
+    const at::Tensor weights = order_ == 2 ? at::full({1}, 0.5)
+                                           : solved(by.matrix.slice(0, 0, inner).slice(1, 0, inner),
+                                                    by.right_side.slice(0, 0, inner));
     return (by.base - by.scale * weighted(weights.to(x.device(), x.scalar_type()), by.differences))
         .to(x.scalar_type());
   }
@@ -147,9 +155,8 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
   at::Tensor corrected(const at::Tensor& output, int64_t index) const {
     const at::Tensor& x = sample_;
     const Basis by = basis(x, index - 1, index);
-    const at::Tensor weights =
-        (order_ == 1 ? at::full({1}, 0.5) : at::linalg_solve(by.matrix, by.right_side))
-            .to(x.device(), x.scalar_type());
+    const at::Tensor weights = (order_ == 1 ? at::full({1}, 0.5) : solved(by.matrix, by.right_side))
+                                   .to(x.device(), x.scalar_type());
     at::Tensor change = weights[-1] * (output - outputs_[0]);
     if (order_ > 1) change = weighted(weights.slice(0, 0, -1), by.differences) + change;
     return (by.base - by.scale * change).to(x.scalar_type());

@@ -197,6 +197,11 @@ def main():
             problem = ""
         except Exception as error:  # whatever diffusers raises for a combination that can't be
             problem = f"{type(error).__name__}: {error}"
+        if not problem and "timesteps" in line and len(timesteps) == len(line["timesteps"]) + 1 \
+                and timesteps[-1] == -1:
+            # Rounding gives diffusers one step more, at timestep -1, that is the noisiest of the
+            # table: ours leaves it out (see schedulers/sigma_schedule.cc).
+            timesteps, theirs = timesteps[:-1], theirs[:-1]
         if "crash" in line:
             bad.append(f"CRASH {line['crash'][:90]!r} | {describe(case)}")
         elif problem or "error" in line:
@@ -215,6 +220,8 @@ def main():
             nan = bool(np.isnan(theirs).any())
             table[case["name"]].append((apart, case, nan))
             limit = options.tolerance if "dtype" not in case else 0.0
+            if case["name"].startswith("lms") or "LMS" in str(case["config"].get("_class_name")):
+                limit = max(limit, 1e-5)  # diffusers integrates the coefficients to 1e-4
             if apart > limit or step > 1.5e-4 or sigma > 1e-6:
                 bad.append(f"apart {apart:.2e} timesteps {step:.1e} init {sigma:.1e} nan {nan} | "
                            f"{describe(case)}")

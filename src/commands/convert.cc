@@ -1,0 +1,166 @@
+// sdxl convert: models between diffusers' directories and single files, LoRA files between the
+// namings of diffusers, PEFT and kohya.
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "commands/command.h"
+#include "commands/model_export.h"
+#include "commands/model_loading.h"
+#include "commands/model_source.h"
+#include "commands/single_file.h"
+#include "config/convert_config.h"
+#include "config/validation.h"
+#include "lora/lora_file.h"
+
+namespace sdxl {
+namespace {
+
+at::ScalarType dtype_of(const std::string& name) {
+  if (name == "float32") return at::kFloat;
+  if (name == "fp16") return at::kHalf;
+  return name == "bf16" ? at::kBFloat16 : at::ScalarType::Undefined;
+}
+
+bool is_pipeline(const fs::path& path) { return fs::exists(path / "model_index.json"); }
+
+/// Whether a file's tensors are adapters, by their roles.
+bool is_lora_file(const fs::path& path) {
+  const SafetensorsFile file(path);
+  for (const SafetensorsEntry& entry : file.entries()) {
+    for (const char* mark : {"lora_", ".lora.", "_lora."}) {
+      if (entry.name.find(mark) != std::string::npos) return true;
+    }
+  }
+  return false;
+}
+
+class ConvertCommand : public Command {
+ public:
+  std::string name() const override { return "convert"; }
+  std::string summary() const override {
+    return "convert models and LoRA files between the layouts of diffusers, PEFT and kohya";
+  }
+  OptionSet& options() override { return options_; }
+  void validate() override { validate_convert_config(config_); }
+
+  ExitStatus run() override {
+    common_.variant = config_.variant;
+    common_.cache_dir = config_.cache_dir;
+    common_.offline = config_.offline;
+    common_.single_file_config = config_.pretrained_model_name_or_path;
+    const fs::path input = config_.input;
+    if (!fs::exists(input)) {
+      throw Error(ExitStatus::kFileError,
+                  str("--input ", quoted(config_.input), " does not exist"));
+    }
+    if (fs::exists(config_.output) && !config_.overwrite) {
+      throw Error(ExitStatus::kUsage, str("--output ", quoted(config_.output),
+                                          " exists: give --overwrite or another path"));
+    }
+    if (is_pipeline(input)) {
+      convert_directory(input);
+    } else if (fs::is_directory(input) || is_lora_file(input)) {
+      convert_lora(input);
+    } else {
+      convert_file(input);
+    }
+    std::printf("%s\n", config_.output.c_str());
+    return ExitStatus::kDone;
+  }
+
+ private:
+  void require_target(const char* what, std::initializer_list<const char*> targets,
+                      const std::string& fallback) {
+    if (!config_.to && !fallback.empty()) config_.to = fallback;
+    for (const char* target : targets) {
+      if (config_.to == target) return;
+    }
+    throw Error(ExitStatus::kUsage,
+                str("--to ", config_.to ? quoted(*config_.to) : "is missing", ": --input ",
+                    quoted(config_.input), " is ", what, ", give one of ",
+                    join({targets.begin(), targets.end()}, ", ")));
+  }
+
+  fs::path vae_of(const fs::path& pipeline) const {
+    const auto& own = config_.pretrained_vae_model_name_or_path;
+    return own ? part_directory(*own, "vae", common_) : pipeline / "vae";
+  }
+
+  void convert_directory(const fs::path& input) {
+    require_target("a model's directory", {"single_file", "diffusers"}, "single_file");
+    const std::string variant = config_.variant.value_or("");
+    const at::ScalarType dtype = dtype_of(config_.dtype);
+    if (config_.to == "diffusers") {
+      write_diffusers_pipeline(config_.output, input, vae_of(input), variant, dtype);
+    } else {
+      write_single_file(config_.output, input, vae_of(input), variant, dtype);
+    }
+  }
+
+  void convert_file(const fs::path& input) {
+    require_target("a model in one file", {"diffusers", "single_file"}, "diffusers");
+    const fs::path configs = single_file_configs(common_);
+    const SingleFileContents contents = read_single_file(SafetensorsFile(input), configs);
+    if (!contents.unknown.empty() && !config_.allow_unmatched) {
+      throw Error(ExitStatus::kBadData,
+                  str(quoted(config_.input), ": ", contents.unknown.size(),
+                      " tensors belong to no part of the model, the first ",
+                      quoted(contents.unknown.front()), "; --allow_unmatched leaves them out"));
+    }
+    const fs::path view = single_file_pipeline(input, configs);
+    const at::ScalarType dtype = dtype_of(config_.dtype);
+    if (contents.parts.size() == 1) {
+      write_diffusers_part(config_.output, view / contents.parts.begin()->first, "", dtype);
+    } else if (config_.to == "single_file") {
+      write_single_file(config_.output, view, vae_of(view), "", dtype);
+    } else {
+      write_diffusers_pipeline(config_.output, view, vae_of(view), "", dtype);
+    }
+  }
+
+  void convert_lora(const fs::path& input) {
+    require_target("a LoRA", {"diffusers", "peft", "kohya"}, "");
+    const PipelineDirectory base(single_file_configs(common_), "");
+    const UNet2DConditionConfig unet = base.unet_config();
+    LayerNames names;
+    names.add_unet(UNet2DConditionModel(unet));
+    names.add_text_encoder("text_encoder", *base.empty_text_encoder(1));
+    names.add_text_encoder("text_encoder_2", *base.empty_text_encoder(2));
+    LoraWeights lora = read_lora(input, names);
+    if (!config_.allow_unmatched) require_all_matched(lora, "--allow_unmatched");
+    if (!lora.unmatched.empty()) {
+      log::warning(str(lora.source, ": left out ", lora.unmatched.size(),
+                       " tensors: ", escaped(join(lora.unmatched, ", "))));
+    }
+    const at::ScalarType dtype = dtype_of(config_.dtype);
+    if (dtype != at::ScalarType::Undefined) convert_dtype(&lora, dtype);
+    if (config_.to == "peft") {
+      write_peft_lora(config_.output, lora);
+    } else if (config_.to == "kohya") {
+      write_kohya_lora(config_.output, lora, unet);
+    } else {
+      write_diffusers_lora(config_.output, lora);
+    }
+  }
+
+  static void convert_dtype(LoraWeights* lora, at::ScalarType dtype) {
+    for (auto& [name, layer] : lora->layers) {
+      layer.down = layer.down.to(dtype);
+      layer.up = layer.up.to(dtype);
+      if (layer.magnitude.defined()) layer.magnitude = layer.magnitude.to(dtype);
+    }
+  }
+
+  ConvertConfig config_;
+  CommonConfig common_;  ///< What finding models takes of the options.
+  OptionSet options_{convert_options(config_)};
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_convert_command() { return std::make_unique<ConvertCommand>(); }
+
+}  // namespace sdxl
