@@ -207,15 +207,6 @@ void stream_safetensors(const std::filesystem::path& path,
   file.commit();
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
-                       const std::function<at::Tensor(const std::string&)>& fetch) {
-  const std::vector<const NamedTensor*> order = in_file_order(tensors);
-  AtomicFile file(path);
-  file.write(header_text(order, {{"format", "pt"}}));
-  for (const NamedTensor* named : order) write_data(file, fetch(named->first));
-  file.commit();
-}
-
 std::vector<PlannedTensor> planned(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   std::vector<PlannedTensor> result;
   for (const auto& [name, tensor] : tensors) {
@@ -230,6 +221,17 @@ void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   stream_safetensors(path, planned(tensors), metadata);
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::function<at::Tensor(const std::string&)>& fetch) {
+  std::vector<PlannedTensor> plan;
+  for (const auto& [name, tensor] : tensors) {
+    plan.push_back({name, tensor.scalar_type(), tensor.sizes().vec(),
+                    [&fetch, key = name] { return fetch(key); }});
+  }
+  stream_safetensors(path, plan, {{"format", "pt"}});
 }
 
 }  // namespace sdxl
