@@ -56,7 +56,7 @@ TEST(Binary, UsageErrorsExitWith2) {
   expect_failure(run_sdxl({"infer"}), 2, "--pretrained_model_name_or_path");
   expect_failure(run_sdxl({"infer", "--height", "12\x1b[31m"}), 2, "'12\\x1B[31m'");
   expect_failure(run_sdxl({"infer", "--output", "x.png", "--prompt", "x",
-                           "--pretrained_model_name_or_path", "/none", "--seed=1"}),
+                           "--pretrained_model_name_or_path", "/none", "--seed=1", "--device=cpu"}),
                  2, "--pretrained_model_name_or_path: '/none'");
 }
 
@@ -64,7 +64,7 @@ TEST(Binary, FileAndDataErrorsHaveTheirStatuses) {
   const test::TemporaryDirectory directory;
   expect_failure(run_sdxl({"infer", "--config", directory / "none.json"}), 74, "none.json");
   expect_failure(run_sdxl({"infer", "--pretrained_model_name_or_path", directory.path(), "--prompt",
-                           "x", "--output", directory / "x.png", "--seed=1"}),
+                           "x", "--output", directory / "x.png", "--seed=1", "--device=cpu"}),
                  65, "model_index.json");
   EXPECT_FALSE(fs::exists(directory / "x.png"));
 }
