@@ -115,6 +115,8 @@ def write_namings(pipe):
                   metadata={"format": "pt"})
         config = getattr(pipe, part).peft_config["default"].to_dict()
         config["target_modules"] = sorted(config["target_modules"])
+        if config["base_model_name_or_path"]:  # where this checkout lies
+            config["base_model_name_or_path"] = part
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, default=str) + "\n")
     save("old_diffusers.safetensors", old_diffusers(pipe, transpose=False))
     save("paddle_lora_weights.safetensors", old_diffusers(pipe, transpose=True), {"format": "pd"})

@@ -83,6 +83,9 @@ class Trainer(training.Trainer):
             return
         root.add_adapter(LoraConfig(r=options.rank, lora_alpha=options.lora_alpha or options.rank, init_lora_weights="gaussian",
                                     target_modules=chosen, use_dora=options.use_dora))
+        config = root.peft_config["default"]
+        if config.base_model_name_or_path:  # where this checkout lies
+            config.base_model_name_or_path = component
         found = [(n, m) for n, m in root.named_modules() if "default" in getattr(m, "lora_A", {})]
         for name, module in sorted(found, key=lambda pair: pair[0].encode()):
             # transformers 5 has left out the first encoder's "text_model."; ours keeps the checkpoint's name.
