@@ -2,8 +2,7 @@
 #include "models/activations.h"
 
 #include "device/device.h"
-#include "models/cpu_ops.h"
-#include "models/device_kernels.h"
+#include "models/fused_ops.h"
 
 namespace sdxl {
 
@@ -23,7 +22,6 @@ at::Tensor feature_map_of(const at::Tensor& tokens, int64_t height, int64_t widt
 at::Tensor quick_gelu(const at::Tensor& x) { return x * at::sigmoid(1.702 * x); }
 
 at::Tensor geglu(const at::Tensor& values_and_gates) {
-  if (cpu_kernels_take(values_and_gates)) return cpu_geglu(values_and_gates);
   if (auto fused = fused_geglu(values_and_gates)) return *fused;
   const auto halves = values_and_gates.chunk(2, -1);
   return halves[0] * at::gelu(halves[1]);

@@ -4,7 +4,7 @@
 #include "device/device.h"
 #include "models/activations.h"
 #include "models/cpu_attention.h"
-#include "models/cpu_ops.h"
+#include "models/fused_ops.h"
 
 namespace sdxl {
 

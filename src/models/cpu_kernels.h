@@ -5,22 +5,12 @@
 
 #include <ATen/ATen.h>
 
+#include "models/group_norm.h"
+
 namespace sdxl {
 
 /// Whether the kernels take this tensor: float32 or bfloat16 on the CPU.
 bool cpu_kernels_take(const at::Tensor& tensor);
-
-struct GroupNormOptions {
-  int64_t groups = 32;
-  double eps = 1e-5;
-  bool silu = false;  ///< x * sigmoid(x) of the normalised values.
-};
-
-/// A normalised feature map and what its gradient needs.
-struct NormalisedMap {
-  at::Tensor output;      ///< Like the input, channels last.
-  at::Tensor mean, rstd;  ///< [B, groups] float32, of input + shift.
-};
 
 /// Normalises input + shift over groups of channels, then scales by weight and adds bias. input
 /// [B, C, H, W], made channels last; shift [B, C] of the same dtype, or undefined; weight and bias
@@ -29,11 +19,6 @@ NormalisedMap group_norm_forward(const at::Tensor& input, const at::Tensor& shif
                                  const at::Tensor& weight, const at::Tensor& bias,
                                  const GroupNormOptions& options);
 
-struct GroupNormGradients {
-  at::Tensor input;         ///< Channels last.
-  at::Tensor shift;         ///< [B, C], undefined without a shift.
-  at::Tensor weight, bias;  ///< [C], of the weight's and the bias's dtype.
-};
 GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const at::Tensor& input,
                                        const at::Tensor& shift, const at::Tensor& weight,
                                        const at::Tensor& bias, const at::Tensor& mean,

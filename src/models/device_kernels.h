@@ -1,27 +1,32 @@
-// The fused operators of a device's plugin (device/operators.h) as layers use them, with their
-// gradients. Where there is no plugin, or a tensor that it doesn't serve, they say so and the
-// caller computes with ATen.
+// The fused operators of a device's plugin (device/operators.h), without gradients of their own:
+// fused_ops.h has them as layers use them.
 #pragma once
 
 #include <ATen/ATen.h>
 
-#include <optional>
+#include "models/group_norm.h"
 
 namespace sdxl {
 
-struct FusedGroupNorm {
-  int64_t groups = 32;
-  double eps = 1e-5;
-  bool silu = false;  ///< x * sigmoid(x) of the normalised values.
-};
+/// Whether there is a plugin that serves these tensors.
+bool device_group_norm_takes(const at::Tensor& input, const at::Tensor& weight,
+                             const at::Tensor& bias, const GroupNormOptions& options);
 
-/// Group normalisation of input + shift, channels last: input [B, C, H, W], shift [B, C] or
-/// undefined, weight and bias [C]. Nothing where it is not served.
-std::optional<at::Tensor> fused_group_norm(const at::Tensor& input, const at::Tensor& shift,
-                                           const at::Tensor& weight, const at::Tensor& bias,
-                                           const FusedGroupNorm& options);
+/// As group_norm_forward() and group_norm_backward() of the CPU. Gradients of weight and bias are
+/// undefined where neither is trained, that of the shift where it is not.
+NormalisedMap device_group_norm_forward(const at::Tensor& input, const at::Tensor& shift,
+                                        const at::Tensor& weight, const at::Tensor& bias,
+                                        const GroupNormOptions& options);
+GroupNormGradients device_group_norm_backward(const at::Tensor& output_gradient,
+                                              const at::Tensor& input, const at::Tensor& shift,
+                                              const at::Tensor& weight, const at::Tensor& bias,
+                                              const at::Tensor& mean, const at::Tensor& rstd,
+                                              const GroupNormOptions& options);
 
-/// [.., 2 * D] = (values, gates) -> values * gelu(gates) [.., D]; nothing where it is not served.
-std::optional<at::Tensor> fused_geglu(const at::Tensor& values_and_gates);
+bool device_geglu_takes(const at::Tensor& values_and_gates);
+/// As geglu_forward() and geglu_backward() of the CPU.
+at::Tensor device_geglu_forward(const at::Tensor& values_and_gates);
+at::Tensor device_geglu_backward(const at::Tensor& output_gradient,
+                                 const at::Tensor& values_and_gates);
 
 }  // namespace sdxl

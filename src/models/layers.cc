@@ -5,9 +5,9 @@
 
 #include <cmath>
 
-#include "models/cpu_ops.h"
-#include "models/device_kernels.h"
+#include "models/cpu_kernels.h"
 #include "models/frozen_conv.h"
+#include "models/fused_ops.h"
 #include "models/packed_weights.h"
 
 namespace sdxl {
@@ -118,9 +118,6 @@ GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t c
 }
 
 at::Tensor GroupNorm::forward(const at::Tensor& input) const {
-  if (cpu_kernels_take(input)) {
-    return cpu_group_norm(input, {}, weight, bias, {groups, eps, /*silu=*/false});
-  }
   if (auto fused = fused_group_norm(input, {}, weight, bias, {groups, eps, /*silu=*/false})) {
     return *fused;
   }
@@ -128,9 +125,6 @@ at::Tensor GroupNorm::forward(const at::Tensor& input) const {
 }
 
 at::Tensor GroupNorm::forward_silu(const at::Tensor& input, const at::Tensor& shift) const {
-  if (cpu_kernels_take(input)) {
-    return cpu_group_norm(input, shift, weight, bias, {groups, eps, /*silu=*/true});
-  }
   if (auto fused = fused_group_norm(input, shift, weight, bias, {groups, eps, /*silu=*/true})) {
     return *fused;
   }

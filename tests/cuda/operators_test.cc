@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "device/device.h"
-#include "models/device_kernels.h"
+#include "models/fused_ops.h"
 #include "training/optimizer.h"
 
 namespace sdxl {
@@ -41,7 +41,7 @@ double tolerance(at::ScalarType type) {
 
 /// In float64, of inputs in any type.
 at::Tensor exact_group_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& weight,
-                            const at::Tensor& bias, const FusedGroupNorm& options) {
+                            const at::Tensor& bias, const GroupNormOptions& options) {
   at::Tensor input = x.to(at::kDouble);
   if (shift.defined()) input = input + shift.to(at::kDouble).unsqueeze(-1).unsqueeze(-1);
   const at::Tensor normed = at::group_norm(input, options.groups, weight.to(at::kDouble),
@@ -61,7 +61,7 @@ TEST_F(CudaOperators, GroupNormGivesTheExactValues) {
                                  .contiguous(at::MemoryFormat::ChannelsLast);
         const at::Tensor weight = random({channels}, type), bias = random({channels}, type);
         const at::Tensor shift = silu ? random({2, channels}, type) : at::Tensor();
-        const FusedGroupNorm options{groups, 1e-5, silu};
+        const GroupNormOptions options{groups, 1e-5, silu};
         const auto fused = fused_group_norm(x, shift, weight, bias, options);
         ASSERT_TRUE(fused.has_value());
         EXPECT_TRUE(fused->is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -75,7 +75,7 @@ TEST_F(CudaOperators, GroupNormGivesTheExactValues) {
 
 TEST_F(CudaOperators, GroupNormGivesTheExactGradients) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
-    const FusedGroupNorm options{32, 1e-5, true};
+    const GroupNormOptions options{32, 1e-5, true};
     std::vector<at::Tensor> leaves = {
         random({2, 640, 24, 24}, type).contiguous(at::MemoryFormat::ChannelsLast),
         random({2, 640}, type), random({640}, type), random({640}, type)};
@@ -97,7 +97,7 @@ TEST_F(CudaOperators, GroupNormGivesTheExactGradients) {
 }
 
 TEST_F(CudaOperators, GroupNormWithoutShiftGivesTheExactGradients) {
-  const FusedGroupNorm options{32, 1e-5, false};
+  const GroupNormOptions options{32, 1e-5, false};
   at::Tensor x = random({1, 320, 8, 8}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor weight = random({320}, at::kFloat), bias = random({320}, at::kFloat);
   at::Tensor exact = x.to(at::kDouble).set_requires_grad(true);

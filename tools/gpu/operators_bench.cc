@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "device/device.h"
 #include "device/operators.h"
-#include "models/device_kernels.h"
+#include "models/fused_ops.h"
 #include "training/optimizer.h"
 
 namespace sdxl {

@@ -1,5 +1,5 @@
 // Gradients of the fused operators against those of LibTorch's in float64.
-#include "models/cpu_ops.h"
+#include "models/fused_ops.h"
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST_P(CpuOps, GroupNormHasTheGradientsOfItsParts) {
       return silu ? at::silu(y) : y;
     };
     const Operator fused = [silu](const std::vector<at::Tensor>& x) {
-      return cpu_group_norm(x[0], x[1], x[2], x[3], {8, 1e-5, silu});
+      return *fused_group_norm(x[0], x[1], x[2], x[3], {8, 1e-5, silu});
     };
     expect_close(gradients(fused, inputs, weights, GetParam()),
                  gradients(parts, inputs, weights, at::kDouble), tolerance());
@@ -65,7 +65,7 @@ TEST_P(CpuOps, GegluHasTheGradientOfItsParts) {
     const auto halves = x[0].chunk(2, -1);
     return halves[0] * at::gelu(halves[1]);
   };
-  const Operator fused = [](const std::vector<at::Tensor>& x) { return cpu_geglu(x[0]); };
+  const Operator fused = [](const std::vector<at::Tensor>& x) { return *fused_geglu(x[0]); };
   expect_close(gradients(fused, inputs, weights, GetParam()),
                gradients(parts, inputs, weights, at::kDouble), tolerance());
 }

@@ -1,10 +1,12 @@
 // Autograd functions around the kernels.
-#include "models/cpu_ops.h"
+#include "models/fused_ops.h"
 
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/cpu_attention.h"
+#include "models/cpu_kernels.h"
+#include "models/device_kernels.h"
 
 namespace sdxl {
 namespace {
@@ -19,6 +21,17 @@ bool wants_gradient(std::initializer_list<at::Tensor> tensors) {
   });
 }
 
+NormalisedMap normalised(const at::Tensor& input, const at::Tensor& shift, const at::Tensor& weight,
+                         const at::Tensor& bias, const GroupNormOptions& options) {
+  const auto forward = cpu_kernels_take(input) ? group_norm_forward : device_group_norm_forward;
+  return forward(input, shift, weight, bias, options);
+}
+
+at::Tensor gated(const at::Tensor& values_and_gates) {
+  const auto forward = cpu_kernels_take(values_and_gates) ? geglu_forward : device_geglu_forward;
+  return forward(values_and_gates);
+}
+
 class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
@@ -26,8 +39,7 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
                             const at::Tensor& weight, const at::Tensor& bias, int64_t groups,
                             double eps, bool silu) {
     const at::Tensor shift = optional_shift.value_or(at::Tensor());
-    const NormalisedMap result =
-        group_norm_forward(input, shift, weight, bias, {groups, eps, silu});
+    const NormalisedMap result = normalised(input, shift, weight, bias, {groups, eps, silu});
     context->save_for_backward({input, shift, weight, bias, result.mean, result.rstd});
     context->saved_data["groups"] = groups;
     context->saved_data["eps"] = eps;
@@ -40,9 +52,10 @@ class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
     const GroupNormOptions options{context->saved_data["groups"].toInt(),
                                    context->saved_data["eps"].toDouble(),
                                    context->saved_data["silu"].toBool()};
-    const GroupNormGradients gradients =
-        group_norm_backward(output_gradients.at(0), saved[0], saved[1], saved[2], saved[3],
-                            saved[4], saved[5], options);
+    const auto backward =
+        cpu_kernels_take(saved[0]) ? group_norm_backward : device_group_norm_backward;
+    const GroupNormGradients gradients = backward(output_gradients.at(0), saved[0], saved[1],
+                                                  saved[2], saved[3], saved[4], saved[5], options);
     return {gradients.input, gradients.shift, gradients.weight, gradients.bias, {}, {}, {}};
   }
 };
@@ -51,11 +64,13 @@ class GegluFunction : public torch::autograd::Function<GegluFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& values_and_gates) {
     context->save_for_backward({values_and_gates});
-    return geglu_forward(values_and_gates);
+    return gated(values_and_gates);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
-    return {geglu_backward(output_gradients.at(0), context->get_saved_variables().at(0))};
+    const at::Tensor input = context->get_saved_variables().at(0);
+    const auto backward = cpu_kernels_take(input) ? geglu_backward : device_geglu_backward;
+    return {backward(output_gradients.at(0), input)};
   }
 };
 
@@ -121,19 +136,25 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 
 }  // namespace
 
-at::Tensor cpu_group_norm(const at::Tensor& input, const at::Tensor& shift,
-                          const at::Tensor& weight, const at::Tensor& bias,
-                          const GroupNormOptions& options) {
+std::optional<at::Tensor> fused_group_norm(const at::Tensor& input, const at::Tensor& shift,
+                                           const at::Tensor& weight, const at::Tensor& bias,
+                                           const GroupNormOptions& options) {
+  if (!cpu_kernels_take(input) && !device_group_norm_takes(input, weight, bias, options)) {
+    return std::nullopt;
+  }
   if (!wants_gradient({input, shift, weight, bias})) {
-    return group_norm_forward(input, shift, weight, bias, options).output;
+    return normalised(input, shift, weight, bias, options).output;
   }
   const auto optional_shift = shift.defined() ? std::optional(shift) : std::nullopt;
   return GroupNormFunction::apply(input, optional_shift, weight, bias, options.groups, options.eps,
                                   options.silu);
 }
 
-at::Tensor cpu_geglu(const at::Tensor& values_and_gates) {
-  if (!wants_gradient({values_and_gates})) return geglu_forward(values_and_gates);
+std::optional<at::Tensor> fused_geglu(const at::Tensor& values_and_gates) {
+  if (!cpu_kernels_take(values_and_gates) && !device_geglu_takes(values_and_gates)) {
+    return std::nullopt;
+  }
+  if (!wants_gradient({values_and_gates})) return gated(values_and_gates);
   return GegluFunction::apply(values_and_gates);
 }
 
