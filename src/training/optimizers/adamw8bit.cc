@@ -7,18 +7,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "training/optimizers/adamw_step.h"
 #include "training/optimizers/dynamic_map.h"
-#include "training/optimizers/fused_adamw.h"
 #include "training/optimizers/optimizers.h"
 
 namespace sdxl {
 namespace {
 
-struct Factors {
-  float decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size;
-};
-
-SDXL_SIMD void adamw_kernel(const Factors& factors, int64_t size, const float* gradient,
+SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const float* gradient,
                             float* weight, float* mean, float* variance) {
   const auto [decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size] =
       factors;
@@ -31,10 +27,10 @@ SDXL_SIMD void adamw_kernel(const Factors& factors, int64_t size, const float* g
   }
 }
 
-class AdamW8Bit : public Optimizer {
+class AdamW8Bit : public AdamWStep {
  public:
   AdamW8Bit(std::vector<ParameterGroup> groups, const OptimizerOptions& options)
-      : Optimizer(std::move(groups), options) {
+      : AdamWStep(std::move(groups), options) {
     const double minimal_size = argument("min_8bit_size", 4096);
     for (const TrainedTensor& tensor : tensors()) {
       const bool quantised = static_cast<double>(tensor.value.numel()) >= minimal_size;
@@ -53,16 +49,10 @@ class AdamW8Bit : public Optimizer {
   Json scalars() const override { return {{"channels_last_tensors", channels_last_tensors()}}; }
 
  protected:
-  void prepare() override {
-    const double step = static_cast<double>(steps_taken());
-    correction1_ = 1.0 - std::pow(options().beta1, step);
-    correction2_sqrt_ = std::sqrt(1.0 - std::pow(options().beta2, step));
-  }
-
   void update_block(const UpdateBlock& block) override {
     const Moment& mean = means_[block.index];
     const Moment& variance = variances_[block.index];
-    const Factors factors = factors_of(block.index);
+    const AdamWFactors factors = factors_of(block.index);
     if (!mean.scales.defined()) {
       adamw_kernel(factors, block.size, block.gradient, block.weight,
                    mean.state.data_ptr<float>() + block.begin,
@@ -86,39 +76,18 @@ class AdamW8Bit : public Optimizer {
     for (size_t i = 0; i < indices.size(); ++i) update_one(indices[i], weights[i], gradients[i]);
   }
 
-  bool update_fused(const std::vector<size_t>& indices,
-                    const std::vector<at::Tensor>& gradients) override {
-    const at::Device device = tensors().front().value.device();
-    if (operators_for(device) == nullptr) return false;
-    sdxl_adamw_step step{};
-    step.gradient_scale = static_cast<float>(scale().gradient);
-    step.beta1 = static_cast<float>(options().beta1);
-    step.beta1_rest = static_cast<float>(1.0 - options().beta1);
-    step.beta2 = static_cast<float>(options().beta2);
-    step.beta2_rest = static_cast<float>(1.0 - options().beta2);
-    step.correction2_sqrt = static_cast<float>(correction2_sqrt_);
-    step.epsilon = static_cast<float>(options().epsilon);
-    step.signed_values = signed_dynamic_map().values().data();
-    step.unsigned_values = unsigned_dynamic_map().values().data();
-    std::vector<sdxl_adamw_tensor> list;
-    for (size_t i = 0; i < indices.size(); ++i) {
-      const size_t index = indices[i];
-      sdxl_adamw_tensor fused =
-          fused_tensor(tensors()[index], gradients[i], element_seed(rounding_seed(), index));
-      const Moment &mean = means_[index], &variance = variances_[index];
-      fused.mean = mean.state.mutable_data_ptr();
-      fused.variance = variance.state.mutable_data_ptr();
-      if (mean.scales.defined()) {
-        fused.mean_scales = mean.scales.data_ptr<float>();
-        fused.variance_scales = variance.scales.data_ptr<float>();
-      }
-      const double rate = learning_rate(index);
-      fused.decay = static_cast<float>(1.0 - rate * weight_decay(index));
-      fused.step_size = static_cast<float>(rate / correction1_);
-      list.push_back(fused);
-    }
-    fused_adamw(step, list, device);
-    return true;
+  void choose_arithmetic(sdxl_adamw_step* step) const override {
+    step->signed_values = signed_dynamic_map().values().data();
+    step->unsigned_values = unsigned_dynamic_map().values().data();
+  }
+
+  void add_states(size_t index, sdxl_adamw_tensor* tensor) const override {
+    const Moment &mean = means_[index], &variance = variances_[index];
+    tensor->mean = mean.state.mutable_data_ptr();
+    tensor->variance = variance.state.mutable_data_ptr();
+    if (!mean.scales.defined()) return;
+    tensor->mean_scales = mean.scales.data_ptr<float>();
+    tensor->variance_scales = variance.scales.data_ptr<float>();
   }
 
   /// Blocks count elements in the order of memory, which must be that in which they were saved.
@@ -160,18 +129,6 @@ class AdamW8Bit : public Optimizer {
     }
   }
 
-  Factors factors_of(size_t index) const {
-    const double rate = learning_rate(index);
-    return {static_cast<float>(1.0 - rate * weight_decay(index)),
-            static_cast<float>(options().beta1),
-            static_cast<float>(1.0 - options().beta1),
-            static_cast<float>(options().beta2),
-            static_cast<float>(1.0 - options().beta2),
-            static_cast<float>(correction2_sqrt_),
-            static_cast<float>(options().epsilon),
-            static_cast<float>(rate / correction1_)};
-  }
-
   static void decode(const DynamicMap& map, const Moment& from, int64_t first, int64_t size,
                      float* values) {
     map.decode(from.state.const_data_ptr<uint8_t>() + first,
@@ -194,16 +151,16 @@ class AdamW8Bit : public Optimizer {
     const double rate = learning_rate(index);
     means.mul_(options().beta1).add_(gradient, 1.0 - options().beta1);
     variances.mul_(options().beta2).addcmul_(gradient, gradient, 1.0 - options().beta2);
-    const at::Tensor denominator = variances.sqrt().div_(correction2_sqrt_).add_(options().epsilon);
+    const at::Tensor denominator =
+        variances.sqrt().div_(correction2_sqrt()).add_(options().epsilon);
     weight.mul_(1.0 - rate * weight_decay(index));
-    weight.addcdiv_(means, denominator, -rate / correction1_);
+    weight.addcdiv_(means, denominator, -rate / correction1());
     if (!quantised) return;
     signed_dynamic_map().encode(means, mean.state, mean.scales);
     unsigned_dynamic_map().encode(variances, variance.state, variance.scales);
   }
 
   std::vector<Moment> means_, variances_;
-  double correction1_ = 1.0, correction2_sqrt_ = 1.0;
 };
 
 }  // namespace
