@@ -5,7 +5,7 @@
 /// address sanitizer, which is not ready yet when the choice is made.)
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)
-#define SDXL_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#define SDXL_SIMD __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define SDXL_SIMD
 #endif

@@ -20,7 +20,7 @@ int64_t blocks_of(int64_t count, int64_t size) { return (count + size - 1) / siz
 /// Sums of x - pivot and of its square over `rows` rows of each channel.
 template <typename T>
 SDXL_SIMD void sum_rows(const T* rows, int64_t count, int64_t channels, const float* pivot,
-                        float* sums, float* squares) {
+                        float* __restrict sums, float* __restrict squares) {
   std::fill_n(sums, channels, 0.0f);
   std::fill_n(squares, channels, 0.0f);
   for (int64_t r = 0; r < count; ++r) {
@@ -35,8 +35,8 @@ SDXL_SIMD void sum_rows(const T* rows, int64_t count, int64_t channels, const fl
 
 /// to = from * scale + offset for each channel, and its SiLU.
 template <typename T, bool kSilu>
-SDXL_SIMD void scale_rows(const T* from, T* to, int64_t count, int64_t channels, const float* scale,
-                          const float* offset) {
+SDXL_SIMD void scale_rows(const T* from, T* __restrict to, int64_t count, int64_t channels,
+                          const float* scale, const float* offset) {
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
       float y = widened(from[c]) * scale[c] + offset[c];
@@ -69,7 +69,9 @@ inline float before_activation(float gradient, float normalised, float weight, f
 template <typename T, bool kSilu>
 SDXL_SIMD void sum_gradients(const T* gradients, const T* rows, int64_t count, int64_t channels,
                              ChannelFactors factors, float* sums) {
-  float *plain = sums, *weighted = sums + channels, *normalised = sums + 2 * channels;
+  float* __restrict plain = sums;
+  float* __restrict weighted = sums + channels;
+  float* __restrict normalised = sums + 2 * channels;
   std::fill_n(sums, 3 * channels, 0.0f);
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
@@ -87,7 +89,7 @@ SDXL_SIMD void sum_gradients(const T* gradients, const T* rows, int64_t count, i
 
 /// to = factor * gradient + slope * normalised + constant for each channel.
 template <typename T, bool kSilu>
-SDXL_SIMD void spread_gradients(const T* gradients, const T* rows, T* to, int64_t count,
+SDXL_SIMD void spread_gradients(const T* gradients, const T* rows, T* __restrict to, int64_t count,
                                 int64_t channels, ChannelFactors factors, const float* factor,
                                 const float* slope, const float* constant) {
   for (int64_t r = 0; r < count; ++r) {
@@ -105,7 +107,8 @@ SDXL_SIMD void spread_gradients(const T* gradients, const T* rows, T* to, int64_
 
 template <typename T>
 SDXL_SIMD void geglu_gradient_row(const T* gradients, const T* values, const T* gates,
-                                  T* value_gradients, T* gate_gradients, int64_t size) {
+                                  T* __restrict value_gradients, T* __restrict gate_gradients,
+                                  int64_t size) {
   for (int64_t i = 0; i < size; ++i) {
     const float gradient = widened(gradients[i]), gate = widened(gates[i]);
     const Gaussian gaussian = fast_gaussian(gate);
@@ -116,7 +119,7 @@ SDXL_SIMD void geglu_gradient_row(const T* gradients, const T* values, const T* 
 }
 
 template <typename T>
-SDXL_SIMD void geglu_row(const T* values, const T* gates, T* to, int64_t size) {
+SDXL_SIMD void geglu_row(const T* values, const T* gates, T* __restrict to, int64_t size) {
   for (int64_t i = 0; i < size; ++i) {
     const float gate = widened(gates[i]);
     narrow(widened(values[i]) * (gate * fast_gaussian(gate).cumulative), to + i);
