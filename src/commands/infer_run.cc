@@ -241,7 +241,7 @@ std::vector<at::Tensor> InferRun::denoise_batch(const Batch& batch, const Weight
                         job->time_ids, job->guidance_scale, job->guidance_rescale});
   }
   DenoiseOptions options{
-      placement_.device, placement_.dtype, latent_scale(), config_.batch_size, {}};
+      placement_.device, placement_.dtype, latent_scale(), config_.batch_size, {}, &replay_};
   options.on_step = [&](int64_t, int64_t) {
     progress_->advance();
     throw_if_stop_requested("drawing");
@@ -251,13 +251,25 @@ std::vector<at::Tensor> InferRun::denoise_batch(const Batch& batch, const Weight
   return denoise(unet_->use(set, factor), plan, requests, options);
 }
 
+/// Where memory runs out, the UNet's calls are recorded no longer.
+std::vector<Image> InferRun::decode(const at::Tensor& latents) {
+  const DecodeOptions options{config_.vae_tiling, config_.vae_slicing};
+  try {
+    return decode_latents(*vae_, latents, options);
+  } catch (const c10::OutOfMemoryError&) {
+    if (!replay_.holds_memory()) throw;
+  }
+  replay_.give_up();
+  return decode_latents(*vae_, latents, options);
+}
+
 void InferRun::put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
                             PictureStore& store) {
   const Json parameters = picture_parameters(job, set);
   int64_t number = 0;
   for (const at::Tensor& part : latents.split(config_.batch_size)) {
     std::vector<Image> images;
-    if (vae_) images = decode_latents(*vae_, part, {config_.vae_tiling, config_.vae_slicing});
+    if (vae_) images = decode(part);
     for (int64_t n = 0; n < part.size(0); ++n, ++number) {
       const std::string file = file_of(job, number, set);
       if (vae_) {
@@ -271,9 +283,12 @@ void InferRun::put_pictures(const PictureJob& job, const WeightSet& set, const a
   }
 }
 
-void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store) {
+void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store,
+                          bool is_last) {
   const auto start = Clock::now();
   const std::vector<at::Tensor> latents = denoise_batch(batch, set);
+  latents.back().flatten().slice(0, 0, 1).to(at::kCPU);  // when it is there, all is done
+  if (is_last) replay_.clear();
   const double denoising = seconds_since(start);
   for (size_t i = 0; i < batch.size(); ++i) put_pictures(*batch[i], set, latents[i], store);
 
@@ -295,8 +310,11 @@ void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store)
   const double factor = work.jobs.front()->lora_scale.value_or(1.0);
   if (!attempt(set_name(*work.set), [&] { unet_->use(*work.set, factor); })) return;
   if (next != nullptr) unet_->read_ahead(*next->set);
-  for (const Batch& batch : batches(work.jobs)) {
-    attempt(file_of(*batch.front(), 0, *work.set), [&] { draw_batch(batch, *work.set, store); });
+  const std::vector<Batch> all = batches(work.jobs);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const bool is_last = next == nullptr && i + 1 == all.size();
+    attempt(file_of(*all[i].front(), 0, *work.set),
+            [&] { draw_batch(all[i], *work.set, store, is_last); });
   }
 }
 

@@ -58,8 +58,10 @@ class InferRun {
   uint64_t count_steps(const std::vector<Work>& work) const;
   /// Draws with one set while the files of `next`, if there is one, are read.
   void draw_set(const Work& work, const Work* next, PictureStore& store);
-  void draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store);
+  /// The last one holds no memory of the UNet's calls while it is decoded.
+  void draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store, bool is_last);
   std::vector<at::Tensor> denoise_batch(const Batch& batch, const WeightSet& set);
+  std::vector<Image> decode(const at::Tensor& latents);
   void put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
                     PictureStore& store);
   std::string file_of(const PictureJob& job, int64_t number, const WeightSet& set) const;
@@ -84,6 +86,7 @@ class InferRun {
   std::unique_ptr<LoraLibrary> loras_;
   std::unique_ptr<PromptBook> prompts_;
   std::unique_ptr<UNetSwitch> unet_;
+  UNetReplay replay_;
   std::shared_ptr<AutoencoderKL> vae_;
   std::unique_ptr<Progress> progress_;
   InferReport report_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "device/device.h"
+#include "sdxl/graphs.h"
 #include "sdxl/operators.h"
 
 namespace sdxl {
@@ -65,6 +66,8 @@ class BackEnd {
   virtual bool pins_memory() const { return false; }
   /// The fused operators of its plugin; null without one.
   virtual const sdxl_operators* operators() const { return nullptr; }
+  /// How its plugin records work to queue it again (device/graph.h); null where it can't.
+  virtual const sdxl_graphs* graphs() const { return nullptr; }
 };
 
 std::unique_ptr<BackEnd> make_cuda_back_end();

@@ -129,6 +129,7 @@ class CudaBackEnd : public BackEnd {
   bool prefers_channels_last() const override { return true; }
   bool pins_memory() const override { return true; }
   const sdxl_operators* operators() const override { return operators_; }
+  const sdxl_graphs* graphs() const override { return graphs_; }
 
   std::vector<DeviceDescription> devices() override {
     std::vector<DeviceDescription> result;
@@ -204,11 +205,10 @@ class CudaBackEnd : public BackEnd {
   static fs::path library_folder() {
     const fs::path folder = find_in(candidates(), kLibrary);
     if (!folder.empty()) return folder;
-    throw Error(
-        ExitStatus::kUnavailable,
-        str("cuda: ", kLibrary, " is not in ", listed(candidates()),
-            ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
-            "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA"));
+    throw Error(ExitStatus::kUnavailable,
+                str("cuda: ", kLibrary, " is not in ", listed(candidates()),
+                    ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
+                    "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA"));
   }
 
   void refuse_old_driver(const fs::path& folder) {
@@ -265,6 +265,13 @@ class CudaBackEnd : public BackEnd {
     }
   }
 
+  /// A table of the plugin's functions; null where it has none of this version.
+  template <typename Entry>
+  static auto table(const DynamicLibrary& plugin, const char* name, int abi) {
+    auto* entry = plugin.function<std::remove_pointer_t<Entry>>(name);
+    return entry != nullptr ? entry(abi) : nullptr;
+  }
+
   /// What makes things faster; without it everything still runs.
   void open_plugin() {
     const fs::path path = binary_directory() / kPlugin;
@@ -272,21 +279,21 @@ class CudaBackEnd : public BackEnd {
     if (!fs::exists(path, error)) return;
     try {
       const DynamicLibrary plugin(path);
-      auto* entry =
-          plugin.function<std::remove_pointer_t<sdxl_operators_entry>>("sdxl_operators_table");
-      operators_ = entry != nullptr ? entry(SDXL_OPERATORS_ABI) : nullptr;
-      if (operators_ == nullptr) {
+      operators_ = table<sdxl_operators_entry>(plugin, "sdxl_operators_table", SDXL_OPERATORS_ABI);
+      graphs_ = table<sdxl_graphs_entry>(plugin, "sdxl_graphs_table", SDXL_GRAPHS_ABI);
+      if (operators_ == nullptr || graphs_ == nullptr) {
         log::warning(str("cuda: ", path.string(),
                          " is of another version of sdxl and is not used: build it anew"));
       }
     } catch (const Error& problem) {
-      log::warning(str("cuda: going on without fused operators: ", problem.what()));
+      log::warning(str("cuda: going on without fused operators and graphs: ", problem.what()));
     }
   }
 
   bool opened_ = false;
   std::optional<Driver> driver_;
   const sdxl_operators* operators_ = nullptr;
+  const sdxl_graphs* graphs_ = nullptr;
 };
 
 }  // namespace

@@ -37,13 +37,23 @@ Attention::Attention(Module* parent, std::string name, const AttentionOptions& o
 at::Tensor Attention::forward(const at::Tensor& hidden, const at::Tensor& context,
                               const at::Tensor& residual, KeyValueCache* cache) const {
   std::pair<at::Tensor, at::Tensor> own;
-  auto& [key, value] = cache != nullptr ? (*cache)[this] : own;  // [B, T, N * D]
-  if (!key.defined()) {
-    key = to_k_.forward(context);
-    value = to_v_.forward(context);
-  }
+  auto& key_value = cache != nullptr ? (*cache)[this] : own;
+  read_context(context, &key_value);
+  const auto& [key, value] = key_value;
   const at::Tensor mixed = multi_head_attention(to_q_.forward(hidden), key, value, heads_);
   return to_out_.forward_add(mixed, residual);
+}
+
+void Attention::read_context(const at::Tensor& context, KeyValueCache* cache) const {
+  read_context(context, &(*cache)[this]);
+}
+
+void Attention::read_context(const at::Tensor& context,
+                             std::pair<at::Tensor, at::Tensor>* key_value) const {
+  auto& [key, value] = *key_value;
+  if (key.defined()) return;
+  key = to_k_.forward(context);
+  value = to_v_.forward(context);
 }
 
 FeedForward::FeedForward(Module* parent, std::string name, int64_t features)

@@ -32,8 +32,13 @@ class Attention : public Module {
   /// `residual` of that shape. With a cache the context is read in the first call alone.
   at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
                      const at::Tensor& residual, KeyValueCache* cache = nullptr) const;
+  /// Fills the cache as the first forward() with it would.
+  void read_context(const at::Tensor& context, KeyValueCache* cache) const;
 
  private:
+  /// Key and value [B, T, N * D], unless they are there.
+  void read_context(const at::Tensor& context, std::pair<at::Tensor, at::Tensor>* key_value) const;
+
   int64_t heads_;
   Linear to_q_, to_k_, to_v_, to_out_;
 };

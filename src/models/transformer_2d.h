@@ -18,6 +18,9 @@ class BasicTransformerBlock : public Module {
   /// hidden [B, S, D], context [B, T, E] -> [B, S, D]. `cache` is that of the context.
   at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
                      KeyValueCache* cache = nullptr) const;
+  void read_context(const at::Tensor& context, KeyValueCache* cache) const {
+    attn2_.read_context(context, cache);
+  }
 
  private:
   LayerNorm norm1_;

@@ -114,6 +114,27 @@ at::Tensor UNet2DConditionModel::added_embedding(const at::Tensor& text_embeds,
       at::cat({text_embeds.to(dtype), sizes.to(dtype)}, 1));  // [B, 4 * C]
 }
 
+namespace {
+
+void read_context(const Module& module, const at::Tensor& context, KeyValueCache* cache) {
+  if (const auto* block = dynamic_cast<const BasicTransformerBlock*>(&module)) {
+    block->read_context(context, cache);
+  }
+  for (const Module* child : module.children()) read_context(*child, context, cache);
+}
+
+}  // namespace
+
+void UNet2DConditionModel::read_prompt(const at::Tensor& encoder_hidden_states,
+                                       const at::Tensor& text_embeds, const at::Tensor& time_ids,
+                                       UNetPromptCache* cache) const {
+  if (!cache->added_embedding.defined()) {
+    cache->added_embedding = added_embedding(text_embeds, time_ids);
+  }
+  read_context(*this, encoder_hidden_states.to(parts_->conv_in.weight.scalar_type()),
+               &cache->key_values);
+}
+
 at::Tensor UNet2DConditionModel::forward(const at::Tensor& sample, const at::Tensor& timestep,
                                          const at::Tensor& encoder_hidden_states,
                                          const at::Tensor& text_embeds, const at::Tensor& time_ids,

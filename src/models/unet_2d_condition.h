@@ -59,6 +59,9 @@ class UNet2DConditionModel : public Module {
   at::Tensor forward(const at::Tensor& sample, const at::Tensor& timestep,
                      const at::Tensor& encoder_hidden_states, const at::Tensor& text_embeds,
                      const at::Tensor& time_ids, UNetPromptCache* cache = nullptr) const;
+  /// Fills the cache as the first forward() with it would.
+  void read_prompt(const at::Tensor& encoder_hidden_states, const at::Tensor& text_embeds,
+                   const at::Tensor& time_ids, UNetPromptCache* cache) const;
 
   const UNet2DConditionConfig& config() const { return config_; }
   /// Recompute the activations of each block in the backward pass instead of keeping them.

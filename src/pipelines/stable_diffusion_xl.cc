@@ -41,11 +41,8 @@ struct Drawing {
 /// Consecutive pictures that go through the UNet together; with guidance the negative half is
 /// first.
 struct Chunk {
-  int64_t begin, end;        // of all pictures
-  at::Tensor hidden_states;  // [B or 2B, S, D]
-  at::Tensor pooled;         // [B or 2B, P]
-  at::Tensor time_ids;       // [B or 2B, 6]
-  UNetPromptCache cache;
+  int64_t begin, end;  // of all pictures
+  UNetPrompt prompt;   // of as many, or twice as many
 };
 
 /// The model's two answers for every picture, [total, C, h, w]; without guidance only the first.
@@ -81,20 +78,23 @@ Chunk make_chunk(const std::vector<const DrawRequest*>& pictures, int64_t begin,
   add(false);
   return {begin,
           end,
-          at::cat(hidden).to(options.device, options.dtype),
-          at::cat(pooled).to(options.device, options.dtype),
-          at::cat(ids).to(options.device),
-          {}};
+          {at::cat(hidden).to(options.device, options.dtype),
+           at::cat(pooled).to(options.device, options.dtype),
+           at::cat(ids).to(options.device),
+           {}}};
 }
 
-Prediction predict(const UNet2DConditionModel& unet, const at::Tensor& input,
-                   const at::Tensor& timestep, std::vector<Chunk>& chunks, bool guided) {
+/// The UNet's call for latents, a timestep and a prompt.
+using Model =
+    std::function<at::Tensor(const at::Tensor&, const at::Tensor& timestep, UNetPrompt& prompt)>;
+
+Prediction predict(const Model& model, const at::Tensor& input, const at::Tensor& timestep,
+                   std::vector<Chunk>& chunks, bool guided) {
   std::vector<at::Tensor> conditional, unconditional;
   for (Chunk& chunk : chunks) {
     at::Tensor sample = input.slice(0, chunk.begin, chunk.end);  // [B, C, h, w]
     if (guided) sample = at::cat({sample, sample});              // [2B, C, h, w]
-    at::Tensor output = unet.forward(sample, timestep, chunk.hidden_states, chunk.pooled,
-                                     chunk.time_ids, &chunk.cache);
+    at::Tensor output = model(sample, timestep, chunk.prompt);
     if (guided) {
       std::vector<at::Tensor> halves = output.chunk(2);
       unconditional.push_back(halves[0]);
@@ -137,8 +137,10 @@ std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const Schedule
     chunks.push_back(make_chunk(pictures, begin, end, guided, options));
   }
 
-  const at::Tensor timesteps = drawings.front().scheduler->timesteps();
+  // On the device at once: the loop waits for it nowhere, so that it always has work.
+  const at::Tensor timesteps = drawings.front().scheduler->timesteps().to(options.device);
   const int64_t steps = timesteps.size(0);
+  if (options.replay != nullptr) options.replay->begin(unet);
   for (int64_t step = 0; step < steps; ++step) {
     // 2. The model's prediction for every picture.
     std::vector<at::Tensor> inputs;
@@ -146,8 +148,16 @@ std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const Schedule
       inputs.push_back(drawing.scheduler->scale_model_input(drawing.latents, step));
     }
     at::Tensor input = at::cat(inputs).to(options.dtype);  // [total, C, h, w]
-    at::Tensor timestep = timesteps.slice(0, step, step + 1).to(options.device);
-    Prediction prediction = predict(unet, input, timestep, chunks, guided);
+    const auto model = [&](const at::Tensor& sample, const at::Tensor& timestep,
+                           UNetPrompt& prompt) {
+      if (options.replay == nullptr) {
+        return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
+                            &prompt.cache);
+      }
+      return options.replay->forward(sample, timestep, prompt, steps - step);
+    };
+    const at::Tensor timestep = timesteps.slice(0, step, step + 1);
+    Prediction prediction = predict(model, input, timestep, chunks, guided);
 
     // 3. Guidance and the scheduler's step, each request with its own state and generator.
     int64_t begin = 0;

@@ -16,6 +16,7 @@
 #include "io/image.h"
 #include "models/autoencoder_kl.h"
 #include "models/unet_2d_condition.h"
+#include "pipelines/unet_replay.h"
 #include "schedulers/scheduler.h"
 
 namespace sdxl {
@@ -59,11 +60,14 @@ struct DenoiseOptions {
   int64_t latent_scale = 8;                                  ///< Pixels a side of one latent cell.
   int64_t batch_size = 1;                                    ///< Pictures in one call of the UNet.
   std::function<void(int64_t step, int64_t steps)> on_step;  ///< After each call of the scheduler.
+  /// Replays the UNet's calls where that is faster, from one denoise() to the next; null never
+  /// does.
+  UNetReplay* replay = nullptr;
 };
 
 /// Latents [count, C, h, w] for each request, in `dtype`. The requests share size and plan, and all
 /// do or all do not use guidance (guidance_scale > 1); how they are batched changes no picture
-/// beyond rounding.
+/// beyond rounding. On an accelerator the last of the work may still be under way.
 std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const SchedulerPlan& plan,
                                 const std::vector<DrawRequest>& requests,
                                 const DenoiseOptions& options);

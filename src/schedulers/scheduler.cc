@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "schedulers/scheduler_config.h"
 
 namespace sdxl {
@@ -63,7 +64,7 @@ void Scheduler::plan_sigmas(const std::vector<double>&) {
 
 at::Tensor Scheduler::draw_noise(const at::Tensor& like, at::ScalarType dtype,
                                  const at::Generator& generator) {
-  return at::randn(like.sizes(), generator, at::TensorOptions(dtype)).to(like.device());
+  return to_device(at::randn(like.sizes(), generator, at::TensorOptions(dtype)), like.device());
 }
 
 // ---- the table of schedulers

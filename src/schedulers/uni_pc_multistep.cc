@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "device/device.h"
 #include "schedulers/log_snr_scheduler.h"
 
 namespace sdxl {
@@ -140,6 +141,10 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
     return at::einsum("k,bkc...->bc...", {weights, differences});
   }
 
+  static at::Tensor like(const at::Tensor& x, const at::Tensor& weights) {
+    return to_device(weights.to(x.scalar_type()), x.device());
+  }
+
   at::Tensor predicted(const at::Tensor& x, int64_t index) const {
     const Basis by = basis(x, index, index + 1);
     if (order_ == 1) return (by.base - by.scale * 0).to(x.scalar_type());
@@ -147,16 +152,15 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
     const at::Tensor weights = order_ == 2 ? at::full({1}, 0.5)
                                            : solved(by.matrix.slice(0, 0, inner).slice(1, 0, inner),
                                                     by.right_side.slice(0, 0, inner));
-    return (by.base - by.scale * weighted(weights.to(x.device(), x.scalar_type()), by.differences))
-        .to(x.scalar_type());
+    return (by.base - by.scale * weighted(like(x, weights), by.differences)).to(x.scalar_type());
   }
 
   /// The latents that call `index` should have begun with, now that its output is known.
   at::Tensor corrected(const at::Tensor& output, int64_t index) const {
     const at::Tensor& x = sample_;
     const Basis by = basis(x, index - 1, index);
-    const at::Tensor weights = (order_ == 1 ? at::full({1}, 0.5) : solved(by.matrix, by.right_side))
-                                   .to(x.device(), x.scalar_type());
+    const at::Tensor weights =
+        like(x, order_ == 1 ? at::full({1}, 0.5) : solved(by.matrix, by.right_side));
     at::Tensor change = weights[-1] * (output - outputs_[0]);
     if (order_ > 1) change = weighted(weights.slice(0, 0, -1), by.differences) + change;
     return (by.base - by.scale * change).to(x.scalar_type());

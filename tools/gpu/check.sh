@@ -84,7 +84,8 @@ if wants lora; then
 fi
 if wants draw; then
   draw draw-cpu cpu
-  draw draw-cuda cuda && compare pictures "$work/draw-cpu" "$work/draw-cuda" 2
+  draw draw-cuda cuda --log_level debug && compare pictures "$work/draw-cpu" "$work/draw-cuda" 2
+  grep -hE "as a graph|without graphs" "$work/draw-cuda.err" || { echo "no CUDA graph was recorded"; failures=$((failures + 1)); }
   # In 16 bits the noise is another, so that both sides draw in them; a model of twenty steps amplifies rounding.
   for precision in bf16 fp16; do
     draw draw-cpu-$precision cpu --num_inference_steps 2 --guidance_scale 1 --mixed_precision $precision

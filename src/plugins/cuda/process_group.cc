@@ -3,11 +3,9 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
-#include <algorithm>
-#include <cstring>
 #include <exception>
-#include <string>
 
+#include "plugins/cuda/messages.h"
 #include "sdxl/process_group.h"
 
 namespace {
@@ -22,24 +20,18 @@ c10::intrusive_ptr<c10d::Backend> make_group(const sdxl_process_group_request& r
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, request.rank, request.size, options);
 }
 
-void put_message(std::string text, char* message, uint64_t size) {
-  if (size == 0) return;
-  text.resize(std::min<size_t>({text.find('\n'), text.size(), size - 1}));
-  std::memcpy(message, text.c_str(), text.size() + 1);
-}
-
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) void* sdxl_make_process_group(
     const sdxl_process_group_request* request, char* message, uint64_t message_size) {
   try {
     if (request->abi == SDXL_PROCESS_GROUP_ABI) return make_group(*request).release();
-    put_message("libsdxl_cuda.so is of another version of sdxl: build it anew", message,
-                message_size);
+    sdxl::put_message("libsdxl_cuda.so is of another version of sdxl: build it anew", message,
+                      message_size);
   } catch (const c10::Error& error) {
-    put_message(error.what_without_backtrace(), message, message_size);
+    sdxl::put_message(error.what_without_backtrace(), message, message_size);
   } catch (const std::exception& error) {
-    put_message(error.what(), message, message_size);
+    sdxl::put_message(error.what(), message, message_size);
   }
   return nullptr;
 }
