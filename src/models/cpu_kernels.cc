@@ -246,7 +246,11 @@ GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& inp
   GroupNormGradients result;
   result.input = at::empty_like(input);
   const auto per_channel = [&](const at::Tensor& of_groups) {  // [B, groups] -> [B, C]
-    return of_groups.unsqueeze(2).expand({batch, groups, channels / groups}).reshape({batch, -1});
+    // With one group reshape() alone would leave a view of a single number.
+    return of_groups.unsqueeze(2)
+        .expand({batch, groups, channels / groups})
+        .reshape({batch, -1})
+        .contiguous();
   };
 
   // 1. normalised = x * scale + offset.

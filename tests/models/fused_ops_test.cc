@@ -44,17 +44,19 @@ TEST_P(CpuOps, GroupNormHasTheGradientsOfItsParts) {
   const std::vector<at::Tensor> inputs = {random({2, 24, 9, 10}) + 1, random({2, 24}), random({24}),
                                           random({24})};
   const at::Tensor weights = random({2, 24, 9, 10});
-  for (const bool silu : {false, true}) {
-    const Operator parts = [silu](const std::vector<at::Tensor>& x) {
-      const at::Tensor y =
-          at::group_norm(x[0] + x[1].unsqueeze(-1).unsqueeze(-1), 8, x[2], x[3], 1e-5);
-      return silu ? at::silu(y) : y;
-    };
-    const Operator fused = [silu](const std::vector<at::Tensor>& x) {
-      return *fused_group_norm(x[0], x[1], x[2], x[3], {8, 1e-5, silu});
-    };
-    expect_close(gradients(fused, inputs, weights, GetParam()),
-                 gradients(parts, inputs, weights, at::kDouble), tolerance());
+  for (const int64_t groups : {8, 1}) {
+    for (const bool silu : {false, true}) {
+      const Operator parts = [=](const std::vector<at::Tensor>& x) {
+        const at::Tensor y =
+            at::group_norm(x[0] + x[1].unsqueeze(-1).unsqueeze(-1), groups, x[2], x[3], 1e-5);
+        return silu ? at::silu(y) : y;
+      };
+      const Operator fused = [=](const std::vector<at::Tensor>& x) {
+        return *fused_group_norm(x[0], x[1], x[2], x[3], {groups, 1e-5, silu});
+      };
+      expect_close(gradients(fused, inputs, weights, GetParam()),
+                   gradients(parts, inputs, weights, at::kDouble), tolerance());
+    }
   }
 }
 
