@@ -5,17 +5,17 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::kPictures;
+using test::kTinyModel;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 using ::testing::HasSubstr;
-
-const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
-const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
 
 class CachedTraining : public ::testing::Test {
  protected:
@@ -23,7 +23,7 @@ class CachedTraining : public ::testing::Test {
                     std::vector<std::string> flags) {
     std::vector<std::string> words = {SDXL_BINARY,
                                       command,
-                                      "--pretrained_model_name_or_path=" + kModel,
+                                      "--pretrained_model_name_or_path=" + kTinyModel,
                                       "--train_data_dir=" + kPictures,
                                       "--embedding_cache_dir=" + cache().string(),
                                       "--resolution=32",
@@ -39,12 +39,7 @@ class CachedTraining : public ::testing::Test {
     return test::run_process(words);
   }
   std::vector<double> losses(const std::string& output) {
-    std::vector<double> values;
-    const std::string text = read_file(directory_.path() / output / "metrics.jsonl");
-    for (const std::string& line : split(text, '\n')) {
-      if (!line.empty()) values.push_back(parse_json(line, "metrics").at("loss").get<double>());
-    }
-    return values;
+    return test::losses(directory_.path() / output);
   }
   void expect_near(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
     ASSERT_EQ(a.size(), b.size());

@@ -9,15 +9,15 @@
 #include "io/pretrained.h"
 #include "io/safetensors.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::kTinyModel;
 using test::ProcessResult;
 using test::TemporaryDirectory;
-
-const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
 
 class Convert : public testing::Test {
  protected:
@@ -32,7 +32,7 @@ class Convert : public testing::Test {
   ProcessResult convert(const std::string& input, const std::string& output,
                         std::vector<std::string> more = {}) {
     std::vector<std::string> flags = {"--input=" + input, "--output=" + output,
-                                      "--pretrained_model_name_or_path=" + kModel};
+                                      "--pretrained_model_name_or_path=" + kTinyModel};
     flags.insert(flags.end(), more.begin(), more.end());
     return run("convert", flags);
   }
@@ -55,20 +55,20 @@ void expect_same_tensors(const Weights& left, const Weights& right) {
 }
 
 TEST_F(Convert, LeadsFromADirectoryToASingleFileAndBack) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
   const ProcessResult result = convert(path("tiny.safetensors"), path("back"));
   ASSERT_EQ(result.status, 0) << result.error;
   for (const char* part : {"unet", "vae"}) {
-    expect_same_tensors(Weights::open(fs::path(kModel) / part, "diffusion_pytorch_model"),
+    expect_same_tensors(Weights::open(fs::path(kTinyModel) / part, "diffusion_pytorch_model"),
                         Weights::open(fs::path(path("back")) / part, "diffusion_pytorch_model"));
   }
-  expect_same_tensors(Weights::open(kModel + "/text_encoder_2", "model"),
+  expect_same_tensors(Weights::open(kTinyModel + "/text_encoder_2", "model"),
                       Weights::open(path("back/text_encoder_2"), "model"));
   EXPECT_TRUE(fs::exists(path("back/model_index.json")));
 }
 
 TEST_F(Convert, NamesTensorsAsTheOriginalCode) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
   const SafetensorsFile file(path("tiny.safetensors"));
   const std::map<std::string, std::vector<int64_t>> shapes = {
       {"model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight", {32, 64}},
@@ -85,15 +85,15 @@ TEST_F(Convert, NamesTensorsAsTheOriginalCode) {
 }
 
 TEST_F(Convert, ASingleFileDrawsTheSamePicture) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
-  const std::vector<std::string> models = {kModel, path("tiny.safetensors")};
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
+  const std::vector<std::string> models = {kTinyModel, path("tiny.safetensors")};
   std::vector<Image> pictures;
   for (const std::string& model : models) {
     const std::string file = path("out.png");
     const ProcessResult result =
-        run("infer", {"--pretrained_model_name_or_path=" + model, "--single_file_config=" + kModel,
-                      "--prompt=a cat", "--seed=1", "--num_inference_steps=2", "--output=" + file,
-                      "--overwrite"});
+        run("infer", {"--pretrained_model_name_or_path=" + model,
+                      "--single_file_config=" + kTinyModel, "--prompt=a cat", "--seed=1",
+                      "--num_inference_steps=2", "--output=" + file, "--overwrite"});
     ASSERT_EQ(result.status, 0) << result.error;
     pictures.push_back(read_image(file));
   }
@@ -101,7 +101,7 @@ TEST_F(Convert, ASingleFileDrawsTheSamePicture) {
 }
 
 TEST_F(Convert, RefusesTensorsThatBelongToNoPart) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
   add_tensor("model.diffusion_model.extra");
   const ProcessResult result = convert(path("more.safetensors"), path("back"));
   EXPECT_EQ(result.status, 65);
@@ -110,7 +110,7 @@ TEST_F(Convert, RefusesTensorsThatBelongToNoPart) {
 }
 
 TEST_F(Convert, RefusesOtherModels) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
   add_tensor("cond_stage_model.transformer.text_model.final_layer_norm.weight");
   const ProcessResult result = convert(path("more.safetensors"), path("back"));
   EXPECT_EQ(result.status, 65);
@@ -118,7 +118,7 @@ TEST_F(Convert, RefusesOtherModels) {
 }
 
 TEST_F(Convert, KnowsAModelThatPredictsVelocityByItsMark) {
-  ASSERT_EQ(convert(kModel, path("tiny.safetensors")).status, 0);
+  ASSERT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 0);
   add_tensor("v_pred");
   ASSERT_EQ(convert(path("more.safetensors"), path("back")).status, 0);
   const Json config = read_json(path("back/scheduler/scheduler_config.json"));
@@ -127,7 +127,7 @@ TEST_F(Convert, KnowsAModelThatPredictsVelocityByItsMark) {
 
 TEST_F(Convert, KeepsAnOutputThatExists) {
   write_file_atomically(path("tiny.safetensors"), "mine");
-  EXPECT_EQ(convert(kModel, path("tiny.safetensors")).status, 2);
+  EXPECT_EQ(convert(kTinyModel, path("tiny.safetensors")).status, 2);
   EXPECT_EQ(read_file(path("tiny.safetensors")), "mine");
 }
 

@@ -6,24 +6,24 @@
 #include "base/text.h"
 #include "hub/fake_hub.h"
 #include "support/process.h"
+#include "support/run_files.h"
 
 namespace sdxl {
 namespace {
 
 using test::FakeHub;
+using test::kPictures;
+using test::kTinyModel;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 using ::testing::HasSubstr;
 
-const fs::path kModel = SDXL_TEST_DATA "/tiny-sdxl";
-const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
-
 /// One repository that is a pipeline, a VAE by itself and a data set.
 FakeHub::Files everything() {
   FakeHub::Files files;
-  for (const auto& entry : fs::recursive_directory_iterator(kModel)) {
+  for (const auto& entry : fs::recursive_directory_iterator(kTinyModel)) {
     if (!entry.is_regular_file()) continue;
-    files[entry.path().lexically_relative(kModel).string()] = read_file(entry.path());
+    files[entry.path().lexically_relative(kTinyModel).string()] = read_file(entry.path());
   }
   for (const char* name : {"config.json", "diffusion_pytorch_model.safetensors"}) {
     files[name] = files.at(std::string("vae/") + name);
@@ -64,11 +64,7 @@ class HubRun : public ::testing::Test {
             "--pretrained_vae_model_name_or_path=me/sdxl", "--dataset_name=me/sdxl"};
   }
   std::vector<double> losses(const std::string& output) {
-    std::vector<double> values;
-    for (const std::string& line :
-         split(read_file(directory_.path() / output / "metrics.jsonl"), '\n'))
-      if (!line.empty()) values.push_back(parse_json(line, "metrics").at("loss").get<double>());
-    return values;
+    return test::losses(directory_.path() / output);
   }
   std::string home() const { return (directory_ / "hf").string(); }
 
@@ -79,7 +75,7 @@ class HubRun : public ::testing::Test {
 TEST_F(HubRun, TrainsAndDrawsByName) {
   const ProcessResult trained = train("named", by_name());
   ASSERT_EQ(trained.status, 0) << trained.error;
-  ASSERT_EQ(train("local", {"--pretrained_model_name_or_path=" + kModel.string(),
+  ASSERT_EQ(train("local", {"--pretrained_model_name_or_path=" + kTinyModel,
                             "--train_data_dir=" + kPictures})
                 .status,
             0);

@@ -10,17 +10,17 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::kTinyModel;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 
-const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
-
-ProcessResult infer(std::vector<std::string> arguments, const std::string& model = kModel) {
+ProcessResult infer(std::vector<std::string> arguments, const std::string& model = kTinyModel) {
   std::vector<std::string> command = {SDXL_BINARY, "infer",
                                       "--pretrained_model_name_or_path=" + model};
   command.insert(command.end(), arguments.begin(), arguments.end());
@@ -152,7 +152,7 @@ TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
   const TemporaryDirectory directory;
   for (const char* name : {"checkpoint-10", "checkpoint-9"}) {
     fs::create_directories(directory.path() / "run" / name);
-    fs::create_directory_symlink(kModel + "/unet", directory.path() / "run" / name / "unet");
+    fs::create_directory_symlink(kTinyModel + "/unet", directory.path() / "run" / name / "unet");
   }
   const fs::path out = directory.path() / "out";
   const ProcessResult result = infer(
@@ -195,7 +195,7 @@ TEST(Infer, RefusesBadRunsInOneLine) {
 
 TEST(Infer, RefusesATruncatedWeightFile) {
   const TemporaryDirectory directory;
-  fs::copy(kModel, directory.path() / "model", fs::copy_options::recursive);
+  fs::copy(kTinyModel, directory.path() / "model", fs::copy_options::recursive);
   const fs::path file = directory.path() / "model/unet/diffusion_pytorch_model.safetensors";
   fs::resize_file(file, fs::file_size(file) - 100);
   const fs::path out = directory.path() / "x.png";

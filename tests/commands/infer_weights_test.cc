@@ -9,21 +9,22 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::kTinyModel;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 
-const std::string kModel = SDXL_TEST_DATA "/tiny-sdxl";
 const std::string kLoras = SDXL_TEST_DATA "/lora/";
 
 ProcessResult infer(const fs::path& out, std::vector<std::string> more) {
   std::vector<std::string> command = {SDXL_BINARY,
                                       "infer",
-                                      "--pretrained_model_name_or_path=" + kModel,
+                                      "--pretrained_model_name_or_path=" + kTinyModel,
                                       "--prompt=a photo of a cat",
                                       "--seed=31",
                                       "--num_inference_steps=4",
@@ -75,11 +76,11 @@ void make_run(const fs::path& run) {
   fs::create_directories(run / "checkpoint-1");
   fs::copy(kLoras + "diffusers", run / "checkpoint-1");
   fs::create_directories(run / "checkpoint-2");
-  fs::copy(kModel + "/unet", run / "checkpoint-2/unet");
+  fs::copy(kTinyModel + "/unet", run / "checkpoint-2/unet");
   const fs::path cut = run / "checkpoint-2/unet/diffusion_pytorch_model.safetensors";
   fs::resize_file(cut, fs::file_size(cut) / 2);
   fs::create_directories(run / "checkpoint-3");
-  fs::copy(kModel + "/unet", run / "checkpoint-3/unet");
+  fs::copy(kTinyModel + "/unet", run / "checkpoint-3/unet");
   fs::create_directories(run / "checkpoint-4");
   fs::copy(kLoras + "convolutions.safetensors",
            run / "checkpoint-4/pytorch_lora_weights.safetensors");

@@ -9,17 +9,19 @@
 #include "io/pretrained.h"
 #include "io/safetensors.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::kPictures;
+using test::metrics;
+using test::numbers;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 
-const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
-
-ProcessResult train(const fs::path& output, std::vector<std::string> flags) {
+ProcessResult train_full(const fs::path& output, std::vector<std::string> flags) {
   std::vector<std::string> command = {SDXL_BINARY,
                                       "train-full",
                                       "--pretrained_model_name_or_path=" SDXL_TEST_DATA
@@ -30,24 +32,6 @@ ProcessResult train(const fs::path& output, std::vector<std::string> flags) {
                                       "--output_dir=" + output.string()};
   command.insert(command.end(), flags.begin(), flags.end());
   return test::run_process(command);
-}
-
-std::vector<Json> metrics(const fs::path& output) {
-  std::vector<Json> lines;
-  for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
-    if (!line.empty()) lines.push_back(parse_json(line, "metrics.jsonl"));
-  }
-  return lines;
-}
-
-/// What must be the same in two equal runs: no times, no memory.
-std::vector<Json> numbers(const fs::path& output) {
-  std::vector<Json> lines = metrics(output);
-  for (Json& line : lines) {
-    line.erase("samples_per_second");
-    line.erase("memory");
-  }
-  return lines;
 }
 
 std::string unet_bytes(const fs::path& directory) {
@@ -66,7 +50,7 @@ TEST_P(TrainFullReference, EqualsDiffusersAndTorchStepByStep) {
   const Json run = read_json(SDXL_TEST_DATA "/training/runs.json").at(GetParam());
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
-  const ProcessResult result = train(output, texts(run["flags"]));
+  const ProcessResult result = train_full(output, texts(run["flags"]));
   ASSERT_EQ(result.status, 0) << result.error;
   const std::vector<Json> lines = metrics(output);
   ASSERT_EQ(lines.size(), run["steps"].size());
@@ -109,7 +93,7 @@ std::vector<std::string> nine_steps(std::vector<std::string> more = {}) {
 TEST(TrainFull, ResumesBitForBitFromEveryCheckpoint) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole";
-  ASSERT_EQ(train(whole, nine_steps({"--checkpointing_steps=1"})).status, 0);
+  ASSERT_EQ(train_full(whole, nine_steps({"--checkpointing_steps=1"})).status, 0);
   for (int step : {1, 4, 7}) {
     const fs::path broken = directory.path() / str("broken-", step);
     create_directories(broken);
@@ -117,8 +101,8 @@ TEST(TrainFull, ResumesBitForBitFromEveryCheckpoint) {
              fs::copy_options::recursive);
     fs::copy(whole / "metrics.jsonl", broken);  // with lines past the checkpoint
     const ProcessResult result =
-        train(broken, nine_steps({"--checkpointing_steps=3", "--resume_from_checkpoint=latest",
-                                  str("--dataloader_num_workers=", step % 3)}));
+        train_full(broken, nine_steps({"--checkpointing_steps=3", "--resume_from_checkpoint=latest",
+                                       str("--dataloader_num_workers=", step % 3)}));
     ASSERT_EQ(result.status, 0) << result.error;
     EXPECT_EQ(numbers(broken), numbers(whole)) << "from step " << step;
     EXPECT_EQ(unet_bytes(broken / "unet"), unet_bytes(whole / "unet")) << "from step " << step;
@@ -144,13 +128,13 @@ TEST_P(TrainFullResume, IsBitExactInTheMiddleOfAnEpoch) {
   flags.insert(flags.end(), more.begin(), more.end());
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole", broken = directory.path() / "broken";
-  const ProcessResult first = train(whole, flags);
+  const ProcessResult first = train_full(whole, flags);
   ASSERT_EQ(first.status, 0) << first.error;
   create_directories(broken);
   fs::copy(whole / "checkpoint-2", broken / "checkpoint-2", fs::copy_options::recursive);
   fs::copy(whole / "metrics.jsonl", broken);
   flags.emplace_back("--resume_from_checkpoint=latest");
-  const ProcessResult second = train(broken, flags);
+  const ProcessResult second = train_full(broken, flags);
   ASSERT_EQ(second.status, 0) << second.error;
   EXPECT_EQ(numbers(broken), numbers(whole));
   EXPECT_EQ(unet_bytes(broken / "unet"), unet_bytes(whole / "unet"));
@@ -189,8 +173,9 @@ TEST(TrainFull, ResumesTwiceInARow) {
     all.push_back(std::string("--max_train_steps=") + steps);
     return all;
   };
-  ASSERT_EQ(train(whole, with_steps("6")).status, 0);
-  for (const char* steps : {"2", "3", "6"}) ASSERT_EQ(train(parts, with_steps(steps)).status, 0);
+  ASSERT_EQ(train_full(whole, with_steps("6")).status, 0);
+  for (const char* steps : {"2", "3", "6"})
+    ASSERT_EQ(train_full(parts, with_steps(steps)).status, 0);
   EXPECT_EQ(numbers(parts), numbers(whole));
   EXPECT_EQ(unet_bytes(parts / "unet"), unet_bytes(whole / "unet"));
   EXPECT_EQ(unet_bytes(parts / "checkpoint-6/unet"), unet_bytes(whole / "checkpoint-6/unet"));
@@ -203,8 +188,8 @@ TEST(TrainFull, RecomputesActivationsToTheSameBits) {
                                           "--max_train_steps=3"};
   std::vector<std::string> recomputed = flags;
   recomputed.emplace_back("--gradient_checkpointing");
-  ASSERT_EQ(train(kept, flags).status, 0);
-  ASSERT_EQ(train(again, recomputed).status, 0);
+  ASSERT_EQ(train_full(kept, flags).status, 0);
+  ASSERT_EQ(train_full(again, recomputed).status, 0);
   EXPECT_EQ(numbers(kept), numbers(again));
   EXPECT_EQ(unet_bytes(kept / "unet"), unet_bytes(again / "unet"));
 }
@@ -214,9 +199,9 @@ TEST(TrainFull, StepsWithinTheBackwardPassToTheSameBits) {
   const fs::path plain = directory.path() / "plain", fused = directory.path() / "fused";
   std::vector<std::string> flags = {"--seed=3", "--train_batch_size=2", "--max_train_steps=3",
                                     "--max_grad_norm=0", "--full_bf16"};
-  ASSERT_EQ(train(plain, flags).status, 0);
+  ASSERT_EQ(train_full(plain, flags).status, 0);
   flags.emplace_back("--fused_backward");
-  ASSERT_EQ(train(fused, flags).status, 0);
+  ASSERT_EQ(train_full(fused, flags).status, 0);
   EXPECT_EQ(unet_bytes(plain / "unet"), unet_bytes(fused / "unet"));
   const Weights weights = Weights::open(fused / "unet", "diffusion_pytorch_model");
   EXPECT_EQ(weights.tensor("conv_in.weight").scalar_type(), at::kBFloat16);
@@ -225,7 +210,7 @@ TEST(TrainFull, StepsWithinTheBackwardPassToTheSameBits) {
 TEST(TrainFull, StopsOnASignalWithStatus75AndGoesOn) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole", stopped = directory.path() / "stopped";
-  ASSERT_EQ(train(whole, nine_steps()).status, 0);
+  ASSERT_EQ(train_full(whole, nine_steps()).status, 0);
   const ProcessResult first = test::run_process(
       {"/bin/sh", "-c",
        str("exec ", SDXL_BINARY, " train-full --pretrained_model_name_or_path=", SDXL_TEST_DATA,
@@ -240,7 +225,7 @@ TEST(TrainFull, StopsOnASignalWithStatus75AndGoesOn) {
   ASSERT_TRUE(first.status == 75 || first.status == 0) << first.error;
   if (first.status == 75) {
     EXPECT_NE(first.error.find("--resume_from_checkpoint latest"), std::string::npos);
-    ASSERT_EQ(train(stopped, nine_steps({"--resume_from_checkpoint=latest"})).status, 0);
+    ASSERT_EQ(train_full(stopped, nine_steps({"--resume_from_checkpoint=latest"})).status, 0);
   }
   EXPECT_EQ(numbers(stopped), numbers(whole));
   EXPECT_EQ(unet_bytes(stopped / "unet"), unet_bytes(whole / "unet"));
@@ -250,17 +235,17 @@ TEST(TrainFull, RefusesToOverwriteARun) {
   const TemporaryDirectory directory;
   const std::vector<std::string> flags = {"--seed=1", "--max_train_steps=1",
                                           "--train_batch_size=1"};
-  ASSERT_EQ(train(directory.path(), flags).status, 0);
-  const ProcessResult again = train(directory.path(), flags);
+  ASSERT_EQ(train_full(directory.path(), flags).status, 0);
+  const ProcessResult again = train_full(directory.path(), flags);
   EXPECT_EQ(again.status, 2);
   EXPECT_NE(again.error.find("--overwrite_output_dir"), std::string::npos) << again.error;
 }
 
 TEST(TrainFull, RefusesToResumeWithOtherOptions) {
   const TemporaryDirectory directory;
-  ASSERT_EQ(train(directory.path(), nine_steps({"--checkpointing_steps=5"})).status, 0);
-  const ProcessResult result =
-      train(directory.path(), nine_steps({"--resume_from_checkpoint=latest", "--snr_gamma=5"}));
+  ASSERT_EQ(train_full(directory.path(), nine_steps({"--checkpointing_steps=5"})).status, 0);
+  const ProcessResult result = train_full(
+      directory.path(), nine_steps({"--resume_from_checkpoint=latest", "--snr_gamma=5"}));
   EXPECT_EQ(result.status, 2);
   EXPECT_NE(result.error.find("--snr_gamma was null and is 5"), std::string::npos) << result.error;
 }
@@ -268,7 +253,7 @@ TEST(TrainFull, RefusesToResumeWithOtherOptions) {
 TEST(TrainFull, RepeatsARunFromItsConfig) {
   const TemporaryDirectory directory;
   const fs::path first = directory.path() / "first", second = directory.path() / "second";
-  ASSERT_EQ(train(first, {"--max_train_steps=2", "--train_batch_size=2"}).status, 0);
+  ASSERT_EQ(train_full(first, {"--max_train_steps=2", "--train_batch_size=2"}).status, 0);
   const ProcessResult result =
       test::run_process({SDXL_BINARY, "train-full", "--config=" + (first / "config.json").string(),
                          "--output_dir=" + second.string()});
@@ -279,8 +264,8 @@ TEST(TrainFull, RepeatsARunFromItsConfig) {
 TEST(TrainFull, StopsAtANanWithStatus70) {
   const TemporaryDirectory directory;
   const ProcessResult result =
-      train(directory.path(), {"--seed=1", "--max_train_steps=20", "--train_batch_size=1",
-                               "--learning_rate=1e30", "--max_grad_norm=0"});
+      train_full(directory.path(), {"--seed=1", "--max_train_steps=20", "--train_batch_size=1",
+                                    "--learning_rate=1e30", "--max_grad_norm=0"});
   EXPECT_EQ(result.status, 70) << result.error;
   EXPECT_NE(result.error.find("not finite in step"), std::string::npos) << result.error;
 }
@@ -288,9 +273,9 @@ TEST(TrainFull, StopsAtANanWithStatus70) {
 TEST(TrainFull, DrawsValidationPictures) {
   const TemporaryDirectory directory;
   const ProcessResult result =
-      train(directory.path(), {"--seed=1", "--max_train_steps=1", "--train_batch_size=1",
-                               "--validation_prompt=a circle", "--num_validation_images=1",
-                               "--validation_steps=1", "--validation_loss_steps=1"});
+      train_full(directory.path(), {"--seed=1", "--max_train_steps=1", "--train_batch_size=1",
+                                    "--validation_prompt=a circle", "--num_validation_images=1",
+                                    "--validation_steps=1", "--validation_loss_steps=1"});
   ASSERT_EQ(result.status, 0) << result.error;
   EXPECT_TRUE(fs::exists(directory.path() / "validation/step-1/00000_1.png"));
   EXPECT_GT(metrics(directory.path()).back()["validation_loss"].get<double>(), 0);
@@ -302,10 +287,10 @@ TEST(TrainFull, DrawsValidationPictures) {
 TEST(TrainFull, KeepsTheBestCheckpoint) {
   const TemporaryDirectory directory;
   const ProcessResult result =
-      train(directory.path(),
-            {"--seed=1", "--max_train_steps=6", "--train_batch_size=1", "--learning_rate=3e-2",
-             "--validation_loss_steps=2", "--keep_best_checkpoint", "--checkpointing_steps=3",
-             "--checkpoints_total_limit=1"});
+      train_full(directory.path(),
+                 {"--seed=1", "--max_train_steps=6", "--train_batch_size=1", "--learning_rate=3e-2",
+                  "--validation_loss_steps=2", "--keep_best_checkpoint", "--checkpointing_steps=3",
+                  "--checkpoints_total_limit=1"});
   ASSERT_EQ(result.status, 0) << result.error;
   int64_t best = 0;
   double least = INFINITY;
@@ -331,7 +316,7 @@ TEST(TrainFull, RepeatsTheStretchedScheduleOfTheScripts) {
                                           "--lr_warmup_steps=2",
                                           "--max_grad_norm=1e-9",
                                           "--compat=hf"};
-  const ProcessResult result = train(directory.path(), flags);
+  const ProcessResult result = train_full(directory.path(), flags);
   ASSERT_EQ(result.status, 0) << result.error;
   const std::vector<Json> lines = metrics(directory.path());
   for (int i = 0; i < 3; ++i) EXPECT_NEAR(lines[i]["lr"].get<double>(), i / 4.0, 1e-12);

@@ -7,37 +7,27 @@
 #include "base/text.h"
 #include "io/safetensors.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
 namespace {
 
+using test::numbers;
 using test::ProcessResult;
 using test::TemporaryDirectory;
 
-const std::string kModel = "--pretrained_model_name_or_path=" SDXL_TEST_DATA "/tiny-sdxl";
-
 ProcessResult run(const std::string& command, std::vector<std::string> flags) {
-  flags.insert(flags.begin(), {SDXL_BINARY, command, kModel, "--num_threads=1"});
+  flags.insert(flags.begin(),
+               {SDXL_BINARY, command, "--pretrained_model_name_or_path=" + test::kTinyModel,
+                "--num_threads=1"});
   return test::run_process(flags);
 }
 
-ProcessResult train(const fs::path& output, std::vector<std::string> flags) {
+ProcessResult train_lora(const fs::path& output, std::vector<std::string> flags) {
   flags.insert(flags.begin(), {"--train_data_dir=" SDXL_TEST_DATA "/training/pictures",
                                "--resolution=32", "--output_dir=" + output.string()});
   return run("train-lora", std::move(flags));
-}
-
-/// What must be the same in two equal runs: no times, no memory.
-std::vector<Json> numbers(const fs::path& output) {
-  std::vector<Json> lines;
-  for (const std::string& text : split(read_file(output / "metrics.jsonl"), '\n')) {
-    if (text.empty()) continue;
-    lines.push_back(parse_json(text, "metrics.jsonl"));
-    lines.back().erase("samples_per_second");
-    lines.back().erase("memory");
-  }
-  return lines;
 }
 
 std::string adapter_bytes(const fs::path& directory) {
@@ -62,7 +52,8 @@ TEST_P(TrainLoraReference, EqualsDiffusersAndPeftStepByStep) {
   const Json expected = read_json(SDXL_TEST_DATA "/training/lora_runs.json").at(GetParam());
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
-  const ProcessResult result = train(output, expected["flags"].get<std::vector<std::string>>());
+  const ProcessResult result =
+      train_lora(output, expected["flags"].get<std::vector<std::string>>());
   ASSERT_EQ(result.status, 0) << result.error;
   const std::vector<Json> lines = numbers(output);
   ASSERT_EQ(lines.size(), expected["steps"].size());
@@ -107,13 +98,13 @@ std::vector<std::string> six_steps(std::vector<std::string> more = {}) {
 TEST(TrainLora, ResumesBitForBitWithDropoutDoraAndTextEncoders) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole";
-  ASSERT_EQ(train(whole, six_steps()).status, 0);
+  ASSERT_EQ(train_lora(whole, six_steps()).status, 0);
   for (const int step : {2, 4}) {
     const fs::path broken = directory.path() / str("broken-", step);
     create_directories(broken);
     fs::copy(whole / str("checkpoint-", step), broken / str("checkpoint-", step),
              fs::copy_options::recursive);
-    const ProcessResult result = train(broken, six_steps({"--resume_from_checkpoint=latest"}));
+    const ProcessResult result = train_lora(broken, six_steps({"--resume_from_checkpoint=latest"}));
     ASSERT_EQ(result.status, 0) << result.error;
     EXPECT_EQ(numbers(broken).back(), numbers(whole).back()) << "from step " << step;
     EXPECT_EQ(adapter_bytes(broken), adapter_bytes(whole)) << "from step " << step;
@@ -124,7 +115,7 @@ TEST(TrainLora, ResumesBitForBitWithDropoutDoraAndTextEncoders) {
 TEST(TrainLora, LeavesCheckpointsThatInferenceDraws) {
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run", pictures = directory.path() / "pictures";
-  ASSERT_EQ(train(output, six_steps({"--save_kohya"})).status, 0);
+  ASSERT_EQ(train_lora(output, six_steps({"--save_kohya"})).status, 0);
   EXPECT_TRUE(fs::exists(output / "kohya_lora_weights.safetensors"));
   const ProcessResult result =
       run("infer", {"--checkpoints=" + output.string(), "--prompt=a circle", "--seed=1",
@@ -139,16 +130,16 @@ TEST(TrainLora, StartsFromTheAdaptersOfAFile) {
   const fs::path first = directory.path() / "first", second = directory.path() / "second";
   const std::vector<std::string> flags = {"--seed=3", "--train_batch_size=1", "--max_train_steps=3",
                                           "--learning_rate=1e-2"};
-  ASSERT_EQ(train(first, flags).status, 0);
+  ASSERT_EQ(train_lora(first, flags).status, 0);
   // A step of no size leaves the adapters as they were read.
   const ProcessResult result =
-      train(second, {"--seed=4", "--train_batch_size=1", "--max_train_steps=1",
-                     "--learning_rate=1e-30", "--lora_weights=" + first.string()});
+      train_lora(second, {"--seed=4", "--train_batch_size=1", "--max_train_steps=1",
+                          "--learning_rate=1e-30", "--lora_weights=" + first.string()});
   ASSERT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(adapter_bytes(second), adapter_bytes(first));
   const ProcessResult other =
-      train(directory.path() / "third", {"--train_batch_size=1", "--max_train_steps=1", "--rank=8",
-                                         "--lora_weights=" + first.string()});
+      train_lora(directory.path() / "third", {"--train_batch_size=1", "--max_train_steps=1",
+                                              "--rank=8", "--lora_weights=" + first.string()});
   EXPECT_EQ(other.status, 65);
   EXPECT_NE(other.error.find("has rank 4, not 8"), std::string::npos) << other.error;
 }
@@ -158,12 +149,12 @@ TEST(TrainLora, KeepsTheFrozenWeightsIn8Bits) {
   const std::vector<std::string> flags = {"--seed=3", "--train_batch_size=2", "--max_train_steps=4",
                                           "--learning_rate=1e-3", "--train_text_encoder"};
   const fs::path plain = directory.path() / "plain";
-  ASSERT_EQ(train(plain, flags).status, 0);
+  ASSERT_EQ(train_lora(plain, flags).status, 0);
   for (const char* dtype : {"int8", "fp8"}) {
     const fs::path output = directory.path() / dtype;
     std::vector<std::string> quantised = flags;
     quantised.push_back(str("--base_dtype=", dtype));
-    const ProcessResult result = train(output, quantised);
+    const ProcessResult result = train_lora(output, quantised);
     ASSERT_EQ(result.status, 0) << result.error;
     const std::vector<Json> ours = numbers(output), exact = numbers(plain);
     ASSERT_EQ(ours.size(), exact.size());
@@ -177,8 +168,8 @@ TEST(TrainLora, KeepsTheFrozenWeightsIn8Bits) {
 
 TEST(TrainLora, TellsTheLossOfEachPicture) {
   const TemporaryDirectory directory;
-  ASSERT_EQ(train(directory.path(),
-                  {"--seed=3", "--train_batch_size=3", "--max_train_steps=2", "--debug_loss"})
+  ASSERT_EQ(train_lora(directory.path(),
+                       {"--seed=3", "--train_batch_size=3", "--max_train_steps=2", "--debug_loss"})
                 .status,
             0);
   for (const Json& line : numbers(directory.path())) {
@@ -195,10 +186,10 @@ TEST(TrainLora, TellsTheLossOfEachPicture) {
 TEST(TrainLora, DrawsValidationPicturesWithAndWithoutTheAdapters) {
   const TemporaryDirectory directory;
   const ProcessResult result =
-      train(directory.path(),
-            {"--seed=1", "--max_train_steps=2", "--train_batch_size=1", "--learning_rate=0.1",
-             "--train_text_encoder", "--validation_prompt=a circle", "--num_validation_images=1",
-             "--validation_steps=1"});
+      train_lora(directory.path(),
+                 {"--seed=1", "--max_train_steps=2", "--train_batch_size=1", "--learning_rate=0.1",
+                  "--train_text_encoder", "--validation_prompt=a circle",
+                  "--num_validation_images=1", "--validation_steps=1"});
   ASSERT_EQ(result.status, 0) << result.error;
   const fs::path pictures = directory.path() / "validation";
   const std::string base = read_file(pictures / "base/00000_1.png");
@@ -209,7 +200,7 @@ TEST(TrainLora, DrawsValidationPicturesWithAndWithoutTheAdapters) {
 /// The runs of the documentation, small.
 TEST(TrainLora, RunsInFp16OverEpochsWithATracker) {
   const TemporaryDirectory directory;
-  const ProcessResult result = train(
+  const ProcessResult result = train_lora(
       directory.path(), {"--caption_column=text", "--random_flip", "--train_batch_size=1",
                          "--num_train_epochs=2", "--checkpointing_steps=5", "--learning_rate=1e-04",
                          "--lr_scheduler=constant", "--lr_warmup_steps=0", "--mixed_precision=fp16",

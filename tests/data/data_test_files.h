@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "data/dataset.h"
 #include "io/image.h"
 
 namespace sdxl {
@@ -36,6 +37,13 @@ class TemporaryDirectory {
  private:
   fs::path path_;
 };
+
+/// The options of a data set in this directory.
+inline DatasetOptions in(const TemporaryDirectory& directory) {
+  DatasetOptions options;
+  options.path = directory.path().string();
+  return options;
+}
 
 /// The picture of tools/reference/transforms.py; `shade` makes others of it.
 inline Image formula_image(int64_t height, int64_t width, int64_t shade = 0) {

@@ -11,12 +11,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-DatasetOptions in(const TemporaryDirectory& directory) {
-  DatasetOptions options;
-  options.path = directory.path().string();
-  return options;
-}
-
 std::vector<std::string> first_captions(const Dataset& dataset) {
   std::vector<std::string> result;
   for (int64_t i = 0; i < dataset.size(); ++i) result.push_back(dataset.captions(i).at(0));

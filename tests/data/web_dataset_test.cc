@@ -35,12 +35,6 @@ void write_tar(const fs::path& path, const Members& members, bool pax = true) {
   archive_write_free(out);
 }
 
-DatasetOptions in(const TemporaryDirectory& d) {
-  DatasetOptions options;
-  options.path = d.path().string();
-  return options;
-}
-
 TEST(WebDataset, MembersAreReadFromWhereTheyLie) {
   TemporaryDirectory d;
   const std::string long_name(180, 'n');

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "io/image.h"
 #include "support/process.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
@@ -44,14 +45,6 @@ Flags training_flags(const fs::path& output) {
           "--output_dir=" + output.string()};
 }
 
-std::vector<Json> metrics(const fs::path& output) {
-  std::vector<Json> lines;
-  for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
-    if (!line.empty()) lines.push_back(parse_json(line, "metrics.jsonl"));
-  }
-  return lines;
-}
-
 /// The largest difference of two pictures' bytes; 256 where their shapes differ.
 int largest_difference(const fs::path& a, const fs::path& b) {
   const Image left = read_image(a), right = read_image(b);
@@ -82,7 +75,7 @@ TEST_P(SimulatedNpuTraining, HasTheCpusLosses) {
   ASSERT_EQ(first.status, 0) << first.error;
   const ProcessResult second = run_on("npu", run.command, training_flags(npu) + run.flags);
   ASSERT_EQ(second.status, 0) << second.error;
-  const std::vector<Json> expected = metrics(cpu), lines = metrics(npu);
+  const std::vector<Json> expected = test::metrics(cpu), lines = test::metrics(npu);
   ASSERT_EQ(lines.size(), expected.size());
   for (size_t i = 0; i < lines.size(); ++i) {
     for (const char* figure : {"loss", "grad_norm"}) {
@@ -138,8 +131,8 @@ TEST(SimulatedNpu, ContinuesACheckpointOfTheCpu) {
   const ProcessResult result = run_on(
       "npu", "train-lora", training_flags(npu) + flags + Flags{"--resume_from_checkpoint=latest"});
   ASSERT_EQ(result.status, 0) << result.error;
-  const double expected = metrics(cpu).back()["loss"].get<double>();
-  EXPECT_NEAR(metrics(npu).back()["loss"].get<double>(), expected, 1e-5 * expected);
+  const double expected = test::metrics(cpu).back()["loss"].get<double>();
+  EXPECT_NEAR(test::metrics(npu).back()["loss"].get<double>(), expected, 1e-5 * expected);
 }
 
 TEST(SimulatedNpu, DrawsTheCpusValidationPictures) {

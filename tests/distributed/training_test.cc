@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "support/ranks.h"
+#include "support/run_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
@@ -49,9 +50,7 @@ void expect_done(const std::vector<ProcessResult>& results) {
 /// loss and grad_norm of each step; a step that was written twice counts as last written.
 std::map<int64_t, std::pair<double, double>> curve(const fs::path& output) {
   std::map<int64_t, std::pair<double, double>> curve;
-  for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
-    if (line.empty()) continue;
-    const Json json = parse_json(line, "metrics.jsonl");
+  for (const Json& json : test::metrics(output)) {
     if (json.contains("loss")) curve[json["step"]] = {json["loss"], json["grad_norm"]};
   }
   return curve;
@@ -161,9 +160,8 @@ TEST(RankTraining, RanksShareOutValidation) {
     ASSERT_TRUE(fs::exists(two / "validation/test" / name)) << name;
   }
   auto validation_loss = [](const fs::path& output) {
-    for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
-      if (line.find("validation_loss") == std::string::npos) continue;
-      return parse_json(line, "metrics.jsonl")["validation_loss"].get<double>();
+    for (const Json& line : test::metrics(output)) {
+      if (line.contains("validation_loss")) return line["validation_loss"].get<double>();
     }
     return -1.0;
   };

@@ -9,15 +9,15 @@
 namespace sdxl {
 namespace {
 
-const Json kBase = {{"beta_start", 0.00085},
-                    {"beta_end", 0.012},
-                    {"beta_schedule", "scaled_linear"},
-                    {"num_train_timesteps", 1000}};
+const Json kScaledLinear = {{"beta_start", 0.00085},
+                            {"beta_end", 0.012},
+                            {"beta_schedule", "scaled_linear"},
+                            {"num_train_timesteps", 1000}};
 
 at::Tensor steps(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
 
 TEST(NoiseSchedule, KnowsTheAlphasOfSdxl) {
-  const NoiseSchedule schedule(kBase, "config");
+  const NoiseSchedule schedule(kScaledLinear, "config");
   EXPECT_EQ(schedule.num_train_timesteps(), 1000);
   EXPECT_EQ(schedule.prediction_type(), "epsilon");
   EXPECT_FLOAT_EQ(schedule.alphas_cumprod()[0].item<float>(), 0.99914998f);
@@ -25,13 +25,13 @@ TEST(NoiseSchedule, KnowsTheAlphasOfSdxl) {
 }
 
 TEST(NoiseSchedule, ComputesTheSignalToNoiseRatio) {
-  const at::Tensor snr = NoiseSchedule(kBase, "config").snr(steps({0, 999}));
+  const at::Tensor snr = NoiseSchedule(kScaledLinear, "config").snr(steps({0, 999}));
   EXPECT_NEAR(snr[0].item<float>(), 1175.44f, 0.01);
   EXPECT_NEAR(snr[1].item<float>(), 0.0046819f, 1e-7);
 }
 
 TEST(NoiseSchedule, LeavesNoSignalAtTheLastStepWhenRescaled) {
-  Json config = kBase;
+  Json config = kScaledLinear;
   config["rescale_betas_zero_snr"] = true;
   const NoiseSchedule schedule(config, "config");
   EXPECT_EQ(schedule.alphas_cumprod()[999].item<float>(), 0.0f);
@@ -40,7 +40,7 @@ TEST(NoiseSchedule, LeavesNoSignalAtTheLastStepWhenRescaled) {
 }
 
 TEST(NoiseSchedule, MixesLatentsAndNoiseInFloat32) {
-  const NoiseSchedule schedule(kBase, "config");
+  const NoiseSchedule schedule(kScaledLinear, "config");
   const at::Tensor t = steps({0, 999});
   const at::Tensor latents = at::full({2, 1, 2, 2}, 2.0, at::kHalf);
   const at::Tensor noise = at::full({2, 1, 2, 2}, 3.0, at::kHalf);
@@ -53,7 +53,7 @@ TEST(NoiseSchedule, MixesLatentsAndNoiseInFloat32) {
 }
 
 TEST(NoiseSchedule, RefusesABetaScheduleByName) {
-  Json config = kBase;
+  Json config = kScaledLinear;
   config["beta_schedule"] = "quadratic";
   try {
     NoiseSchedule schedule(config, "scheduler_config.json");

@@ -13,13 +13,13 @@ namespace {
 using testing::Contains;
 using testing::HasSubstr;
 
-const Json kBase = {{"_class_name", "EulerDiscreteScheduler"},
-                    {"beta_start", 0.00085},
-                    {"beta_end", 0.012},
-                    {"beta_schedule", "scaled_linear"},
-                    {"num_train_timesteps", 1000},
-                    {"timestep_spacing", "leading"},
-                    {"steps_offset", 1}};
+const Json kEuler = {{"_class_name", "EulerDiscreteScheduler"},
+                     {"beta_start", 0.00085},
+                     {"beta_end", 0.012},
+                     {"beta_schedule", "scaled_linear"},
+                     {"num_train_timesteps", 1000},
+                     {"timestep_spacing", "leading"},
+                     {"steps_offset", 1}};
 
 std::string error_of(const std::string& name, const Json& config, ExitStatus status,
                      const Json& overrides = nullptr) {
@@ -33,7 +33,7 @@ std::string error_of(const std::string& name, const Json& config, ExitStatus sta
 }
 
 TEST(Scheduler, TakesTheClassThatTheConfigNames) {
-  auto scheduler = make_scheduler("", kBase, nullptr, "config");
+  auto scheduler = make_scheduler("", kEuler, nullptr, "config");
   scheduler->set_timesteps(30);
   const at::Tensor t = scheduler->timesteps();
   EXPECT_EQ(t.size(0), 30);
@@ -48,20 +48,20 @@ TEST(Scheduler, NamesEveryAlgorithmAndItsSpacings) {
 }
 
 TEST(Scheduler, RefusesWhatItDoesNotKnow) {
-  EXPECT_EQ(error_of("eulre", kBase, ExitStatus::kUsage),
+  EXPECT_EQ(error_of("eulre", kEuler, ExitStatus::kUsage),
             "--scheduler: 'eulre' is not known; did you mean euler?");
-  Json config = kBase;
+  Json config = kEuler;
   config["_class_name"] = "Foo\n";
   EXPECT_THAT(error_of("", config, ExitStatus::kBadData),
               HasSubstr("scheduler_config.json: the scheduler class 'Foo\\x0A' is not known"));
   EXPECT_EQ(
-      error_of("euler", kBase, ExitStatus::kUsage, {{"beta_stop", 1}}),
+      error_of("euler", kEuler, ExitStatus::kUsage, {{"beta_stop", 1}}),
       "--beta_stop: the scheduler euler cannot work with beta_stop '1': it does not know this "
       "setting; leave it out");
 }
 
 TEST(Scheduler, StartsAgainWhenTimestepsAreSet) {
-  auto scheduler = make_scheduler("euler", kBase, nullptr, "config");
+  auto scheduler = make_scheduler("euler", kEuler, nullptr, "config");
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(1);
   const at::Tensor start = at::randn({1, 4, 2, 2}, generator);
   std::vector<at::Tensor> ends;

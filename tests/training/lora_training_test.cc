@@ -59,9 +59,9 @@ ObjectiveOptions objective_options(uint64_t seed) {
 }
 
 /// One case of the reference: its batch, and the trained model with the adapters of its file.
-struct Case {
-  explicit Case(const std::string& name, at::ScalarType dtype = at::kFloat,
-                bool checkpointing = false)
+struct LoraCase {
+  explicit LoraCase(const std::string& name, at::ScalarType dtype = at::kFloat,
+                    bool checkpointing = false)
       : name(name),
         run(read_json(kData / "training/lora_gradients.json").at(name)),
         file(kData / "training/lora_gradients.safetensors"),
@@ -114,7 +114,7 @@ struct Case {
 class LoraGradients : public testing::TestWithParam<std::string> {};
 
 TEST_P(LoraGradients, EqualThoseOfPeft) {
-  Case reference(GetParam());
+  LoraCase reference(GetParam());
   const at::Tensor losses = reference.losses();
   EXPECT_TRUE(at::allclose(losses, reference.tensor("losses"), 1e-5, 1e-6));
   size_t compared = 0;
@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(All, LoraGradients,
 
 TEST(LoraTraining, GradientCheckpointingChangesNoBit) {
   for (const char* name : {"dropout", "all_kinds"}) {
-    Case kept(name), recomputed(name, at::kFloat, /*checkpointing=*/true);
+    LoraCase kept(name), recomputed(name, at::kFloat, /*checkpointing=*/true);
     EXPECT_TRUE(at::equal(kept.losses(), recomputed.losses()));
     const auto first = kept.tensors(), second = recomputed.tensors();
     for (size_t i = 0; i < first.size(); ++i) {
@@ -155,7 +155,7 @@ TEST(LoraTraining, GradientCheckpointingChangesNoBit) {
 }
 
 TEST(LoraTraining, AdaptersAreFloat32OverABaseInBfloat16) {
-  Case half("dora", at::kBFloat16), full("dora");
+  LoraCase half("dora", at::kBFloat16), full("dora");
   EXPECT_TRUE(at::allclose(half.losses(), full.losses(), 0.05, 0.02));
   const auto ours = half.tensors(), expected = full.tensors();
   for (size_t i = 0; i < ours.size(); ++i) {
@@ -170,9 +170,9 @@ TEST(LoraTraining, AdaptersAreFloat32OverABaseInBfloat16) {
 }
 
 TEST(LoraTraining, DropoutDoesNotDependOnTheBatchSize) {
-  Case together("dropout");
+  LoraCase together("dropout");
   const at::Tensor both = together.losses();
-  Case apart("dropout");
+  LoraCase apart("dropout");
   const TrainingBatch whole = apart.batch();
   for (int64_t i = 0; i < 2; ++i) {
     TrainingBatch one;

@@ -21,7 +21,7 @@ Json sdxl_schedule(const std::string& prediction_type, bool zero_snr) {
           {"rescale_betas_zero_snr", zero_snr}};
 }
 
-struct Case {
+struct ObjectiveCase {
   const char* name;
   const char* prediction_type = "epsilon";
   ObjectiveOptions options = {};
@@ -31,10 +31,10 @@ struct Case {
 ObjectiveOptions with_snr() { return {.snr_gamma = 5.0}; }
 ObjectiveOptions with_bias(TimestepBias bias) { return {.bias = std::move(bias)}; }
 
-class ObjectiveReference : public testing::TestWithParam<Case> {};
+class ObjectiveReference : public testing::TestWithParam<ObjectiveCase> {};
 
 TEST_P(ObjectiveReference, EqualsTheScripts) {
-  const Case& c = GetParam();
+  const ObjectiveCase& c = GetParam();
   const TensorMap data =
       SafetensorsFile(SDXL_TEST_DATA "/training/objective.safetensors").tensors();
   auto expected = [&](const char* key) { return data.at(sdxl::str(c.name, ".", key)); };
@@ -51,18 +51,18 @@ TEST_P(ObjectiveReference, EqualsTheScripts) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ObjectiveReference,
-    testing::Values(Case{"plain"}, Case{"velocity", "v_prediction"}, Case{"sample", "sample"},
-                    Case{"snr", "epsilon", with_snr()},
-                    Case{"snr_velocity", "v_prediction", with_snr()},
-                    Case{"snr_sample", "sample", with_snr()},
-                    Case{"offset", "epsilon", {.noise_offset = 0.1}},
-                    Case{"perturbed", "epsilon", {.input_perturbation = 0.1}},
-                    Case{"huber", "epsilon", {.huber_c = 0.1}},
-                    Case{"later", "epsilon", with_bias({"later", 4.0, 0, 1000, 0.25})},
-                    Case{"earlier", "epsilon", with_bias({"earlier", 0.5, 0, 1000, 0.1})},
-                    Case{"range", "epsilon", with_bias({"range", 50.0, 300, 320, 0.25})},
-                    Case{"zero_snr", "epsilon", with_snr(), true},
-                    Case{"zero_snr_velocity", "v_prediction", with_snr(), true}),
+    testing::Values(ObjectiveCase{"plain"}, ObjectiveCase{"velocity", "v_prediction"},
+                    ObjectiveCase{"sample", "sample"}, ObjectiveCase{"snr", "epsilon", with_snr()},
+                    ObjectiveCase{"snr_velocity", "v_prediction", with_snr()},
+                    ObjectiveCase{"snr_sample", "sample", with_snr()},
+                    ObjectiveCase{"offset", "epsilon", {.noise_offset = 0.1}},
+                    ObjectiveCase{"perturbed", "epsilon", {.input_perturbation = 0.1}},
+                    ObjectiveCase{"huber", "epsilon", {.huber_c = 0.1}},
+                    ObjectiveCase{"later", "epsilon", with_bias({"later", 4.0, 0, 1000, 0.25})},
+                    ObjectiveCase{"earlier", "epsilon", with_bias({"earlier", 0.5, 0, 1000, 0.1})},
+                    ObjectiveCase{"range", "epsilon", with_bias({"range", 50.0, 300, 320, 0.25})},
+                    ObjectiveCase{"zero_snr", "epsilon", with_snr(), true},
+                    ObjectiveCase{"zero_snr_velocity", "v_prediction", with_snr(), true}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Objective, GivesASampleTheSameNoiseInAnyBatch) {

@@ -50,7 +50,7 @@ void expect_equal_weights(const Optimizer& a, const Optimizer& b, const std::str
   }
 }
 
-struct Case {
+struct OptimizerCase {
   const char* reference;
   const char* optimizer;
   double learning_rate;
@@ -58,9 +58,9 @@ struct Case {
   double tolerance;  // of the weights, whose size is about 1
 };
 
-class OptimizerReference : public testing::TestWithParam<Case> {};
+class OptimizerReference : public testing::TestWithParam<OptimizerCase> {};
 
-void follow_reference(const Case& c, bool whole_tensors) {
+void follow_reference(const OptimizerCase& c, bool whole_tensors) {
   const TensorMap data = reference();
   OptimizerOptions options;
   options.arguments = c.arguments;
@@ -91,19 +91,22 @@ TEST_P(OptimizerReference, FollowsItAsOtherDevicesCompute) {
 INSTANTIATE_TEST_SUITE_P(
     All, OptimizerReference,
     testing::Values(
-        Case{"adamw", "adamw", 1e-2, {}, 1e-6}, Case{"adamw8bit", "adamw8bit", 1e-2, {}, 1e-6},
-        Case{"adafactor", "adafactor", 1e-2, {}, 1e-6},
-        Case{"adafactor_scaled", "adafactor", 1e-2, {{"scale_parameter", 1}, {"beta1", 0.9}}, 1e-6},
-        Case{"lion", "lion", 1e-2, {}, 1e-6}, Case{"prodigy", "prodigy", 1.0, {{"d0", 1e-3}}, 1e-5},
-        Case{"prodigy_guarded",
-             "prodigy",
-             1.0,
-             {{"d0", 1e-3},
-              {"d_coef", 0.5},
-              {"growth_rate", 1.5},
-              {"safeguard_warmup", 1},
-              {"use_bias_correction", 1}},
-             1e-5}),
+        OptimizerCase{"adamw", "adamw", 1e-2, {}, 1e-6},
+        OptimizerCase{"adamw8bit", "adamw8bit", 1e-2, {}, 1e-6},
+        OptimizerCase{"adafactor", "adafactor", 1e-2, {}, 1e-6},
+        OptimizerCase{
+            "adafactor_scaled", "adafactor", 1e-2, {{"scale_parameter", 1}, {"beta1", 0.9}}, 1e-6},
+        OptimizerCase{"lion", "lion", 1e-2, {}, 1e-6},
+        OptimizerCase{"prodigy", "prodigy", 1.0, {{"d0", 1e-3}}, 1e-5},
+        OptimizerCase{"prodigy_guarded",
+                      "prodigy",
+                      1.0,
+                      {{"d0", 1e-3},
+                       {"d_coef", 0.5},
+                       {"growth_rate", 1.5},
+                       {"safeguard_warmup", 1},
+                       {"use_bias_correction", 1}},
+                      1e-5}),
     [](const auto& info) { return std::string(info.param.reference); });
 
 TEST(Optimizer, GoesOnFromASavedStateBitForBit) {
