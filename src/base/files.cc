@@ -134,6 +134,14 @@ void make_directories(const fs::path& path) {
   if (!fs::is_directory(path, error)) throw_file_error("create the directory", path, ENOTDIR);
 }
 
+void copy_files(const fs::path& from, const fs::path& to) {
+  make_directories(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    if (!entry.is_regular_file()) continue;
+    write_file_atomically(to / entry.path().filename(), read_file(entry.path()));
+  }
+}
+
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   const Descriptor file(path, O_RDONLY, "read");
   const struct stat status = status_of(file, path);

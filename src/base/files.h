@@ -71,6 +71,9 @@ void require_free_space(const fs::path& directory, uint64_t bytes);
 /// which argument-dependent lookup would confuse with std::filesystem's.)
 void make_directories(const fs::path& path);
 
+/// Copies the files of a folder, but no folders in it, to `to`, which is made where it is missing.
+void copy_files(const fs::path& from, const fs::path& to);
+
 /// A file mapped read-only. The bytes stay valid as long as the object lives.
 class MappedFile {
  public:

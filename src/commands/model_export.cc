@@ -11,25 +11,12 @@
 namespace sdxl {
 namespace {
 
-void copy_folder(const fs::path& from, const fs::path& to) {
-  make_directories(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    if (!entry.is_regular_file()) continue;
-    write_file_atomically(to / entry.path().filename(), read_file(entry.path()));
-  }
-}
-
 /// The kind of the part that `folder` names.
 const PartKind& kind_of(const std::string& folder) {
   for (const PartKind& kind : single_file_parts()) {
     if (folder == kind.folder) return kind;
   }
   throw Error(ExitStatus::kFailure, str("no part is called ", quoted(folder)));
-}
-
-std::string dtype_name(at::ScalarType dtype) {
-  if (dtype == at::kHalf) return "float16";
-  return dtype == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
 void fill_part(const fs::path& to, const fs::path& part, const PartKind& kind,
@@ -52,7 +39,7 @@ void fill_part(const fs::path& to, const fs::path& part, const PartKind& kind,
          }});
   }
   for (const char* key : {"dtype", "torch_dtype"}) {
-    if (config.contains(key)) config[key] = dtype_name(first);
+    if (config.contains(key)) config[key] = config_dtype_name(first);
   }
   make_directories(to);
   write_json(to / "config.json", config);
@@ -87,7 +74,7 @@ void write_diffusers_pipeline(const fs::path& directory, const fs::path& pipelin
   }
   fill_part(to / "vae", vae, kind_of("vae"), variant, dtype);
   for (const char* folder : {"tokenizer", "tokenizer_2", "scheduler"}) {
-    copy_folder(pipeline / folder, to / folder);
+    copy_files(pipeline / folder, to / folder);
   }
   write_file_atomically(to / "model_index.json", read_file(pipeline / "model_index.json"));
   result.commit(/*replace=*/true);

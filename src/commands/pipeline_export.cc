@@ -7,13 +7,9 @@
 namespace sdxl {
 namespace {
 
-/// Copies a folder of small files (tokenizers) as it is.
-void copy_folder(const fs::path& from, const fs::path& to) {
+void copy_tokenizer(const fs::path& from, const fs::path& to) {
   AtomicDirectory folder(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    if (!entry.is_regular_file()) continue;
-    write_file_atomically(folder.working_path() / entry.path().filename(), read_file(entry.path()));
-  }
+  copy_files(from, folder.working_path());
   folder.commit(/*replace=*/true);
 }
 
@@ -22,8 +18,7 @@ void convert_part(const fs::path& from, const std::string& stem, const std::stri
                   at::ScalarType dtype, const char* dtype_key, const fs::path& to) {
   Json config = read_json(from / "config.json");
   if (dtype_key != nullptr && config.contains(dtype_key)) {
-    const std::string name = at::toString(dtype);
-    config[dtype_key] = name == "Half" ? "float16" : name == "BFloat16" ? "bfloat16" : "float32";
+    config[dtype_key] = config_dtype_name(dtype);
   }
   const Weights weights = Weights::open(from, stem, variant);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
@@ -51,7 +46,7 @@ void write_scheduler(const PipelineDirectory& pipeline, const std::string& predi
 void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& what,
                      const fs::path& directory) {
   for (const char* name : {"tokenizer", "tokenizer_2"}) {
-    copy_folder(pipeline.root() / name, directory / name);
+    copy_tokenizer(pipeline.root() / name, directory / name);
   }
   for (const char* name : {"text_encoder", "text_encoder_2"}) {
     const fs::path from = pipeline.root() / name;

@@ -98,15 +98,6 @@ std::string view_key(const fs::path& file, const fs::path& configs) {
   return hasher.hex().substr(0, 32);
 }
 
-void copy_files(const fs::path& from, const fs::path& to) {
-  if (!fs::is_directory(from)) return;
-  make_directories(to);
-  for (const auto& entry : fs::directory_iterator(from)) {
-    if (!entry.is_regular_file()) continue;
-    write_file_atomically(to / entry.path().filename(), read_file(entry.path()));
-  }
-}
-
 void write_view(const fs::path& file, const fs::path& configs, const SingleFileContents& contents,
                 const fs::path& to) {
   for (const PartKind& kind : single_file_parts()) {
@@ -117,7 +108,9 @@ void write_view(const fs::path& file, const fs::path& configs, const SingleFileC
                           read_file(configs / kind.folder / "config.json"));
     write_tensor_view(to / kind.folder, kind.stem, file, found->second);
   }
-  for (const char* folder : {"tokenizer", "tokenizer_2"}) copy_files(configs / folder, to / folder);
+  for (const char* folder : {"tokenizer", "tokenizer_2"}) {
+    if (fs::is_directory(configs / folder)) copy_files(configs / folder, to / folder);
+  }
   const fs::path scheduler = configs / "scheduler" / "scheduler_config.json";
   if (fs::exists(scheduler)) {
     Json config = read_json(scheduler);

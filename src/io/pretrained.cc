@@ -296,6 +296,11 @@ Json read_component_config(const fs::path& directory, const std::string& class_n
   return config;
 }
 
+std::string config_dtype_name(at::ScalarType dtype) {
+  if (dtype == at::kHalf) return "float16";
+  return dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
 namespace {
 
 const std::map<std::string, std::string> kFormat = {{"format", "pt"}};

@@ -67,6 +67,9 @@ class Weights {
 /// `class_name`.
 Json read_component_config(const std::filesystem::path& directory, const std::string& class_name);
 
+/// "float16", "bfloat16" or "float32", as config.json says in dtype or torch_dtype.
+std::string config_dtype_name(at::ScalarType dtype);
+
 constexpr uint64_t kShardLimit = 10'000'000'000;  ///< Bytes, as diffusers'.
 
 /// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors up to the limit, past
