@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "commands/model_source.h"
 #include "data/data_files.h"
+#include "io/lora_names.h"
 
 namespace sdxl {
 namespace {
@@ -34,18 +35,13 @@ HubOptions of_revision(HubOptions options, const CommonConfig& config) {
   return options;
 }
 
-bool has_lora(const fs::path& directory) {
-  return fs::exists(directory / "pytorch_lora_weights.safetensors") ||
-         fs::exists(directory / "paddle_lora_weights.safetensors");
-}
-
 /// Whether the run's directory, or a checkpoint in it, holds adapters.
 bool holds_lora(const fs::path& run) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run, error)) {
-    if (has_lora(entry.path())) return true;
+    if (!lora_weights_in(entry.path()).empty()) return true;
   }
-  return has_lora(run);
+  return !lora_weights_in(run).empty();
 }
 
 /// Whether something is drawn with the pipeline's own UNet.

@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "io/lora_names.h"
 
 namespace sdxl {
 namespace {
 
 /// Results that a new run would overwrite.
 std::optional<fs::path> existing_result(const fs::path& directory) {
-  for (const char* name : {"model_index.json", "pytorch_lora_weights.safetensors"}) {
+  for (const char* name : {"model_index.json", kLoraWeights}) {
     if (fs::exists(directory / name)) return directory / name;
   }
   for (const auto& entry : fs::directory_iterator(directory)) {
@@ -26,7 +27,7 @@ std::optional<fs::path> existing_result(const fs::path& directory) {
 void discard_run(const fs::path& directory, const TrainConfig& config, CheckpointStore& store) {
   store.clear();
   for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
-                           "pytorch_lora_weights.safetensors", "validation", "README.md"}) {
+                           kLoraWeights, "validation", "README.md"}) {
     fs::remove_all(directory / name);
   }
   if (!config.logging_dir.empty()) fs::remove_all(directory / config.logging_dir);

@@ -9,14 +9,12 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "io/lora_names.h"
 #include "io/pretrained.h"
 #include "lora/lora_file.h"
 
 namespace sdxl {
 namespace {
-
-constexpr const char* kLoraNames[] = {"pytorch_lora_weights.safetensors",
-                                      "paddle_lora_weights.safetensors"};
 
 /// N of "checkpoint-N", -1 for another name.
 int64_t checkpoint_number(const std::string& name) {
@@ -36,12 +34,10 @@ bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common,
     set->unet = unet;
     return true;
   }
-  for (const char* name : kLoraNames) {
-    if (!fs::exists(directory / name)) continue;
-    set->loras.emplace_back(directory / name, 1.0);
-    return true;
-  }
-  return false;
+  const fs::path lora = lora_weights_in(directory);
+  if (lora.empty()) return false;
+  set->loras.emplace_back(lora, 1.0);
+  return true;
 }
 
 /// The checkpoints of one run and its final weights; labels begin with `prefix`.
@@ -65,7 +61,7 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
       set.problem =
           Error(ExitStatus::kBadData,
                 str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/", " nor ",
-                    kLoraNames[0], ": remove it, or see whether its save was cut short"));
+                    kLoraWeights, ": remove it, or see whether its save was cut short"));
     }
     set.label = prefix + path.filename().string();
     sets.push_back(set);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "hub/resolve.h"
+#include "io/lora_names.h"
 
 namespace sdxl {
 namespace {
@@ -121,7 +122,7 @@ FileChoice lora_weights() {
     Names json, weights;
     for (const RepositoryFile& file : files) {
       if (file.path.ends_with(".json")) json.push_back(file.path);
-      if (file.path == "pytorch_lora_weights.safetensors") {
+      if (file.path == kLoraWeights) {
         weights = {file.path};
         break;
       }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/lora_names.h"
 #include "io/safetensors.h"
 #include "models/original_names.h"
 
@@ -180,14 +181,12 @@ bool LoraWeights::adapts(const std::string& component) const {
 
 namespace {
 
-constexpr const char* kPeftName = "adapter_model.safetensors";
-
 /// PEFT's adapters of each part in a folder of its own.
 std::vector<LoraSource> peft_folders(const fs::path& directory) {
   std::vector<LoraSource> sources;
   for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
-    if (fs::exists(directory / component / kPeftName)) {
-      sources.push_back({directory / component / kPeftName, component});
+    if (fs::exists(directory / component / kPeftWeights)) {
+      sources.push_back({directory / component / kPeftWeights, component});
     }
   }
   return sources;
@@ -200,8 +199,7 @@ std::vector<LoraSource> lora_sources(const fs::path& path) {
     }
     return {{path, ""}};
   }
-  for (const char* name :
-       {"pytorch_lora_weights.safetensors", kPeftName, "paddle_lora_weights.safetensors"}) {
+  for (const char* name : {kLoraWeights, kPeftWeights, kPaddleLoraWeights}) {
     if (fs::exists(path / name)) return {{path / name, ""}};
   }
   std::vector<LoraSource> candidates = peft_folders(path);
@@ -210,10 +208,9 @@ std::vector<LoraSource> lora_sources(const fs::path& path) {
     if (entry.path().extension() == ".safetensors") candidates.push_back({entry.path(), ""});
   }
   if (candidates.size() == 1) return candidates;
-  throw Error(
-      ExitStatus::kBadData,
-      str("LoRA ", quoted(path.string()), " holds ", candidates.size(),
-          " .safetensors files, none named pytorch_lora_weights.safetensors: name the file"));
+  throw Error(ExitStatus::kBadData,
+              str("LoRA ", quoted(path.string()), " holds ", candidates.size(),
+                  " .safetensors files, none named ", kLoraWeights, ": name the file"));
 }
 
 void put(Role role, at::Tensor tensor, bool transposed, LoraLayer* layer) {

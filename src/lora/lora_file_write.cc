@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/lora_names.h"
 #include "io/safetensors.h"
 #include "lora/lora_file.h"
 #include "models/original_names.h"
@@ -131,7 +132,7 @@ void write_peft_lora(const fs::path& directory, const LoraWeights& weights) {
     const fs::path folder = result.working_path() / component;
     make_directories(folder);
     write_json(folder / "adapter_config.json", config);
-    write_safetensors(folder / "adapter_model.safetensors", tensors);
+    write_safetensors(folder / kPeftWeights, tensors);
   }
   result.commit(/*replace=*/true);
 }
