@@ -1,8 +1,6 @@
 // sdxl infer: draws one prompt or many, with one set of weights or every checkpoint in a directory.
 #include <cstdio>
-#include <random>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"
 #include "commands/contact_sheet.h"
@@ -73,10 +71,7 @@ class InferCommand : public Command {
   ExitStatus draw(Ranks& ranks, const Launch& launch) {
     require_equal_options(ranks, options_.to_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
-    const uint64_t seed = config_.seed
-                              ? *config_.seed
-                              : std::stoull(ranks.share(std::to_string(std::random_device{}())));
-    if (!config_.seed) log::info(str("seed ", seed));
+    const uint64_t seed = config_.seed ? *config_.seed : draw_seed(ranks);
     ComputeOptions options;
     options.index = device_index(launch);
     const at::Device device = select_device(config_.device, options);

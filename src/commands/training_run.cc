@@ -2,7 +2,6 @@
 #include "commands/training_run.h"
 
 #include <cstdio>
-#include <random>
 
 #include "base/log.h"
 #include "base/stop.h"
@@ -31,9 +30,7 @@ uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, R
         json_value(directory.saved_state(), "options", Json(Json::object()), source);
     return json_value(options, "seed", uint64_t{0}, source);
   }
-  const std::string seed = ranks.share(std::to_string(std::random_device{}()));
-  log::info("seed " + seed);
-  return std::stoull(seed);
+  return draw_seed(ranks);
 }
 
 /// At its end the model computes with what is trained again.

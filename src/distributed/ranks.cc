@@ -2,10 +2,12 @@
 #include "distributed/ranks.h"
 
 #include <exception>
+#include <random>
 #include <set>
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
 
@@ -84,6 +86,12 @@ void require_equal_texts(Ranks& ranks, const char* what, const std::string& text
                 str("rank ", rank, " has another ", what, " than rank 0 (", escaped(texts[rank]),
                     ", ", escaped(texts[0]), "): give all ranks the same files"));
   }
+}
+
+uint64_t draw_seed(Ranks& ranks) {
+  const std::string seed = ranks.share(std::to_string(std::random_device{}()));
+  log::info("seed " + seed);
+  return std::stoull(seed);
 }
 
 ExitStatus run_on_ranks(Ranks& ranks, const std::function<ExitStatus()>& work) {

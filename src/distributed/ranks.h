@@ -80,6 +80,9 @@ auto in_turn(Ranks& ranks, const Work& work) {
 /// same `options`.
 void require_equal_options(Ranks& ranks, Json options);
 
+/// A random seed, the same for all ranks, which the log names. Collective.
+uint64_t draw_seed(Ranks& ranks);
+
 /// Throws Error(kBadData) naming the first rank whose `text`, what stands for its `what`, is
 /// another.
 void require_equal_texts(Ranks& ranks, const char* what, const std::string& text);
