@@ -8,6 +8,18 @@
 #include "io/pretrained.h"
 
 namespace sdxl {
+namespace {
+
+/// Whether LibTorch allocated the memory of `tensor`, for it alone: that of a mapped file, or of a
+/// tensor that others hold too, is not its own.
+bool has_own_memory(const at::Tensor& tensor) {
+  const at::Storage& storage = tensor.storage();
+  return tensor.use_count() == 1 && storage.use_count() == 1 &&
+         storage.nbytes() == tensor.nbytes() &&
+         storage.data_ptr().get_deleter() == c10::GetAllocator(at::kCPU)->raw_deleter();
+}
+
+}  // namespace
 
 FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOptions& options)
     : unet_(std::move(unet)),
@@ -16,7 +28,9 @@ FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOpt
   for (NamedParameter& parameter : unet_->parameters()) {
     // Memory of their own: where a weight lies in a mapped file decides which of two sums of the
     // same numbers a vectorised product makes, and a checkpoint's file is not the model's.
-    if (parameter.tensor->is_cpu()) *parameter.tensor = parameter.tensor->detach().clone();
+    if (parameter.tensor->is_cpu() && !has_own_memory(*parameter.tensor)) {
+      *parameter.tensor = parameter.tensor->detach().clone();
+    }
     TrainedTensor tensor{parameter.name, *parameter.tensor, {}};
     if (dtype_ != tensor.value.scalar_type()) {
       tensor.working = tensor.value.to(dtype_);
