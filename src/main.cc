@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "cli/parse.h"
 #include "commands/command.h"
+#include "device/device.h"
 #include "device/fallbacks.h"
 
 namespace sdxl {
@@ -53,11 +54,7 @@ ExitStatus report_exception() noexcept {
     return error.status();
   } catch (const c10::Error& error) {
     const std::string text = first_line(error.what_without_backtrace());
-    // The CPU's allocator throws a plain c10::Error.
-    if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-        text.find("can't allocate memory") != std::string::npos) {
-      return report_out_of_memory(text);
-    }
+    if (is_out_of_memory(error)) return report_out_of_memory(text);
     log::error(text);
   } catch (const std::bad_alloc&) {
     return report_out_of_memory("");

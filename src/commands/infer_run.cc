@@ -7,9 +7,9 @@
 #include <tuple>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "config/memory_advice.h"
 #include "device/device.h"
 #include "io/safetensors.h"
 
@@ -30,13 +30,6 @@ bool concerns_one_item(ExitStatus status) {
 
 /// What a whole set is called in errors.
 std::string set_name(const WeightSet& set) { return set.label.empty() ? "the model" : set.label; }
-
-/// Whether LibTorch could not get memory; the CPU's allocator throws a plain c10::Error.
-bool is_out_of_memory(const c10::Error& error) {
-  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-         std::string(error.what_without_backtrace()).find("can't allocate memory") !=
-             std::string::npos;
-}
 
 }  // namespace
 
@@ -129,9 +122,8 @@ bool InferRun::attempt(const std::string& what, const std::function<void()>& wor
     report_.fail(what, error);
   } catch (const c10::Error& error) {
     if (!is_out_of_memory(error)) throw;
-    report_.fail(what, Error(ExitStatus::kOutOfMemory,
-                             "out of memory: take a smaller --batch_size or picture, --vae_tiling, "
-                             "or --mixed_precision bf16"));
+    report_.fail(what,
+                 Error(ExitStatus::kOutOfMemory, "out of memory: try " + memory_advice(config_)));
   }
   return false;
 }

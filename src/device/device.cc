@@ -145,6 +145,13 @@ at::Tensor to_device(const at::Tensor& tensor, const at::Device& device) {
   return tensor.pin_memory().to(device, /*non_blocking=*/true);
 }
 
+bool is_out_of_memory(const c10::Error& error) {
+  // The CPU's allocator throws a plain c10::Error.
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         std::string_view(error.what_without_backtrace()).find("can't allocate memory") !=
+             std::string_view::npos;
+}
+
 void set_thread_count(int64_t threads) {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }

@@ -29,6 +29,9 @@ bool prefers_channels_last(const at::Device& device);
 /// host does not wait for what the device computes.
 at::Tensor to_device(const at::Tensor& tensor, const at::Device& device);
 
+/// Whether `error` means that a device, or the host, had not the memory that was asked for.
+bool is_out_of_memory(const c10::Error& error);
+
 /// Threads of one operator on the CPU; 0 leaves LibTorch's choice.
 void set_thread_count(int64_t threads);
 
