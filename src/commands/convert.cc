@@ -124,7 +124,7 @@ class ConvertCommand : public Command {
   void convert_lora(const fs::path& input) {
     require_target("a LoRA", {"diffusers", "peft", "kohya"}, "");
     const PipelineDirectory base(single_file_configs(common_), "");
-    const UNet2DConditionConfig unet = base.unet_config();
+    const UNet2DConditionConfig unet = read_unet_config(base.part("unet"));
     LayerNames names;
     names.add_unet(UNet2DConditionModel(unet));
     names.add_text_encoder("text_encoder", *base.empty_text_encoder(1));

@@ -90,9 +90,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
 std::shared_ptr<LatentCache> EncoderCaches::latents() {
   const c10::NoGradGuard no_grad;
   const fs::path directory = context_.vae_directory();
-  const auto config = AutoencoderKLConfig::from_json(
-      read_component_config(directory, "AutoencoderKL"), (directory / "config.json").string());
-  const at::ScalarType dtype = vae_dtype(config, context_.dtype);
+  const at::ScalarType dtype = vae_dtype(read_vae_config(directory), context_.dtype);
   auto cache = std::make_shared<LatentCache>(
       context_.cache_directory(), identity_.vae(directory, context_.variant(), dtype),
       set_.source->options().transform.filter, kept_dtype(dtype));

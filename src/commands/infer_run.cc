@@ -49,11 +49,8 @@ InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
   // A pipeline may lack a UNet of its own where every set brings one.
   const fs::path own = pipeline_.root() / "unet";
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
-  unet_config_ = UNet2DConditionConfig::from_json(
-      read_component_config(unet, "UNet2DConditionModel"), (unet / "config.json").string());
-  vae_config_ =
-      AutoencoderKLConfig::from_json(read_component_config(vae_directory_, "AutoencoderKL"),
-                                     (vae_directory_ / "config.json").string());
+  unet_config_ = read_unet_config(unet);
+  vae_config_ = read_vae_config(vae_directory_);
   // Refuses what can't work before anything is loaded.
   planned_scheduler(config.num_inference_steps);
 

@@ -90,18 +90,20 @@ std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& p
   return load_unet(part("unet"), variant_, placement);
 }
 
-UNet2DConditionConfig PipelineDirectory::unet_config() const {
-  const fs::path directory = part("unet");
+UNet2DConditionConfig read_unet_config(const fs::path& directory) {
   return UNet2DConditionConfig::from_json(read_component_config(directory, "UNet2DConditionModel"),
                                           (directory / "config.json").string());
+}
+
+AutoencoderKLConfig read_vae_config(const fs::path& directory) {
+  return AutoencoderKLConfig::from_json(read_component_config(directory, "AutoencoderKL"),
+                                        (directory / "config.json").string());
 }
 
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement) {
-  const Json json = read_component_config(directory, "UNet2DConditionModel");
-  auto config = UNet2DConditionConfig::from_json(json, (directory / "config.json").string());
-  auto model = std::make_shared<UNet2DConditionModel>(config);
+  auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
   model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
   return model;
 }
@@ -111,9 +113,7 @@ std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& direct
                                                           const Placement& placement,
                                                           QuantisedFormat format) {
   const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
-  const Json json = read_component_config(directory, "UNet2DConditionModel");
-  auto model = std::make_shared<UNet2DConditionModel>(
-      UNet2DConditionConfig::from_json(json, (directory / "config.json").string()));
+  auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
   // As it lies in the file, which is mapped: only what is quantised already takes memory.
   const at::ScalarType stored = weights.contains("conv_in.weight")
                                     ? weights.tensor("conv_in.weight").scalar_type()
@@ -126,8 +126,7 @@ std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& direct
 
 std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::string& variant,
                                         Placement placement, bool with_encoder, bool with_decoder) {
-  const Json json = read_component_config(directory, "AutoencoderKL");
-  auto config = AutoencoderKLConfig::from_json(json, (directory / "config.json").string());
+  const AutoencoderKLConfig config = read_vae_config(directory);
   placement.dtype = vae_dtype(config, placement.dtype);
   auto model = std::make_shared<AutoencoderKL>(config, with_encoder, with_decoder);
   model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);

@@ -38,7 +38,6 @@ class PipelineDirectory {
   std::shared_ptr<AutoencoderKL> vae(const Placement& placement, bool with_encoder,
                                      bool with_decoder) const;
   std::shared_ptr<UNet2DConditionModel> unet(const Placement& placement) const;
-  UNet2DConditionConfig unet_config() const;
   /// The folder of a part; Error(kBadData) if there is none.
   std::filesystem::path part(const std::string& name) const;
 
@@ -47,6 +46,10 @@ class PipelineDirectory {
   std::string variant_;
   Json index_;
 };
+
+/// The config of a part in its own directory; Error(kBadData) where it is another part's.
+UNet2DConditionConfig read_unet_config(const std::filesystem::path& directory);
+AutoencoderKLConfig read_vae_config(const std::filesystem::path& directory);
 
 /// A UNet from a directory of its own (--unet, checkpoint-N/unet).
 std::shared_ptr<UNet2DConditionModel> load_unet(const std::filesystem::path& directory,

@@ -92,10 +92,7 @@ void TrainingData::prepare(bool text_encoders_train) {
   // 2. Pictures.
   const fs::path vae = context_.vae_directory();
   BatchMakerOptions options{context_.seed, context_.device, context_.dtype};
-  options.scaling_factor =
-      AutoencoderKLConfig::from_json(read_component_config(vae, "AutoencoderKL"),
-                                     (vae / "config.json").string())
-          .scaling_factor;
+  options.scaling_factor = read_vae_config(vae).scaling_factor;
   options.embeds = !text_encoders_train;
   EncodePictures encode_pictures;
   if (cached) {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "commands/model_loading.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
@@ -32,10 +33,9 @@ fs::path UNetSwitch::directory(const WeightSet& set) const {
 }
 
 void UNetSwitch::load(const fs::path& directory) {
-  const Json json = read_component_config(directory, "UNet2DConditionModel");
-  const auto config = UNet2DConditionConfig::from_json(json, (directory / "config.json").string());
+  const UNet2DConditionConfig config = read_unet_config(directory);
   const Weights weights = Weights::open(directory, kStem, variant_);
-  if (!unet_ || architecture(unet_->config().json) != architecture(json)) {
+  if (!unet_ || architecture(unet_->config().json) != architecture(config.json)) {
     merger_.reset();
     unet_.reset();  // Before the next comes, so that memory holds one.
     loaded_.clear();
