@@ -11,9 +11,6 @@
 namespace sdxl {
 namespace {
 
-// As Pillow's limit on what a picture may decode to.
-constexpr int64_t kMaximalPixels = 178'956'970;
-
 // Half of an even or odd excess, rounded half to even as Python's round() does.
 int64_t centred_offset(int64_t excess) {
   const int64_t half = excess / 2;

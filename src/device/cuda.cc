@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLibrary = "libtorch_cuda.so";
+constexpr const char* kTorchCudaLibrary = "libtorch_cuda.so";
 constexpr const char* kPlugin = "libsdxl_cuda.so";
 constexpr int kNeededDriver = 13000;   // the CUDA version that the pinned LibTorch was built for
 constexpr int kOldestCapability = 75;  // that it has kernels for
@@ -104,7 +104,7 @@ class CudaBackEnd : public BackEnd {
     open_needed(folder);
     open_torch_cuda(folder);
     if (!at::detail::getCUDAHooks().hasCUDA()) {
-      throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kLibrary).string(),
+      throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kTorchCudaLibrary).string(),
                                                 " was opened but found no usable device"));
     }
     at::globalContext().lazyInitDevice(type());
@@ -150,8 +150,8 @@ class CudaBackEnd : public BackEnd {
     const int version = driver().version();
     std::vector<std::pair<std::string, std::string>> result = {
         {"NVIDIA driver", str("for CUDA ", version / 1000, '.', version % 1000 / 10)}};
-    const fs::path folder = find_in(candidates(), kLibrary);
-    result.emplace_back(kLibrary, folder.empty() ? "not found" : folder.string());
+    const fs::path folder = find_in(candidates(), kTorchCudaLibrary);
+    result.emplace_back(kTorchCudaLibrary, folder.empty() ? "not found" : folder.string());
     const fs::path plugin = binary_directory() / kPlugin;
     result.emplace_back(
         kPlugin, fs::exists(plugin) ? plugin.string() : "not there: LibTorch's operators are used");
@@ -194,7 +194,7 @@ class CudaBackEnd : public BackEnd {
   /// Error(kUnavailable) with the remedy where it can't be opened.
   static void open_torch_cuda(const fs::path& folder) {
     try {
-      const DynamicLibrary library(folder / kLibrary, /*global=*/true);
+      const DynamicLibrary library(folder / kTorchCudaLibrary, /*global=*/true);
     } catch (const Error& problem) {
       throw Error(ExitStatus::kUnavailable,
                   str("cuda: ", problem.what(), ": is it LibTorch ", TORCH_VERSION_MAJOR, '.',
@@ -203,17 +203,17 @@ class CudaBackEnd : public BackEnd {
   }
 
   static fs::path library_folder() {
-    const fs::path folder = find_in(candidates(), kLibrary);
+    const fs::path folder = find_in(candidates(), kTorchCudaLibrary);
     if (!folder.empty()) return folder;
     throw Error(ExitStatus::kUnavailable,
-                str("cuda: ", kLibrary, " is not in ", listed(candidates()),
+                str("cuda: ", kTorchCudaLibrary, " is not in ", listed(candidates()),
                     ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
                     "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA"));
   }
 
   void refuse_old_driver(const fs::path& folder) {
     const bool own = std::getenv("SDXL_TORCH_LIB") != nullptr &&
-                     find_in(directories_of("SDXL_TORCH_LIB"), kLibrary) == folder;
+                     find_in(directories_of("SDXL_TORCH_LIB"), kTorchCudaLibrary) == folder;
     if (own || driver().version() >= kNeededDriver) return;
     const int version = driver().version();
     throw Error(

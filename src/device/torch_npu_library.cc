@@ -18,24 +18,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLibrary = "libtorch_npu.so";
+constexpr const char* kTorchNpuLibrary = "libtorch_npu.so";
 constexpr const char* kServedVersion = "2.11";
 
 fs::path library_folder() {
-  const fs::path folder = find_in(torch_npu_folders(), kLibrary);
+  const fs::path folder = find_in(torch_npu_folders(), kTorchNpuLibrary);
   if (!folder.empty()) return folder;
   const char* given = std::getenv("SDXL_TORCH_NPU_LIB");
   if (given != nullptr && *given != '\0') {
     throw Error(ExitStatus::kUnavailable,
-                str("npu: SDXL_TORCH_NPU_LIB=", quoted(given), " holds no ", kLibrary,
+                str("npu: SDXL_TORCH_NPU_LIB=", quoted(given), " holds no ", kTorchNpuLibrary,
                     ": set it to the folder of this library, torch_npu/lib of the installed "
                     "torch-npu 2.11"));
   }
   throw Error(ExitStatus::kUnavailable,
-              str("npu: ", kLibrary,
+              str("npu: ", kTorchNpuLibrary,
                   " was not found (looked in torch_npu/lib of Python's "
                   "packages): install torch-npu 2.11, or set SDXL_TORCH_NPU_LIB to the folder of ",
-                  kLibrary));
+                  kTorchNpuLibrary));
 }
 
 void refuse_other_version(const fs::path& folder) {
@@ -141,7 +141,7 @@ void open_torch_npu() {
   std::string last;
   while (true) {
     try {
-      DynamicLibrary(folder / kLibrary, /*global=*/true);
+      DynamicLibrary(folder / kTorchNpuLibrary, /*global=*/true);
       return;
     } catch (const Error& error) {
       const std::string problem = error.what(), missing = missing_library(problem);

@@ -13,7 +13,7 @@ namespace {
 
 enum Compression : uint32_t { kNone = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3 };
 
-struct Header {
+struct BmpHeader {
   Info info;
   bool top_down = false;
   uint32_t bits = 0, compression = kNone;
@@ -23,7 +23,7 @@ struct Header {
 };
 
 /// 16 bits as 5-6-5 or 5-5-5; 32 bits with a byte for each colour.
-bool masks_are_supported(const Header& header) {
+bool masks_are_supported(const BmpHeader& header) {
   if (header.bits == 16) {
     return header.masks == std::array<uint32_t, 3>{0xf800, 0x7e0, 0x1f} ||
            header.masks == std::array<uint32_t, 3>{0x7c00, 0x3e0, 0x1f};
@@ -38,7 +38,7 @@ bool masks_are_supported(const Header& header) {
   return true;
 }
 
-void read_masks(const ByteReader& file, Header& header) {
+void read_masks(const ByteReader& file, BmpHeader& header) {
   header.masks = header.bits == 16 ? std::array<uint32_t, 3>{0x7c00, 0x3e0, 0x1f}
                                    : std::array<uint32_t, 3>{0xff0000, 0xff00, 0xff};
   if (header.compression != kBitFields) return;
@@ -49,7 +49,7 @@ void read_masks(const ByteReader& file, Header& header) {
 }
 
 /// The fields of a header of 40 bytes or more; that of OS/2's first form has 12.
-void read_info_header(const ByteReader& file, uint32_t header_size, Header& header) {
+void read_info_header(const ByteReader& file, uint32_t header_size, BmpHeader& header) {
   const auto height = static_cast<int32_t>(file.u32(22));
   header.top_down = height < 0;
   header.info.width = file.u32(18);
@@ -61,9 +61,9 @@ void read_info_header(const ByteReader& file, uint32_t header_size, Header& head
   if (header.compression == kBitFields && header_size == 40) header.palette_offset += 12;
 }
 
-Header read_header(std::string_view bytes) {
+BmpHeader read_bmp_header(std::string_view bytes) {
   const ByteReader file(bytes);
-  Header header;
+  BmpHeader header;
   const uint32_t header_size = file.u32(14);
   if (header_size == 12) {
     header.info.width = file.u16(18);
@@ -97,7 +97,7 @@ Header read_header(std::string_view bytes) {
 using Palette = std::array<std::array<uint8_t, 3>, 256>;
 
 /// Entries that the file does not have are black.
-Palette read_palette(const ByteReader& file, const Header& header) {
+Palette read_palette(const ByteReader& file, const BmpHeader& header) {
   Palette palette{};
   const size_t count = std::min<size_t>(header.palette_entries, 256);
   for (size_t i = 0; i < count; ++i) {
@@ -118,7 +118,7 @@ void unpack_indices(const char* row, uint32_t bits, int64_t width, uint8_t* indi
 }
 
 /// Run lengths as Pillow unrolls them: indices in the file's order of rows, the rest zero.
-std::vector<uint8_t> unroll(std::string_view data, const Header& header) {
+std::vector<uint8_t> unroll(std::string_view data, const BmpHeader& header) {
   const size_t width = header.info.width, total = width * header.info.height;
   const bool rle4 = header.compression == kRle4;
   std::vector<uint8_t> out;
@@ -172,7 +172,7 @@ uint8_t field(uint32_t pixel, uint32_t mask) {
 }
 
 /// One row of 16, 24 or 32 bits a pixel.
-void unpack_colours(std::string_view row, const Header& header, uint8_t* rgb) {
+void unpack_colours(std::string_view row, const BmpHeader& header, uint8_t* rgb) {
   const ByteReader reader(row);
   for (int64_t x = 0; x < header.info.width; ++x, rgb += 3) {
     if (header.bits == 24) {
@@ -186,10 +186,10 @@ void unpack_colours(std::string_view row, const Header& header, uint8_t* rgb) {
 
 }  // namespace
 
-Info bmp_info(std::string_view bytes) { return read_header(bytes).info; }
+Info bmp_info(std::string_view bytes) { return read_bmp_header(bytes).info; }
 
 Image decode_bmp(std::string_view bytes, const Info& info) {
-  const Header header = read_header(bytes);
+  const BmpHeader header = read_bmp_header(bytes);
   const ByteReader file(bytes);
   Image image{info.height, info.width, {}};
   const bool runs = header.compression == kRle8 || header.compression == kRle4;

@@ -16,8 +16,6 @@ namespace {
 using formats::BadImage;
 using formats::Info;
 
-// Pillow refuses more pixels as a decompression bomb.
-constexpr int64_t kMaximalPixels = 178'956'970;
 constexpr int64_t kMaximalSide = 65'535;
 constexpr uint64_t kMaximalFileSize = uint64_t{512} << 20;
 constexpr size_t kMaximalTexts = size_t{64} << 20;

@@ -11,6 +11,9 @@
 
 namespace sdxl {
 
+/// Pillow refuses larger pictures as decompression bombs.
+constexpr int64_t kMaximalPixels = 178'956'970;
+
 struct Image {
   int64_t height = 0, width = 0;
   std::vector<uint8_t> rgb;  ///< height * width * 3, rows from the top.

@@ -38,19 +38,19 @@ void* stb_reallocate(void* block, size_t size) {
 namespace sdxl::formats {
 namespace {
 
-struct Header {
+struct PngHeader {
   Info info;
   int depth = 0, colour = 0;
   int channels = 0;
 };
 
-Header read_header(const std::vector<PngChunk>& chunks) {
+PngHeader read_png_header(const std::vector<PngChunk>& chunks) {
   if (chunks.empty() || chunks[0].type != "IHDR" || chunks[0].data.size() != 13 ||
       !chunks[0].intact) {
     throw BadImage{"its header is damaged or cut short"};
   }
   const ByteReader data(chunks[0].data, true);
-  Header header;
+  PngHeader header;
   header.info.width = data.u32(0);
   header.info.height = data.u32(4);
   header.depth = data.u8(8);
@@ -144,14 +144,14 @@ std::string clean_copy(const std::vector<PngChunk>& chunks, bool indexed) {
 
 Info png_info(std::string_view bytes) {
   const std::vector<PngChunk> chunks = png_chunks(bytes);
-  Info info = read_header(chunks).info;
+  Info info = read_png_header(chunks).info;
   info.orientation = png_orientation(chunks);
   return info;
 }
 
 Image decode_png(std::string_view bytes, const Info& info) {
   const std::vector<PngChunk> chunks = png_chunks(bytes);
-  const Header header = read_header(chunks);
+  const PngHeader header = read_png_header(chunks);
   const std::string copy = clean_copy(chunks, header.colour == 3);
 
   // The picture unpacked, in one byte or two a channel, with room for the passes of interlacing and

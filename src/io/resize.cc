@@ -16,7 +16,6 @@ namespace sdxl {
 namespace {
 
 constexpr int kPrecisionBits = 22;
-constexpr int64_t kMaximalPixels = 178'956'970;
 
 double box(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
 

@@ -5,8 +5,6 @@
 namespace sdxl {
 namespace {
 
-constexpr int64_t kFewSteps = 15;  // with fewer, lower_order_final takes effect
-
 class DeisMultistepScheduler : public LogSnrScheduler {
  public:
   explicit DeisMultistepScheduler(const SchedulerConfig& config)

@@ -9,8 +9,6 @@
 namespace sdxl {
 namespace {
 
-constexpr int64_t kFewSteps = 15;  // with fewer, lower_order_final takes effect
-
 class DpmSolverMultistepScheduler : public DpmSolver {
  public:
   explicit DpmSolverMultistepScheduler(const SchedulerConfig& config)

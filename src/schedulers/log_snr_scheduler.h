@@ -18,6 +18,8 @@ class LogSnrScheduler : public Scheduler {
   LogSnrScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
                   TimestepSpacing spacing);
 
+  static constexpr int64_t kFewSteps = 15;  ///< With fewer, lower_order_final takes effect.
+
   /// Noise level at a point of the run, float32 on the CPU.
   struct Level {
     at::Tensor alpha, sigma, lambda;

@@ -12,10 +12,10 @@ namespace sdxl {
 namespace {
 
 constexpr std::string_view kEndOfWord = "</w>";
-const std::map<std::string, std::string> kSpecialTokens = {{"bos_token", "<|startoftext|>"},
-                                                           {"eos_token", "<|endoftext|>"},
-                                                           {"unk_token", "<|endoftext|>"},
-                                                           {"pad_token", "<|endoftext|>"}};
+const std::map<std::string, std::string> kClipSpecialTokens = {{"bos_token", "<|startoftext|>"},
+                                                               {"eos_token", "<|endoftext|>"},
+                                                               {"unk_token", "<|endoftext|>"},
+                                                               {"pad_token", "<|endoftext|>"}};
 constexpr size_t kLongestCachedWord = 32, kMostCachedWords = 16384;
 
 // Bytes are spelled as printable characters: those that are printable in Latin-1 as themselves, the
@@ -116,7 +116,7 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory)
     : ClipTokenizer(directory, read_bpe_files(directory)) {}
 
 ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory, BpeFiles files)
-    : settings_(read_tokenizer_settings(directory, {kSpecialTokens}, files.tokenizer_json)),
+    : settings_(read_tokenizer_settings(directory, {kClipSpecialTokens}, files.tokenizer_json)),
       vocabulary_(std::move(files.tokens), files.tokens_source),
       merges_(files.merges, vocabulary_, files.merges_source),
       added_(settings_.added, vocabulary_, normalized, settings_.split_special_tokens,

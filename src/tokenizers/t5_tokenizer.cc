@@ -17,7 +17,7 @@ constexpr std::string_view kWordMark = "\u2581";
 constexpr int64_t kUnknownId = 2;
 constexpr int64_t kMostExtraIds = 10000;
 constexpr uint64_t kLargestModel = uint64_t{64} << 20;
-const std::map<std::string, std::string> kSpecialTokens = {
+const std::map<std::string, std::string> kT5SpecialTokens = {
     {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
 
 int64_t extra_ids(const std::filesystem::path& directory) {
@@ -48,7 +48,7 @@ T5Files files_of_model(const std::filesystem::path& path) {
   T5Files files;
   files.source = path.string();
   files.precompiled_charsmap = model.precompiled_charsmap;
-  files.class_tokens = {kSpecialTokens, {}, true};
+  files.class_tokens = {kT5SpecialTokens, {}, true};
   for (const SentencePieceFile::Piece& piece : model.pieces) {
     files.pieces.emplace_back(piece.text, piece.score);
     const bool control = piece.type == SentencePieceFile::Type::kControl;
@@ -98,7 +98,7 @@ T5Files files_of_json(const std::filesystem::path& path) {
   if (document.contains("normalizer")) {
     files.precompiled_charsmap = charsmap_of(document["normalizer"], files.source);
   }
-  files.class_tokens = {kSpecialTokens, {}, false};
+  files.class_tokens = {kT5SpecialTokens, {}, false};
   add_extra_ids(extra_ids(path.parent_path()), &files);
   return files;
 }
@@ -134,7 +134,7 @@ std::string cleaned_up(std::string text) {
 // Calls `function` with each word: stretches between white space with a mark before them, cut again
 // before each mark.
 template <typename Function>
-void for_each_word(std::string_view text, const Function& function) {
+void for_each_marked_word(std::string_view text, const Function& function) {
   std::string word;
   const auto finish = [&] {
     if (!word.empty()) function(word);
@@ -176,7 +176,7 @@ TokenizedText T5Tokenizer::encode(std::string_view text) const {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
     } else {
-      for_each_word(piece.text, [&](std::string_view word) { model_.encode(word, &ids); });
+      for_each_marked_word(piece.text, [&](std::string_view word) { model_.encode(word, &ids); });
     }
   }
   return frame(ids, {std::nullopt, eos_, pad_}, settings_,

@@ -39,13 +39,13 @@ double polynomial(const Options& o, int64_t step) {
   return (1.0 - o.end_fraction) * std::pow(remaining, o.power) + o.end_fraction;
 }
 
-struct Entry {
+struct ScheduleEntry {
   const char* name;
   bool warms_up;
   double (*formula)(const Options&, int64_t);
 };
 
-constexpr Entry kSchedules[] = {
+constexpr ScheduleEntry kSchedules[] = {
     {"constant", false, constant},
     {"constant_with_warmup", true, constant},
     {"linear", true, linear},
@@ -57,7 +57,7 @@ constexpr Entry kSchedules[] = {
 }  // namespace
 
 LrSchedule::LrSchedule(const LrScheduleOptions& options) : options_(options) {
-  for (const Entry& entry : kSchedules) {
+  for (const ScheduleEntry& entry : kSchedules) {
     if (options.name != entry.name) continue;
     warms_up_ = entry.warms_up;
     formula_ = entry.formula;
@@ -77,7 +77,7 @@ double LrSchedule::operator()(int64_t step) const {
 
 std::vector<std::string> lr_schedule_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : kSchedules) names.push_back(entry.name);
+  for (const ScheduleEntry& entry : kSchedules) names.push_back(entry.name);
   return names;
 }
 

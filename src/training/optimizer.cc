@@ -166,13 +166,13 @@ namespace {
 
 using Maker = std::unique_ptr<Optimizer> (*)(std::vector<ParameterGroup>, const OptimizerOptions&);
 
-struct Entry {
+struct OptimizerEntry {
   const char* name;
   Maker make;
   std::vector<std::string> arguments;  // that it knows
 };
 
-const std::vector<Entry> kOptimizers = {
+const std::vector<OptimizerEntry> kOptimizers = {
     {"adamw", make_adamw, {}},
     {"adamw8bit", make_adamw_8bit, {"min_8bit_size"}},
     {"adafactor",
@@ -184,7 +184,7 @@ const std::vector<Entry> kOptimizers = {
      {"beta3", "d0", "d_coef", "growth_rate", "safeguard_warmup", "use_bias_correction"}},
 };
 
-void require_known_arguments(const Entry& entry, const OptimizerOptions& options) {
+void require_known_arguments(const OptimizerEntry& entry, const OptimizerOptions& options) {
   for (const auto& [name, value] : options.arguments) {
     const auto& known = entry.arguments;
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
@@ -198,14 +198,14 @@ void require_known_arguments(const Entry& entry, const OptimizerOptions& options
 
 std::vector<std::string> optimizer_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : kOptimizers) names.push_back(entry.name);
+  for (const OptimizerEntry& entry : kOptimizers) names.push_back(entry.name);
   return names;
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
                                           std::vector<ParameterGroup> groups,
                                           const OptimizerOptions& options) {
-  for (const Entry& entry : kOptimizers) {
+  for (const OptimizerEntry& entry : kOptimizers) {
     if (name != entry.name) continue;
     require_known_arguments(entry, options);
     return entry.make(std::move(groups), options);

@@ -8,12 +8,12 @@
 namespace sdxl {
 namespace {
 
-struct Entry {
+struct TrackerEntry {
   const char* name;
   std::unique_ptr<Tracker> (*make)(const TrackerOptions& options);
 };
 
-const std::vector<Entry> kTrackers = {
+const std::vector<TrackerEntry> kTrackers = {
     {"tensorboard", make_tensorboard_tracker},
     {"wandb", make_wandb_tracker},
 };
@@ -22,7 +22,7 @@ const std::vector<Entry> kTrackers = {
 
 std::vector<std::string> tracker_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : kTrackers) names.push_back(entry.name);
+  for (const TrackerEntry& entry : kTrackers) names.push_back(entry.name);
   return names;
 }
 
@@ -30,7 +30,7 @@ std::vector<std::unique_ptr<Tracker>> make_trackers(const std::string& report_to
                                                     const TrackerOptions& options) {
   std::vector<std::unique_ptr<Tracker>> trackers;
   bool known = report_to == "none" || report_to == "all";
-  for (const Entry& entry : kTrackers) {
+  for (const TrackerEntry& entry : kTrackers) {
     if (report_to != "all" && report_to != entry.name) continue;
     known = true;
     if (auto tracker = entry.make(options)) trackers.push_back(std::move(tracker));

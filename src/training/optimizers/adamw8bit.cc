@@ -14,8 +14,8 @@
 namespace sdxl {
 namespace {
 
-SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const float* gradient,
-                            float* weight, float* mean, float* variance) {
+SDXL_SIMD void adamw8bit_kernel(const AdamWFactors& factors, int64_t size, const float* gradient,
+                                float* weight, float* mean, float* variance) {
   const auto [decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size] =
       factors;
   for (int64_t i = 0; i < size; ++i) {
@@ -54,9 +54,9 @@ class AdamW8Bit : public AdamWStep {
     const Moment& variance = variances_[block.index];
     const AdamWFactors factors = factors_of(block.index);
     if (!mean.scales.defined()) {
-      adamw_kernel(factors, block.size, block.gradient, block.weight,
-                   mean.state.data_ptr<float>() + block.begin,
-                   variance.state.data_ptr<float>() + block.begin);
+      adamw8bit_kernel(factors, block.size, block.gradient, block.weight,
+                       mean.state.data_ptr<float>() + block.begin,
+                       variance.state.data_ptr<float>() + block.begin);
       return;
     }
     std::array<float, kQuantisedBlock> means, variances;
@@ -64,8 +64,8 @@ class AdamW8Bit : public AdamWStep {
       const int64_t size = std::min(kQuantisedBlock, block.size - at), first = block.begin + at;
       decode(signed_dynamic_map(), mean, first, size, means.data());
       decode(unsigned_dynamic_map(), variance, first, size, variances.data());
-      adamw_kernel(factors, size, block.gradient + at, block.weight + at, means.data(),
-                   variances.data());
+      adamw8bit_kernel(factors, size, block.gradient + at, block.weight + at, means.data(),
+                       variances.data());
       encode(signed_dynamic_map(), means.data(), size, mean, first);
       encode(unsigned_dynamic_map(), variances.data(), size, variance, first);
     }
