@@ -2,16 +2,23 @@
 # Makes the sdxl binary on a Debian machine: packages, LibTorch, build. Does only what is missing.
 #   tools/setup.sh            the binary, as build/sdxl
 #   tools/setup.sh --tests    the test programs too
+#   tools/setup.sh --cuda     libsdxl_cuda.so too (nvcc and a minute or two more); by itself where an NVIDIA driver is present
 #   tools/setup.sh --npu      also libsdxl_npu.so, for groups of Ascend NPUs (fetches torch-npu, 43 MB)
+# A folder build/ that is there is built as it was configured. Without one, sources are compiled several at a time, which is
+# fastest from nothing; for work on the code, where changes should compile fast, configure it before:
+#   cmake --preset release -DSDXL_DEPS="$(tools/wheels.sh)"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=(sdxl)
+cuda=
 npu=
+[ ! -e /proc/driver/nvidia/version ] && ! command -v nvidia-smi >/dev/null || cuda=1
 for argument in "$@"; do
   case $argument in
     --tests) targets=(all) ;;
+    --cuda) cuda=1 ;;
     --npu) npu=1 ;;
-    *) echo "tools/setup.sh: $argument is not known: --tests, --npu" >&2; exit 2 ;;
+    *) echo "tools/setup.sh: $argument is not known: --tests, --cuda, --npu" >&2; exit 2 ;;
   esac
 done
 
@@ -31,6 +38,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 SDXL_DEPS=$(tools/wheels.sh)
-[ -f build/build.ninja ] || cmake --preset release -DSDXL_DEPS="$SDXL_DEPS" >&2
+[ -f build/build.ninja ] || cmake --preset release -DSDXL_DEPS="$SDXL_DEPS" -DCMAKE_UNITY_BUILD=ON -DSDXL_CUDA=OFF >&2
+[ -z "$cuda" ] || cmake -DSDXL_CUDA=ON build >&2
 [ -z "$npu" ] || cmake -DSDXL_TORCH_NPU_ROOT="$(tools/torch_npu.sh)" build >&2
 cmake --build --preset release --target "${targets[@]}" >&2
