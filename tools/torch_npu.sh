@@ -3,18 +3,13 @@
 # libraries, about 200 MB) into $SDXL_TORCH_NPU_ROOT (default ~/.cache/sdxl/torch_npu/<hash>-<machine>),
 # which it prints. Does nothing when the folder is there.
 set -euo pipefail
-list=$(cd "$(dirname "$0")/../third_party" && pwd)/torch_npu.txt
-machine=$(uname -m)
-key=$(sha256sum "$list" | cut -c1-12)
-root=${SDXL_TORCH_NPU_ROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/sdxl/torch_npu/$key-$machine}
+. "$(dirname "$0")/pinned_wheels.sh"
+root=${SDXL_TORCH_NPU_ROOT:-$(cache_folder torch_npu.txt torch_npu)}
 if [ -e "$root/version.py" ]; then echo "$root"; exit 0; fi
 
-mkdir -p "$(dirname "$root")"
-work=$(mktemp -d "$root.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+make_work_folder "$root"
 echo "fetching torch-npu (43 MB) …" >&2
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
-  --implementation cp --python-version 3.11 --platform "manylinux_2_28_$machine" --dest "$work" -r "$list" >&2
-python3 -m zipfile -e "$work"/*.whl "$work/unpacked"
+download torch_npu.txt 3.11
+python3 -m zipfile -e "$work"/wheels/*.whl "$work/unpacked"
 mv -T "$work/unpacked/torch_npu" "$root" 2>/dev/null || [ -e "$root/version.py" ]
 echo "$root"

@@ -3,20 +3,13 @@
 # folder, $SDXL_DEPS (default ~/.cache/sdxl/deps/<hash of the list>-<machine>), and prints that folder.
 # Does nothing when the folder is there. Layout: lib/ include/ (LibTorch), arrow/ (Arrow and Parquet).
 set -euo pipefail
-list=$(cd "$(dirname "$0")/../third_party" && pwd)/wheels.txt
-machine=$(uname -m)
-key=$(sha256sum "$list" | cut -c1-12)
-deps=${SDXL_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/sdxl/deps/$key-$machine}
+. "$(dirname "$0")/pinned_wheels.sh"
+deps=${SDXL_DEPS:-$(cache_folder wheels.txt deps)}
 if [ -e "$deps/.complete" ]; then echo "$deps"; exit 0; fi
 
-mkdir -p "$(dirname "$deps")"
-work=$(mktemp -d "$deps.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+make_work_folder "$deps"
 echo "fetching LibTorch and Arrow (about 600 MB) …" >&2
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
-  --implementation cp --python-version 3.12 --dest "$work/wheels" \
-  --platform "manylinux_2_28_$machine" --platform "manylinux_2_25_$machine" \
-  --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" -r "$list" >&2
+download wheels.txt 3.12
 
 for wheel in "$work"/wheels/*.whl; do
   python3 - "$wheel" "$work/unpacked" <<'PY'
