@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -114,12 +113,25 @@ void print_config(const OptionSet& options) {
 
 /// Idle threads of libgomp spin for many milliseconds before they sleep, which on a machine that
 /// others use too makes short operators 20 times slower. libgomp reads its setting when it is
-/// loaded, so the process starts itself again once with a brief spin, unless the user has chosen.
-void restart_with_brief_spins(char** argv) {
-  if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
-  ::setenv("GOMP_SPINCOUNT", "3000", 0);
-  ::execv("/proc/self/exe", argv);
+/// initialised, so the process starts itself again once with a brief spin, unless the user has
+/// chosen.
+void restart_with_brief_spins(int, char** argv, char** environment) {
+  size_t count = 0;
+  for (; environment[count] != nullptr; ++count) {
+    const std::string_view variable = environment[count];
+    if (variable.starts_with("GOMP_SPINCOUNT=") || variable.starts_with("OMP_WAIT_POLICY=")) return;
+  }
+  std::vector<char*> longer(environment, environment + count);
+  char spins[] = "GOMP_SPINCOUNT=3000";
+  longer.push_back(spins);
+  longer.push_back(nullptr);
+  ::execve("/proc/self/exe", argv, longer.data());
 }
+
+/// Before the libraries' own initialisation, of which LibTorch's takes most of the start-up time.
+/// The C library's is still to come too: its environment is empty yet.
+[[gnu::section(".preinit_array"),
+  gnu::used]] void (*const before_libraries)(int, char**, char**) = restart_with_brief_spins;
 
 ExitStatus run_command(Command& command) {
   OptionSet& options = command.options();
@@ -145,11 +157,6 @@ ExitStatus run(char** argv) {
     arguments.push_back(*argument);
   }
   static const auto commands = all_commands();  // for errors, whose handler outlives this call
-  for (const auto& command : commands) {
-    if (command->computes() && !arguments.empty() && command->name() == arguments[0]) {
-      restart_with_brief_spins(argv);
-    }
-  }
   const CommandLine line = parse_command_line(arguments, commands);
   if (line.command != nullptr) return run_command(*line.command);
   (line.status == ExitStatus::kDone ? std::cout : std::cerr) << line.text;

@@ -25,6 +25,13 @@ void check(int result) {
               str("cannot read ", quoted(path.string()), ": ", std::strerror(errno)));
 }
 
+// Fetched once: looking an algorithm up takes longer than hashing a short text.
+const EVP_MD* algorithm(HashKind kind) {
+  static const EVP_MD* const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kind == HashKind::kSha1 ? sha1 : sha256;
+}
+
 }  // namespace
 
 struct Hasher::State {
@@ -33,8 +40,7 @@ struct Hasher::State {
 };
 
 Hasher::Hasher(HashKind kind) : state_(std::make_unique<State>()) {
-  const EVP_MD* type = kind == HashKind::kSha1 ? EVP_sha1() : EVP_sha256();
-  check(EVP_DigestInit_ex(state_->context, type, nullptr));
+  check(EVP_DigestInit_ex(state_->context, algorithm(kind), nullptr));
 }
 
 Hasher::~Hasher() = default;
@@ -58,6 +64,13 @@ std::string Hasher::hex() {
 }
 
 std::string sha256(std::string_view bytes) { return Hasher().update(bytes).hex(); }
+
+std::array<unsigned char, 32> sha256_digest(std::string_view bytes) {
+  std::array<unsigned char, 32> digest;
+  check(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, algorithm(HashKind::kSha256),
+                   nullptr));
+  return digest;
+}
 
 std::string sha256_of_file(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -1,6 +1,7 @@
 // SHA-256 and SHA-1 (OpenSSL), CRC-32C.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -25,6 +26,8 @@ class Hasher {
 };
 
 std::string sha256(std::string_view bytes);
+/// The same, not in hexadecimal.
+std::array<unsigned char, 32> sha256_digest(std::string_view bytes);
 std::string sha256_of_file(const std::filesystem::path& path);
 
 /// CRC-32C (Castagnoli), as TFRecord files use it; unmasked.

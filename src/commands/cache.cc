@@ -81,7 +81,6 @@ class CacheCommand : public Command {
   OptionSet& options() override { return options_; }
   std::string positional_name() const override { return "fill|check|list|prune"; }
   void set_positionals(const std::vector<std::string>& values) override { actions_ = values; }
-  bool computes() const override { return true; }
 
   void validate() override {
     const std::string action = actions_.size() == 1 ? actions_.front() : "";

@@ -26,8 +26,6 @@ class Command {
   /// The positional arguments' name for help ("" if the command takes none) and their values.
   virtual std::string positional_name() const { return ""; }
   virtual void set_positionals(const std::vector<std::string>&) {}
-  /// Whether the command runs models, and its threads should be set up for that.
-  virtual bool computes() const { return false; }
   /// Checks combinations of options before anything is loaded; Error(kUsage).
   /// Options marked unsupported were refused before.
   virtual void validate() = 0;

@@ -82,7 +82,8 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
   const FillOptions options =
       fill_options(context_.device.is_cpu() ? kCaptionsOnCpu : kCaptionsOnDevice);
   fill_prompts(*cache, texts, encode, options);
-  tell("prompts", fill_prompts(*cache, *set_.dataset, encode, options), cache->store());
+  tell("prompts", fill_prompts(*cache, *set_.dataset, *set_.captions, encode, options),
+       cache->store());
   take_in(cache->store());
   return cache;
 }

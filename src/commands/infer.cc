@@ -57,7 +57,6 @@ class InferCommand : public Command {
     return "draw pictures with a model, a fine-tuned UNet or every checkpoint of a run";
   }
   OptionSet& options() override { return options_; }
-  bool computes() const override { return true; }
   void validate() override { validate_infer_config(config_); }
 
   ExitStatus run() override {

@@ -22,20 +22,6 @@ Json arithmetic_of(const fs::path& file) {
   return config;
 }
 
-// SHA-256 over names and contents of a folder of small files.
-std::string hash_of_folder(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  Hasher hasher;
-  for (const fs::path& file : files) {
-    hasher.update(file.filename().string()).update("\0", 1).update(sha256(read_file(file)));
-  }
-  return hasher.hex();
-}
-
 }  // namespace
 
 ModelIdentity::ModelIdentity(const fs::path& cache_directory)
@@ -49,6 +35,19 @@ std::string ModelIdentity::hash(const fs::path& file) {
   memory_.put(key, hash);
   memory_.flush();
   return hash;
+}
+
+std::string ModelIdentity::hash_of_folder(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  Hasher hasher;
+  for (const fs::path& file : files) {
+    hasher.update(file.filename().string()).update("\0", 1).update(hash(file));
+  }
+  return hasher.hex();
 }
 
 Json ModelIdentity::weights(const fs::path& directory, const std::string& stem,
@@ -77,6 +76,10 @@ Json ModelIdentity::text_encoders(const PipelineDirectory& pipeline, const std::
     identity["text_encoder" + suffix] = std::move(encoder);
   }
   return identity;
+}
+
+Json ModelIdentity::tokenizers(const PipelineDirectory& pipeline) {
+  return {hash_of_folder(pipeline.part("tokenizer")), hash_of_folder(pipeline.part("tokenizer_2"))};
 }
 
 }  // namespace sdxl

@@ -25,9 +25,13 @@ class ModelIdentity {
   /// Both text encoders with their tokenizers.
   Json text_encoders(const PipelineDirectory& pipeline, const std::string& variant,
                      at::ScalarType dtype);
+  /// The tokenizers alone.
+  Json tokenizers(const PipelineDirectory& pipeline);
 
  private:
   std::string hash(const std::filesystem::path& file);
+  /// Of names and contents of the files in it.
+  std::string hash_of_folder(const std::filesystem::path& folder);
   Json weights(const std::filesystem::path& directory, const std::string& stem,
                const std::string& variant);
 

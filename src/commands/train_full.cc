@@ -68,7 +68,6 @@ class TrainFullCommand : public Command {
   std::string name() const override { return "train-full"; }
   std::string summary() const override { return "fine-tune every weight of the UNet"; }
   OptionSet& options() override { return options_; }
-  bool computes() const override { return true; }
   void validate() override { validate_train_config(config_, TrainKind::kFull); }
   ExitStatus run() override {
     FullSubject subject;

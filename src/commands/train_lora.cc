@@ -91,7 +91,6 @@ class TrainLoraCommand : public Command {
     return "train LoRA adapters on the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
-  bool computes() const override { return true; }
   void validate() override { validate_train_config(config_, TrainKind::kLora); }
   ExitStatus run() override {
     LoraSubject subject(config_);

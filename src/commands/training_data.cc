@@ -9,26 +9,12 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "commands/caption_lengths.h"
 #include "commands/encoder_caches.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
 namespace {
-
-// Whether one of the tokenizers cuts a caption.
-std::function<bool(const std::string&)> truncation_check(const PipelineDirectory& pipeline) {
-  return [words = pipeline.tokenizer(1),
-          words_2 = pipeline.tokenizer(2)](const std::string& caption) {
-    // No token is shorter than a byte, and a few are the tokenizer's own.
-    constexpr int64_t kOwn = 5;
-    const int64_t most = std::min(words->model_max_length(), words_2->model_max_length()) - kOwn;
-    const bool plain = std::all_of(caption.begin(), caption.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    if (plain && std::ssize(caption) <= most) return false;
-    return words->encode(caption).truncated_tokens > 0 ||
-           words_2->encode(caption).truncated_tokens > 0;
-  };
-}
 
 /// ppdiffusers' scripts know only one.
 std::string interpolation_mode(const TrainConfig& config) {
@@ -55,7 +41,10 @@ TrainingSet open_set(const TrainingContext& context) {
   options.group = config.train_batch_size * context.ranks.size();
   options.threads = std::max(2u, std::thread::hardware_concurrency());
   if (config.cache_latents && !config.dry_run) options.cache_directory = context.cache_directory();
-  options.truncates = truncation_check(context.pipeline);
+  const auto lengths = std::make_shared<CaptionLengths>(context.pipeline, options.cache_directory);
+  options.truncates = [lengths](const std::string& caption, const CacheKey& key) {
+    return lengths->exceeds(caption, key);
+  };
   TrainingSet set = open_training_set(options);
   if (!set.report.findings.empty() && !config.dry_run) {
     for (const std::string& line : split(set.report.table(), '\n')) log::info(line);

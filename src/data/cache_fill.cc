@@ -192,35 +192,15 @@ class LatentFill {
 };
 
 // The captions of the data set, each once, in the order of their first appearance.
-class CaptionList {
- public:
-  explicit CaptionList(const Dataset& dataset) : dataset_(dataset) {
-    std::unordered_set<uint64_t> seen;
-    for (int64_t row = 0; row < dataset.size(); ++row) {
-      const std::vector<std::string> captions = dataset.captions(row);
-      for (size_t i = 0; i < captions.size(); ++i) {
-        const CacheKey key = PromptCache::key(captions[i]);
-        if (!seen.insert(key.words[0]).second) continue;
-        places_.push_back({static_cast<uint32_t>(row), static_cast<uint32_t>(i)});
-        keys_.push_back(key);
-      }
-    }
-  }
-
-  int64_t size() const { return std::ssize(places_); }
-  const CacheKey& key(int64_t position) const { return keys_[position]; }
-  std::string caption(int64_t position) const {
-    return dataset_.captions(places_[position].row).at(places_[position].number);
-  }
-
- private:
-  struct Place {
-    uint32_t row, number;
-  };
-  const Dataset& dataset_;
-  std::vector<Place> places_;
-  std::vector<CacheKey> keys_;
-};
+std::vector<CaptionInfo> distinct(const CaptionTable& table) {
+  std::vector<CaptionInfo> captions;
+  std::unordered_set<uint64_t> seen;
+  captions.reserve(table.captions().size());
+  seen.reserve(table.captions().size());
+  for (const CaptionInfo& caption : table.captions())
+    if (seen.insert(caption.key.words[0]).second) captions.push_back(caption);
+  return captions;
+}
 
 void refuse_unless_finite(const CaptionEmbedding& embedding, int64_t i, const std::string& text) {
   if (at::isfinite(embedding.hidden_states[i]).all().item<bool>() &&
@@ -259,22 +239,23 @@ FillReport fill_latents(LatentCache& cache, const SampleSource& source,
   return LatentFill(cache, source, pictures, crops, options).run(encode);
 }
 
-FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const EncodeCaptions& encode,
-                        const FillOptions& options) {
-  const CaptionList captions(dataset);
+FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const CaptionTable& table,
+                        const EncodeCaptions& encode, const FillOptions& options) {
+  const std::vector<CaptionInfo> captions = distinct(table);
   std::vector<uint8_t> missing(captions.size());
-  for (int64_t i = 0; i < captions.size(); ++i) missing[i] = !cache.contains(captions.key(i));
+  for (size_t i = 0; i < captions.size(); ++i) missing[i] = !cache.contains(captions[i].key);
   const std::vector<Span> batches = batches_to_do(
-      cut_into_batches(captions.size(), options.batch_size, [](int64_t) { return 0; }), missing,
-      options);
-  FillReport report{captions.size(), 0};
+      cut_into_batches(std::ssize(captions), options.batch_size, [](int64_t) { return 0; }),
+      missing, options);
+  FillReport report{std::ssize(captions), 0};
   if (batches.empty()) return report;
   Progress progress("caching prompts", positions_in(batches), "caption");
   for (const Span& batch : batches) {
     if (stop_requested()) cache.store().flush();
     throw_if_stop_requested("caching prompts; what was made is kept");
     std::vector<std::string> texts;
-    for (int64_t i = batch.begin; i < batch.end; ++i) texts.push_back(captions.caption(i));
+    for (int64_t i = batch.begin; i < batch.end; ++i)
+      texts.push_back(dataset.captions(captions[i].row).at(captions[i].number));
     report.encoded += encode_texts(cache, texts, encode);
     progress.advance(batch.end - batch.begin);
   }

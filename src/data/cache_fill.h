@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "data/caption_table.h"
 #include "data/latent_cache.h"
 #include "data/prompt_cache.h"
 #include "data/sample_source.h"
@@ -39,9 +40,9 @@ FillReport fill_latents(LatentCache& cache, const SampleSource& source,
                         const PictureTable& pictures, int64_t crops, const EncodePictures& encode,
                         const FillOptions& options);
 
-/// Every caption of every row.
-FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const EncodeCaptions& encode,
-                        const FillOptions& options);
+/// Every caption of every row; `captions` is the data set's table.
+FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const CaptionTable& captions,
+                        const EncodeCaptions& encode, const FillOptions& options);
 /// A few texts besides, each encoded by itself.
 FillReport fill_prompts(PromptCache& cache, const std::vector<std::string>& texts,
                         const EncodeCaptions& encode, const FillOptions& options);

@@ -2,9 +2,9 @@
 #include "data/cache_store.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
-#include <limits>
 #include <map>
 #include <thread>
 
@@ -18,7 +18,10 @@
 namespace sdxl {
 namespace {
 
-constexpr uint32_t kFree = std::numeric_limits<uint32_t>::max();
+constexpr uint32_t kFree = (1u << 20) - 1;  // Place::shard of a free slot.
+constexpr uint32_t kTagBits = (1u << 12) - 1;
+
+uint32_t tag_of(const CacheKey& key) { return static_cast<uint32_t>(key.words[1]) & kTagBits; }
 
 std::string directory_name(const Json& description) {
   return description.at("kind").get<std::string>() + "-" + sha256(description.dump()).substr(0, 16);
@@ -53,10 +56,9 @@ struct CacheStore::Writer : CacheShardWriter {
 };
 
 CacheKey CacheKey::of(std::string_view bytes) {
-  const std::string hex = sha256(bytes);
+  const std::array<unsigned char, 32> digest = sha256_digest(bytes);
   CacheKey key;
-  for (size_t i = 0; i < 4; ++i)
-    std::from_chars(hex.data() + 16 * i, hex.data() + 16 * i + 16, key.words[i], 16);
+  for (size_t i = 0; i < digest.size(); ++i) key.words[i / 8] = key.words[i / 8] << 8 | digest[i];
   return key;
 }
 
@@ -113,35 +115,48 @@ void CacheStore::load() {
 void CacheStore::load_shard(const fs::path& index, const std::set<uint32_t>& damaged) {
   auto shard = std::make_unique<Shard>(index);
   const uint32_t number = static_cast<uint32_t>(shards_.size());
+  if (number >= kFree)
+    throw Error(ExitStatus::kFailure, str("the cache ", quoted(directory_.string()),
+                                          " has too many shards; remove the directory"));
   shards_.push_back(std::move(shard));
   const Shard& loaded = *shards_.back();
-  for (uint32_t i = 0; i < loaded.size(); ++i) {
+  const uint32_t size = loaded.size();
+  reserve(count_ + size);
+  for (uint32_t i = 0; i < size; ++i) {
     const CacheRecord& record = loaded.record(i);
     if (record.record_checksum != record.expected_checksum() || damaged.count(i)) continue;
-    if (!find(record.key)) insert(record.key, {number, i});
+    if (!find(record.key)) insert(record.key, number, i);
   }
   loaded.release_index();
 }
 
-void CacheStore::insert(const CacheKey& key, Place place) {
-  if (static_cast<size_t>(count_ + 1) * 2 > table_.size()) {
-    std::vector<Place> old(std::max<size_t>(1024, table_.size() * 2), {kFree, 0});
-    old.swap(table_);
-    count_ = 0;
-    for (const Place& moved : old)
-      if (moved.shard != kFree) insert(shards_[moved.shard]->record(moved.record).key, moved);
-  }
+void CacheStore::reserve(int64_t count) {
+  if (static_cast<size_t>(count) * 2 <= table_.size()) return;
+  std::vector<Place> old(std::max<size_t>(1024, std::bit_ceil(static_cast<size_t>(count) * 2)),
+                         {kFree, 0, 0});
+  old.swap(table_);
+  count_ = 0;
+  for (const Place& moved : old)
+    if (moved.shard != kFree)
+      insert(shards_[moved.shard]->record(moved.record).key, moved.shard, moved.record);
+}
+
+void CacheStore::insert(const CacheKey& key, uint32_t shard, uint32_t record) {
+  reserve(count_ + 1);
   size_t slot = key.words[0] & (table_.size() - 1);
   while (table_[slot].shard != kFree) slot = (slot + 1) & (table_.size() - 1);
-  table_[slot] = place;
+  table_[slot] = {shard, tag_of(key), record};
   ++count_;
 }
 
 const CacheStore::Place* CacheStore::find(const CacheKey& key) const {
   if (table_.empty()) return nullptr;
   size_t slot = key.words[0] & (table_.size() - 1);
-  for (; table_[slot].shard != kFree; slot = (slot + 1) & (table_.size() - 1))
-    if (shards_[table_[slot].shard]->record(table_[slot].record).key == key) return &table_[slot];
+  for (; table_[slot].shard != kFree; slot = (slot + 1) & (table_.size() - 1)) {
+    const Place& place = table_[slot];
+    if (place.tag == tag_of(key) && shards_[place.shard]->record(place.record).key == key)
+      return &place;
+  }
   return nullptr;
 }
 
@@ -196,7 +211,7 @@ void CacheStore::put(const CacheKey& key, std::string_view value) {
   Shard& shard = *shards_[writer_->shard];
   try {
     shard.add(writer_->append(key, value));
-    insert(key, {writer_->shard, shard.size() - 1});
+    insert(key, writer_->shard, shard.size() - 1);
     if (writer_->wants_flush() || writer_->full()) flush_unlocked();
     if (writer_->full()) writer_.reset();
   } catch (...) {

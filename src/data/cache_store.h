@@ -80,14 +80,19 @@ class CacheStore {
  private:
   struct Shard;
   struct Writer;
+  // Of the key's other words `tag` keeps a few bits, so that most other keys need no look at
+  // theirs.
   struct Place {
-    uint32_t shard, record;
+    uint32_t shard : 20, tag : 12;
+    uint32_t record;
   };
 
   void open_existing();
   void load();
   void load_shard(const std::filesystem::path& index, const std::set<uint32_t>& damaged);
-  void insert(const CacheKey& key, Place place);
+  void insert(const CacheKey& key, uint32_t shard, uint32_t record);
+  /// Makes room in the table for so many values.
+  void reserve(int64_t count);
   const Place* find(const CacheKey& key) const;
   void create();
   void begin_shard();

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cstring>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "device/random.h"
@@ -23,6 +25,14 @@ std::vector<std::string> captions_from_json(const Json& value, const std::string
 bool is_utf8(std::string_view text) {
   size_t i = 0;
   while (i < text.size()) {
+    uint64_t eight;
+    if (i + sizeof eight <= text.size()) {
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
     const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
     const unsigned char first = byte(i);
     size_t length = first < 0x80                    ? 1

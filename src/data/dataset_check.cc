@@ -2,52 +2,40 @@
 #include "data/dataset_check.h"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
+#include <iterator>
 #include <set>
 
-#include "base/hash.h"
 #include "base/text.h"
-#include "data/parallel_rows.h"
 
 namespace sdxl {
 namespace {
 
 constexpr size_t kExamples = 3;
 
-// Rows of one finding, whichever thread finds them.
-class Rows {
- public:
-  void add(int64_t row) {
-    const std::lock_guard lock(mutex_);
-    rows_.insert(row);
-  }
-  const std::set<int64_t>& all() const { return rows_; }
-
- private:
-  std::mutex mutex_;
-  std::set<int64_t> rows_;
-};
+// In order, each once.
+using Rows = std::vector<int64_t>;
 
 class Check {
  public:
-  Check(const Dataset& dataset, const PictureTable& pictures, const CheckOptions& options)
-      : dataset_(dataset), pictures_(pictures), options_(options) {
+  Check(const Dataset& dataset, const PictureTable& pictures, const CaptionTable& captions,
+        const TargetSize& target)
+      : dataset_(dataset), pictures_(pictures), captions_(captions), target_(target) {
     report_.rows = dataset.size();
+    report_.captions = std::ssize(captions.captions());
   }
 
   CheckReport run() {
     look_at_sizes();
     look_at_captions();
     look_for_duplicates();
-    for (const auto& [row, why] : pictures_.failures()) unreadable_.insert(row);
-    std::set<int64_t> bad = unreadable_;
-    bad.insert(uncaptioned_.all().begin(), uncaptioned_.all().end());
-    report_.bad_rows.assign(bad.begin(), bad.end());
+    for (const auto& [row, why] : pictures_.failures()) unreadable_.push_back(row);
+    const Rows& uncaptioned = captions_.rows_without();
+    std::set_union(unreadable_.begin(), unreadable_.end(), uncaptioned.begin(), uncaptioned.end(),
+                   std::back_inserter(report_.bad_rows));
     add("pictures that cannot be read", true, unreadable_);
-    add("rows without a caption", true, uncaptioned_.all());
+    add("rows without a caption", true, uncaptioned);
     add("pictures that come again with the same content", false, duplicates_);
-    add("captions that lose words past the model's length", false, truncated_.all());
+    add("captions that lose words past the model's length", false, truncated_);
     add("pictures that would be enlarged", false, enlarged_);
     return std::move(report_);
   }
@@ -61,23 +49,16 @@ class Check {
       if (area(report_.smallest) == 0 || area(size) < area(report_.smallest))
         report_.smallest = size;
       if (area(size) > area(report_.largest)) report_.largest = size;
-      const PixelSize needed = covering_size(size, options_.target(row, size));
-      if (needed.height > size.height || needed.width > size.width) enlarged_.insert(row);
+      const PixelSize needed = covering_size(size, target_(size));
+      if (needed.height > size.height || needed.width > size.width) enlarged_.push_back(row);
     }
   }
 
   void look_at_captions() {
-    std::atomic<int64_t> count{0};
-    for_rows_in_parallel(dataset_.size(), options_.threads, "looking at the captions",
-                         [&](int64_t row) {
-                           const std::vector<std::string> captions = dataset_.captions(row);
-                           count += std::ssize(captions);
-                           if (captions.empty()) uncaptioned_.add(row);
-                           if (options_.truncates &&
-                               std::any_of(captions.begin(), captions.end(), options_.truncates))
-                             truncated_.add(row);
-                         });
-    report_.captions = count;
+    for (const CaptionInfo& caption : captions_.captions()) {
+      const bool again = !truncated_.empty() && truncated_.back() == caption.row;
+      if (caption.is_truncated && !again) truncated_.push_back(caption.row);
+    }
   }
 
   // By content where the table knows it; else only pictures of equal length and size are read.
@@ -92,8 +73,10 @@ class Check {
       if (end - begin < 2) continue;
       std::set<CacheKey> seen;
       for (size_t i = begin; i < end; ++i)
-        if (!seen.insert(content(rows[i].second, known)).second) duplicates_.insert(rows[i].second);
+        if (!seen.insert(content(rows[i].second, known)).second)
+          duplicates_.push_back(rows[i].second);
     }
+    std::sort(duplicates_.begin(), duplicates_.end());
   }
 
   uint64_t first_mark(int64_t row, bool known) const {
@@ -107,7 +90,7 @@ class Check {
     return known ? pictures_[row].content : CacheKey::of(dataset_.image_bytes(row));
   }
 
-  void add(const char* what, bool bad, const std::set<int64_t>& rows) {
+  void add(const char* what, bool bad, const Rows& rows) {
     if (rows.empty()) return;
     CheckFinding finding{what, bad, std::ssize(rows), {}};
     for (const int64_t row : rows) {
@@ -122,10 +105,10 @@ class Check {
 
   const Dataset& dataset_;
   const PictureTable& pictures_;
-  const CheckOptions& options_;
+  const CaptionTable& captions_;
+  const TargetSize& target_;
   CheckReport report_;
-  std::set<int64_t> unreadable_, duplicates_, enlarged_;
-  Rows uncaptioned_, truncated_;
+  Rows unreadable_, duplicates_, truncated_, enlarged_;
 };
 
 std::string size_text(PixelSize size) { return str(size.width, "x", size.height); }
@@ -162,8 +145,8 @@ Json CheckReport::json() const {
 }
 
 CheckReport check_dataset(const Dataset& dataset, const PictureTable& pictures,
-                          const CheckOptions& options) {
-  return Check(dataset, pictures, options).run();
+                          const CaptionTable& captions, const TargetSize& target) {
+  return Check(dataset, pictures, captions, target).run();
 }
 
 }  // namespace sdxl

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/caption_table.h"
 #include "data/dataset.h"
 #include "data/picture_table.h"
 
@@ -31,17 +32,11 @@ struct CheckReport {
   Json json() const;
 };
 
-struct CheckOptions {
-  /// The size that the picture of a row is resized for.
-  std::function<PixelSize(int64_t row, PixelSize picture)> target;
-  /// Whether a caption loses words past the model's length; empty: captions are not looked at for
-  /// it. Called by several threads.
-  std::function<bool(const std::string& caption)> truncates;
-  int64_t threads = 1;
-};
+/// The size that a picture is resized for.
+using TargetSize = std::function<PixelSize(PixelSize picture)>;
 
-/// Looks at what `pictures` knows and at all captions.
+/// Goes through what is known of the pictures and captions of `dataset`.
 CheckReport check_dataset(const Dataset& dataset, const PictureTable& pictures,
-                          const CheckOptions& options);
+                          const CaptionTable& captions, const TargetSize& target);
 
 }  // namespace sdxl

@@ -29,12 +29,14 @@ class ImageFolder : public Dataset {
   }
   uint64_t image_length(int64_t index) const override { return state(index).size; }
   std::string stamp(int64_t index) const override { return state(index).stamp; }
-  std::string name(int64_t index) const override { return path(index).string(); }
+  std::string name(int64_t index) const override { return path(index); }
   std::vector<std::string> notes() const override { return notes_; }
 
  protected:
-  explicit ImageFolder(fs::path folder) : folder_(std::move(folder)) {}
-  fs::path path(int64_t index) const { return folder_ / pictures_[index]; }
+  explicit ImageFolder(const fs::path& folder) : folder_(folder), prefix_(folder / "") {}
+  std::string path(int64_t index) const { return path_of(pictures_[index]); }
+  // As folder_ / picture, in less time.
+  std::string path_of(std::string_view picture) const { return prefix_ + std::string(picture); }
   FileState state(int64_t index) const {
     FileState state;
     if (!file_state(path(index), &state))
@@ -54,6 +56,7 @@ class ImageFolder : public Dataset {
   }
 
   fs::path folder_;
+  std::string prefix_;  // The folder with a slash behind it.
   StringList pictures_;
   std::vector<std::string> notes_;
 };
@@ -63,9 +66,9 @@ class MetadataFolder : public ImageFolder {
   MetadataFolder(const fs::path& folder, const FolderListing& listing,
                  const DatasetOptions& options)
       : ImageFolder(folder) {
-    for (int64_t i = 0; i < listing.pictures.size(); ++i)
-      unlisted_.insert({std::hash<std::string_view>()(listing.pictures[i]), false});
-    for (const std::string& name : listing.metadata_files) add_file(name, options);
+    std::vector<bool> listed(static_cast<size_t>(listing.pictures.size()));
+    for (const std::string& name : listing.metadata_files)
+      add_file(name, listing.pictures, &listed, options);
     refuse_without_captions(options);
     report_bad(missing_, quoted(first_missing_),
                missing_ == 1 ? "picture named by metadata is missing"
@@ -73,14 +76,12 @@ class MetadataFolder : public ImageFolder {
                options);
     report_bad(uncaptioned_, quoted(first_uncaptioned_),
                uncaptioned_ == 1 ? "row has no caption" : "rows have no caption", options);
-    const int64_t unlisted = std::count_if(unlisted_.begin(), unlisted_.end(),
-                                           [](const auto& entry) { return !entry.second; });
+    const int64_t unlisted = std::count(listed.begin(), listed.end(), false);
     if (unlisted > 0)
       notes_.push_back(str(unlisted,
                            unlisted == 1 ? " picture that no metadata file names is"
                                          : " pictures that no metadata file names are",
                            " left out"));
-    unlisted_.clear();
   }
 
   std::vector<std::string> captions(int64_t index) const override {
@@ -92,19 +93,26 @@ class MetadataFolder : public ImageFolder {
     uint32_t file, row;
   };
 
-  void add_file(const std::string& name, const DatasetOptions& options) {
-    const fs::path path = folder_ / name;
+  // `listed[i]` becomes true where a row names pictures[i].
+  void add_file(const std::string& name, const StringList& pictures, std::vector<bool>* listed,
+                const DatasetOptions& options) {
+    const std::string path = path_of(name);
     files_.push_back(open_metadata_file(path, {options.image_column, options.caption_column}));
     const MetadataFile& file = *files_.back();
     const std::string directory = fs::path(name).parent_path().string();
+    int64_t place = 0;  // Rows mostly name the pictures in order.
     for (int64_t row = 0; row < file.file_names().size(); ++row) {
-      const std::string picture =
-          resolve_file_name(directory, file.file_names()[row], path.string());
+      const std::string picture = resolve_file_name(directory, file.file_names()[row], path);
       ++listed_;
-      if (!take(picture)) {
-        if (missing_++ == 0) first_missing_ = (folder_ / picture).string();
-      } else if (!file.has_caption(row)) {
-        if (uncaptioned_++ == 0) first_uncaptioned_ = (folder_ / picture).string();
+      place = pictures.find(picture, place);
+      if (place < pictures.size()) {
+        (*listed)[static_cast<size_t>(place++)] = true;
+      } else if (!exists(picture)) {
+        if (missing_++ == 0) first_missing_ = path_of(picture);
+        continue;
+      }
+      if (!file.has_caption(row)) {
+        if (uncaptioned_++ == 0) first_uncaptioned_ = path_of(picture);
       } else {
         pictures_.add(picture);
         rows_.push_back({static_cast<uint32_t>(files_.size() - 1), static_cast<uint32_t>(row)});
@@ -112,19 +120,14 @@ class MetadataFolder : public ImageFolder {
     }
   }
 
-  // Marks a picture as listed; false if it does not exist.
-  bool take(const std::string& picture) {
-    const auto found = unlisted_.find(std::hash<std::string_view>()(picture));
-    if (found != unlisted_.end()) {
-      found->second = true;
-      return true;
-    }
+  // Whether a picture that the listing passed over (a hidden one, say) is there.
+  bool exists(const std::string& picture) const {
     if (is_unreadable_picture_name(picture))
       throw Error(ExitStatus::kBadData,
-                  quoted((folder_ / picture).string()) +
+                  quoted(path_of(picture)) +
                       " is of a format that is not read; convert it to PNG, JPEG, WebP or BMP");
     FileState ignored;
-    return file_state(folder_ / picture, &ignored);
+    return file_state(path_of(picture), &ignored);
   }
 
   void refuse_without_captions(const DatasetOptions& options) const {
@@ -144,7 +147,6 @@ class MetadataFolder : public ImageFolder {
 
   std::vector<std::unique_ptr<MetadataFile>> files_;
   std::vector<Row> rows_;
-  std::unordered_map<size_t, bool> unlisted_;  // Hash of a path -> whether a row names it.
   int64_t listed_ = 0, missing_ = 0, uncaptioned_ = 0;
   std::string first_missing_, first_uncaptioned_;
 };
@@ -183,7 +185,8 @@ class CaptionFileFolder : public ImageFolder {
   }
 
   std::vector<std::string> captions(int64_t index) const override {
-    const fs::path file = path(index).replace_extension(txt_[index] ? ".txt" : ".caption");
+    const fs::path file =
+        fs::path(path(index)).replace_extension(txt_[index] ? ".txt" : ".caption");
     return {caption_from_file(read_file(file, 1 << 20), file.string())};
   }
 

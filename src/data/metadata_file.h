@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/string_list.h"
@@ -30,7 +31,7 @@ struct MetadataColumns {
 };
 
 /// Whether a file of this name is one: metadata.jsonl, metadata.csv, metadata.parquet.
-bool is_metadata_file(const std::filesystem::path& path);
+bool is_metadata_file(std::string_view path);
 
 /// Reads the whole file once, checking every row; captions are read again when they are asked for.
 /// Error(kBadData) names the file and the line. The picture is named by the column `file_name`, or

@@ -82,7 +82,7 @@ class ParquetDataset : public Dataset {
     if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE)
       refuse(caption_column_, "texts", "--caption_column");
     FileState state;
-    if (!file_state(path, &state))
+    if (!file_state(path.string(), &state))
       throw Error(ExitStatus::kFileError, quoted(path.string()) + " is no longer there");
     shards_.push_back({path, state.stamp, rows_, image->kind == SDXL_PARQUET_BYTES});
     if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0)

@@ -17,10 +17,10 @@
 namespace sdxl {
 namespace {
 
-std::string lower_extension(const std::string& name) {
+std::string lower_extension(std::string_view name) {
   const size_t dot = name.rfind('.');
-  if (dot == std::string::npos || name.find('/', dot) != std::string::npos) return "";
-  std::string extension = name.substr(dot + 1);
+  if (dot == name.npos || name.find('/', dot) != name.npos) return "";
+  std::string extension(name.substr(dot + 1));
   for (char& c : extension)
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
   return extension;
@@ -39,13 +39,26 @@ const std::set<std::string>& unreadable_extensions() {
   return names;
 }
 
+// Whether a relative path is normal, as names nearly always are: no "", "." or ".." between
+// slashes.
+bool is_normal(std::string_view path) {
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
 class Walk {
  public:
   explicit Walk(std::string root) : root_(std::move(root)) { visit(""); }
   std::vector<std::string> take() { return std::move(files_); }
 
  private:
-  // `relative` is "" or ends with a slash.
+  // `relative` is "" or ends with a slash. With the slash that folders end with here too, the order
+  // within each folder gives that of whole paths.
   void visit(const std::string& relative) {
     const std::string path = root_ + "/" + relative;
     struct stat status;
@@ -53,22 +66,28 @@ class Walk {
     if (!seen_.insert({status.st_dev, status.st_ino}).second) return;
     DIR* directory = ::opendir(path.c_str());
     if (!directory) fail(path);
-    std::vector<std::string> below;
+    std::vector<std::string> names;
     while (const dirent* entry = ::readdir(directory)) {
-      const std::string name = entry->d_name;
-      if (name[0] == '.' || name.compare(0, 2, "__") == 0) continue;
-      const unsigned char type = type_of(entry, path + name);
-      if (type == DT_DIR) below.push_back(relative + name + "/");
-      if (type == DT_REG) files_.push_back(relative + name);
+      const std::string_view name = entry->d_name;
+      if (name.starts_with('.') || name.starts_with("__")) continue;
+      const unsigned char type = type_of(entry, path);
+      if (type == DT_DIR) names.push_back(std::string(name) + "/");
+      if (type == DT_REG) names.emplace_back(name);
     }
     ::closedir(directory);
-    for (const std::string& next : below) visit(next);
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      if (name.ends_with('/'))
+        visit(relative + name);
+      else
+        files_.push_back(relative + name);
+    }
   }
 
-  static unsigned char type_of(const dirent* entry, const std::string& path) {
+  static unsigned char type_of(const dirent* entry, const std::string& directory) {
     if (entry->d_type == DT_REG || entry->d_type == DT_DIR) return entry->d_type;
     struct stat status;
-    if (::stat(path.c_str(), &status) != 0) return DT_UNKNOWN;
+    if (::stat((directory + entry->d_name).c_str(), &status) != 0) return DT_UNKNOWN;
     return S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_UNKNOWN;
   }
 
@@ -110,9 +129,7 @@ FolderListing list_pictures(const std::vector<std::string>& files) {
 }
 
 std::vector<std::string> list_files(const std::filesystem::path& folder) {
-  std::vector<std::string> files = Walk(folder.string()).take();
-  std::sort(files.begin(), files.end());
-  return files;
+  return Walk(folder.string()).take();
 }
 
 std::string resolve_file_name(const std::string& directory, std::string_view name,
@@ -125,6 +142,8 @@ std::string resolve_file_name(const std::string& directory, std::string_view nam
   if (name.empty()) refuse("is empty");
   if (name.find('\0') != std::string_view::npos) refuse("holds a NUL byte");
   if (name.find("://") != std::string_view::npos) refuse("is a URL");
+  if (is_normal(name) && (directory.empty() || is_normal(directory)))
+    return directory.empty() ? std::string(name) : str(directory, "/", name);
   if (name.front() == '/') refuse("is absolute");
   const std::string own = std::filesystem::path(name).lexically_normal().string();
   if (own == ".." || own.compare(0, 3, "../") == 0) refuse("leads outside of the data set");

@@ -48,7 +48,7 @@ std::string RandomAccessFile::read(uint64_t offset, uint64_t length) const {
   return bytes;
 }
 
-bool file_state(const std::filesystem::path& path, FileState* state) {
+bool file_state(const std::string& path, FileState* state) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
   state->size = static_cast<uint64_t>(status.st_size);

@@ -36,6 +36,6 @@ struct FileState {
 };
 
 /// Size and stamp of a regular file (links are followed). False if there is none.
-bool file_state(const std::filesystem::path& path, FileState* state);
+bool file_state(const std::string& path, FileState* state);
 
 }  // namespace sdxl

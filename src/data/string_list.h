@@ -19,6 +19,20 @@ class StringList {
     const uint64_t begin = index == 0 ? 0 : ends_[index - 1];
     return std::string_view(bytes_).substr(begin, ends_[index] - begin);
   }
+  /// Where `text` stands in a list in the order of its bytes, by a look at `guess` first; size()
+  /// where it does not.
+  int64_t find(std::string_view text, int64_t guess) const {
+    if (guess < size() && (*this)[guess] == text) return guess;
+    int64_t low = 0, high = size();
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      if ((*this)[middle] < text)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low < size() && (*this)[low] == text ? low : size();
+  }
 
  private:
   std::string bytes_;

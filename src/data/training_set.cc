@@ -31,16 +31,15 @@ class Opening {
     std::unique_ptr<CacheStore> memory;
     if (options_.cache_directory) memory = PictureTable::open_memory(*options_.cache_directory);
     set_.pictures = std::make_shared<PictureTable>(*set_.dataset, memory.get(), options_.threads);
+    set_.captions =
+        std::make_shared<CaptionTable>(*set_.dataset, options_.truncates, options_.threads);
   }
 
   void check() {
-    CheckOptions check;
-    check.target = [this](int64_t, PixelSize picture) {
-      return buckets_.empty() ? square_ : buckets_[nearest_bucket(buckets_, picture)];
-    };
-    check.truncates = options_.truncates;
-    check.threads = options_.threads;
-    set_.report = check_dataset(*set_.dataset, *set_.pictures, check);
+    set_.report =
+        check_dataset(*set_.dataset, *set_.pictures, *set_.captions, [this](PixelSize picture) {
+          return buckets_.empty() ? square_ : buckets_[nearest_bucket(buckets_, picture)];
+        });
   }
 
   void leave_out_bad_rows() {
@@ -64,6 +63,7 @@ class Opening {
             " rows cannot be trained on and are left out, the first: ", first.examples.front()));
     if (good.empty()) throw Error(ExitStatus::kBadData, "no row of the data set can be trained on");
     set_.pictures = std::make_shared<PictureTable>(set_.pictures->select(good));
+    set_.captions = std::make_shared<CaptionTable>(set_.captions->select(good));
     set_.dataset = select_rows(std::move(set_.dataset), std::move(good));
   }
 

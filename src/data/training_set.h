@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "data/caption_table.h"
 #include "data/dataset.h"
 #include "data/dataset_check.h"
 #include "data/picture_table.h"
@@ -28,13 +29,13 @@ struct TrainingSetOptions {
   /// Where what is known of pictures is remembered; none: nothing is, and only headers are looked
   /// at.
   std::optional<std::filesystem::path> cache_directory;
-  /// As in CheckOptions.
-  std::function<bool(const std::string& caption)> truncates;
+  CaptionTable::Truncates truncates;
 };
 
 struct TrainingSet {
   std::shared_ptr<const Dataset> dataset;
   std::shared_ptr<const PictureTable> pictures;
+  std::shared_ptr<const CaptionTable> captions;
   std::shared_ptr<SampleSource> source;
   CheckReport report;
 };

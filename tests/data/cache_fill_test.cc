@@ -217,8 +217,9 @@ TEST(CacheFill, PromptsAreEncodedOnceForEachText) {
   options.proportion_empty_prompts = 0.3;
   const auto source = p.source(options);
   auto cache = std::make_shared<PromptCache>(p.cache.path(), Json{{"weights", "t"}}, at::kBFloat16);
-  EXPECT_EQ(fill_prompts(*cache, source->dataset(), embed, {2, 1, 0, 0}).encoded, 7);
-  EXPECT_EQ(fill_prompts(*cache, source->dataset(), embed, {2, 1, 0, 0}).encoded, 0);
+  const CaptionTable captions(source->dataset(), {}, 1);
+  EXPECT_EQ(fill_prompts(*cache, source->dataset(), captions, embed, {2, 1, 0, 0}).encoded, 7);
+  EXPECT_EQ(fill_prompts(*cache, source->dataset(), captions, embed, {2, 1, 0, 0}).encoded, 0);
   source->use_prompts(cache, {at::zeros({2, 3}, at::kBFloat16), at::zeros({4}, at::kBFloat16)});
   int dropped = 0;
   for (int64_t draw = 0; draw < 40; ++draw) {

@@ -36,6 +36,28 @@ TEST(ImageFolder, RowsAreOrderedAsInTheMetadataFile) {
   EXPECT_EQ(dataset->image_length(1), 13u);
 }
 
+TEST(ImageFolder, LinesWithEscapesNumbersOrAccentsAreReadAlike) {
+  TemporaryDirectory d;
+  write_pictures(d, {"a.png", "é.png"});
+  d.write("metadata.jsonl",
+          "\t{ \"file_name\" : \"a.png\",\"text\":\"a \\\"red\\\" ball\"}\r\n"
+          "{\"file_name\":\"a.png\", \"text\":\"plain, {with} [signs]:\"} \n"
+          "{\"n\": 3, \"file_name\": \"a.png\", \"text\": \"beside a number\"}\n"
+          "{\"file_name\": \"é.png\", \"text\": \"été\"}\n"
+          "{\"file_name\": \"\\u00e9.png\", \"text\": \"\\u00e9t\\u00e9\"}\n");
+  EXPECT_THAT(
+      first_captions(*open_dataset(in(d))),
+      ElementsAre("a \"red\" ball", "plain, {with} [signs]:", "beside a number", "été", "été"));
+}
+
+TEST(ImageFolder, PathsAreInTheOrderOfTheirBytes) {
+  TemporaryDirectory d;
+  for (const char* name : {"a", "a-b", "a.b", "b"}) d.write(std::string(name) + "/x.png", "");
+  write_pictures(d, {"a-.png", "aa.png", "a0.png"});
+  EXPECT_THAT(list_files(d.path()), ElementsAre("a-.png", "a-b/x.png", "a.b/x.png", "a/x.png",
+                                                "a0.png", "aa.png", "b/x.png"));
+}
+
 TEST(ImageFolder, CsvWithItsOwnColumnNames) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png", "b.png"});
@@ -106,6 +128,20 @@ TEST(ImageFolder, NoCaptionsAtAllNamesTheColumns) {
   d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"prompt\": \"x\"}\n");
   EXPECT_THAT(error_of([&] { open_dataset(in(d)); }),
               HasSubstr("prompt; name it with --caption_column"));
+}
+
+TEST(ImageFolder, LinesThatAreNearlyJsonAreRefused) {
+  for (const char* line : {"\v{\"file_name\": \"a.png\", \"text\": \"t\"}",
+                           "{\"file_name\": \"a.png\", \"text\": \"t\",}",
+                           "{\"file_name\": \"a.png\", \"text\": \"t\"} x",
+                           "{\"file_name\": \"a.png\", \"text\": \"\t\"}",
+                           "{\"file_name\": \"a.png\", \"text\": \"t\", \"text\": \"u\"}",
+                           "{\"file_name\": \"a.png\", \"text\": \"\xff\"}"}) {
+    TemporaryDirectory d;
+    write_pictures(d, {"a.png"});
+    d.write("metadata.jsonl", line);
+    EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("line 1")) << line;
+  }
 }
 
 TEST(ImageFolder, UnreadableMetadataNamesTheLine) {

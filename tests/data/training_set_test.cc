@@ -42,7 +42,9 @@ TEST(TrainingSet, FindsWhatMakesARunWorse) {
     folder.add("c", formula_png(12, 40));
     folder.add("d", formula_png(20, 30, 7));
     TrainingSetOptions options = folder.options(remembers);
-    options.truncates = [](const std::string& caption) { return caption.size() > 5; };
+    options.truncates = [](const std::string& caption, const CacheKey&) {
+      return caption.size() > 5;
+    };
     const TrainingSet set = open_training_set(options);
     EXPECT_EQ(finding(set, "same content")->count, 1);
     EXPECT_THAT(finding(set, "same content")->examples[0], HasSubstr("b.png"));
