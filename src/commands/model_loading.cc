@@ -59,10 +59,8 @@ std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const 
 }
 
 std::shared_ptr<CLIPTextModel> PipelineDirectory::empty_text_encoder(int number) const {
-  const fs::path file = part(text_encoder_folder(number)) / "config.json";
-  CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
-  config.with_projection = number == 2;
-  return std::make_shared<CLIPTextModel>(config);
+  return std::make_shared<CLIPTextModel>(
+      read_text_encoder_config(part(text_encoder_folder(number)), /*with_projection=*/number == 2));
 }
 
 std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
@@ -98,6 +96,13 @@ UNet2DConditionConfig read_unet_config(const fs::path& directory) {
 AutoencoderKLConfig read_vae_config(const fs::path& directory) {
   return AutoencoderKLConfig::from_json(read_component_config(directory, "AutoencoderKL"),
                                         (directory / "config.json").string());
+}
+
+CLIPTextConfig read_text_encoder_config(const fs::path& directory, bool with_projection) {
+  const fs::path file = directory / "config.json";
+  CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
+  config.with_projection = with_projection;
+  return config;
 }
 
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,

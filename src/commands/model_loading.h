@@ -50,6 +50,9 @@ class PipelineDirectory {
 /// The config of a part in its own directory; Error(kBadData) where it is another part's.
 UNet2DConditionConfig read_unet_config(const std::filesystem::path& directory);
 AutoencoderKLConfig read_vae_config(const std::filesystem::path& directory);
+/// That of text_encoder or, with the projection, of text_encoder_2.
+CLIPTextConfig read_text_encoder_config(const std::filesystem::path& directory,
+                                        bool with_projection);
 
 /// A UNet from a directory of its own (--unet, checkpoint-N/unet).
 std::shared_ptr<UNet2DConditionModel> load_unet(const std::filesystem::path& directory,

@@ -2,7 +2,7 @@
 #include "commands/single_file_parts.h"
 
 #include "base/files.h"
-#include "base/json.h"
+#include "commands/model_loading.h"
 #include "models/original_names.h"
 
 namespace sdxl {
@@ -10,28 +10,20 @@ namespace {
 
 constexpr const char* kWeights = "diffusion_pytorch_model";
 
-template <typename Config>
-Config config_of(const fs::path& directory) {
-  const fs::path file = directory / "config.json";
-  return Config::from_json(read_json(file), file.string());
-}
-
 std::unique_ptr<Module> empty_unet(const fs::path& directory) {
-  return std::make_unique<UNet2DConditionModel>(config_of<UNet2DConditionConfig>(directory));
+  return std::make_unique<UNet2DConditionModel>(read_unet_config(directory));
 }
 
 std::unique_ptr<Module> empty_vae(const fs::path& directory) {
-  return std::make_unique<AutoencoderKL>(config_of<AutoencoderKLConfig>(directory), true, true);
+  return std::make_unique<AutoencoderKL>(read_vae_config(directory), true, true);
 }
 
 std::unique_ptr<Module> empty_encoder(const fs::path& directory) {
-  return std::make_unique<CLIPTextModel>(config_of<CLIPTextConfig>(directory));
+  return std::make_unique<CLIPTextModel>(read_text_encoder_config(directory, false));
 }
 
 std::unique_ptr<Module> empty_encoder_2(const fs::path& directory) {
-  auto config = config_of<CLIPTextConfig>(directory);
-  config.with_projection = true;
-  return std::make_unique<CLIPTextModel>(config);
+  return std::make_unique<CLIPTextModel>(read_text_encoder_config(directory, true));
 }
 
 TensorParts own_places(const Module& module, const std::string& prefix) {
