@@ -85,6 +85,7 @@ void RunLog::step(const StepReport& report) {
   std::vector<std::pair<std::string, double>> scalars = {
       {"lr", report.learning_rate},
       {"grad_norm", report.gradient_norm},
+      {"data_wait", report.data_wait},
       {"memory", static_cast<double>(peak_memory())}};
   if (!paused_) {
     scalars.emplace_back("samples_per_second",

@@ -1,6 +1,7 @@
 // The training step.
 #include "training/trainer.h"
 
+#include <chrono>
 #include <cmath>
 
 #include "base/error.h"
@@ -39,12 +40,15 @@ void Trainer::run(TrainerHooks& hooks) {
 
 std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
   // 1. The step's micro-batches; a step that overflows is repeated on the same ones.
+  const auto start = std::chrono::steady_clock::now();
   const std::optional<std::vector<TrainingBatch>> batches = next_batches();
   if (!batches) return std::nullopt;
+  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
 
   while (true) {
     // 2. Gradients of all of them.
     StepReport report = begin_report();
+    report.data_wait = waited.count();
     if (options_.fused_backward) optimizer_.begin_step({schedule_(step_), 1.0});
     for (const TrainingBatch& batch : *batches) {
       gradients_.begin_pass(&batch == &batches->back());

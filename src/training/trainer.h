@@ -43,6 +43,7 @@ struct StepReport {
   double learning_rate = 0;  ///< What this step used, of the first group.
   double gradient_norm = 0;  ///< Before clipping.
   double loss_scale = 0;     ///< 0 without loss scaling.
+  double data_wait = 0;      ///< Seconds until its batches were there.
   std::vector<SampleLoss> samples;
 };
 
