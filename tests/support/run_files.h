@@ -28,6 +28,7 @@ inline std::vector<Json> numbers(const std::filesystem::path& output) {
   std::vector<Json> lines = metrics(output);
   for (Json& line : lines) {
     line.erase("samples_per_second");
+    line.erase("data_wait");
     line.erase("memory");
   }
   return lines;
