@@ -49,7 +49,8 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
       const auto held =
           c10::static_intrusive_pointer_cast<HeldBlock>(context->saved_data["block"].toCapsule());
       const at::Tensor output = held->block(inputs);
-      torch::autograd::backward({output}, {output_gradients.at(0)});
+      // Nothing in a frozen block before the first adapter wants gradients.
+      if (output.requires_grad()) torch::autograd::backward({output}, {output_gradients.at(0)});
     }
     variable_list gradients(1);  // The anchor has none.
     for (const at::Tensor& input : inputs) {
