@@ -9,7 +9,7 @@
 #   cmake --preset release -DSDXL_DEPS="$(tools/wheels.sh)"
 set -euo pipefail
 cd "$(dirname "$0")/.."
-targets=(sdxl)
+targets=(sdxl judge)
 cuda=
 npu=
 [ ! -e /proc/driver/nvidia/version ] && ! command -v nvidia-smi >/dev/null || cuda=1

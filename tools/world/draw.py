@@ -60,14 +60,14 @@ REVERSED_TEMPLATES = [
 OMITTED = 0.06  # how often a caption says nothing of the place, and as often nothing of the background
 
 
-def draw_attributes(rng, shapes=tuple(OLD_SHAPES), combinations="training"):
+def draw_attributes(rng, shapes=tuple(OLD_SHAPES), combinations="training", sizes=tuple(WORLD["sizes"])):
     """What a picture shows: shape, colour, size, place, background."""
     while True:
         shape, colour = rng.choice(list(shapes)), rng.choice(list(WORLD["colours"]))
         held_out = (colour, shape) in HELD_OUT
         if combinations == "all" or held_out == (combinations == "held_out"):
             break
-    return {"shape": shape, "colour": colour, "size": rng.choice(list(WORLD["sizes"])),
+    return {"shape": shape, "colour": colour, "size": rng.choice(list(sizes)),
             "place": rng.choice(list(WORLD["places"])), "background": rng.choice(list(WORLD["backgrounds"]))}
 
 
@@ -126,6 +126,7 @@ def main():
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", nargs="+", default=OLD_SHAPES, choices=list(WORLD["shapes"]))
+    parser.add_argument("--sizes", nargs="+", default=list(WORLD["sizes"]), choices=list(WORLD["sizes"]))
     parser.add_argument("--combinations", default="training", choices=["training", "held_out", "all"])
     parser.add_argument("--terse", type=float, default=0.0, metavar="SHARE",
                         help="captions that say nothing of either the colour or the shape; from such a model learns "
@@ -137,7 +138,7 @@ def main():
     rng = random.Random(args.seed)
     lines, digits = [], len(str(args.count - 1))
     for i in range(args.count):
-        attributes = draw_attributes(rng, args.shapes, args.combinations)
+        attributes = draw_attributes(rng, args.shapes, args.combinations, args.sizes)
         omitted = [] if args.say_all else draw_omissions(rng)
         if args.terse > 0 and rng.random() < args.terse:
             omitted.append(rng.choice(["colour", "shape"]))

@@ -5,7 +5,9 @@ The tokenizer is a SentencePiece model of the world's captions and of made-up wo
 The encoders learn to say what a caption says: from the pooled vector and from the hidden state that SDXL uses,
 linear heads tell each attribute; every hidden state also tells its own token, and the pooled vector which tokens
 there are, made-up nouns in place of the shape among them, so that a word which means nothing yet is not lost.
-They see none of the held-out combinations and never the new word. Needs torch, transformers, sentencepiece.
+They read of every combination, as real text encoders have read of more than a UNet has seen (encoders which
+never read of an orange circle place it by what it is not), but never of the new word. Needs torch, transformers,
+sentencepiece.
 """
 import argparse
 import json
@@ -53,7 +55,7 @@ def make_up_word(rng):
 
 def say_something(rng):
     """A caption, and what it says of each attribute."""
-    attributes, omitted = draw.draw_attributes(rng), draw.draw_omissions(rng)
+    attributes, omitted = draw.draw_attributes(rng, combinations="all"), draw.draw_omissions(rng)
     said = {name: UNSAID if name in omitted else value for name, value in attributes.items()}
     if rng.random() < MADE_UP:
         attributes["shape"], said["shape"] = make_up_word(rng), UNSAID
@@ -182,7 +184,7 @@ def train_encoder(model, tokenizer, pooled_width, steps, directory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
