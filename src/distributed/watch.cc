@@ -56,10 +56,26 @@ Watch::~Watch() {
     stopping_ = true;
   }
   changed_.notify_all();
+  leave_a_silent_store();
   thread_.join();
 }
 
+// A request to a store whose machine is out of reach, its connection not closed, never returns.
+void Watch::leave_a_silent_store() {
+  std::unique_lock lock(mutex_);
+  if (changed_.wait_for(lock, kGrace, [this] { return stopped_; }) || !failure_) return;
+  log::error(failure_->message);
+  ::_exit(static_cast<int>(failure_->status));
+}
+
 void Watch::loop() {
+  run_until_stopped();
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+void Watch::run_until_stopped() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
@@ -216,10 +232,13 @@ Failure Watch::explain() {
   inquired_ = true;
   const milliseconds patience = 10 * interval_ + milliseconds(5000);
   changed_.wait_for(lock, patience, [this] { return failure_.has_value(); });
-  if (failure_) return *failure_;
-  return {ExitStatus::kUnavailable,
-          "rank 0, which keeps the run's store, does not answer: it was stopped or its machine is "
-          "out of reach"};
+  if (!failure_) {
+    failure_ = {ExitStatus::kUnavailable,
+                "rank 0, which keeps the run's store, does not answer: it was stopped or its "
+                "machine is out of reach"};
+    failed_at_ = steady_clock::now();
+  }
+  return *failure_;
 }
 
 void Watch::post(const Failure& failure) {

@@ -53,6 +53,9 @@ class Watch {
   };
 
   void loop();
+  void run_until_stopped();
+  /// Ends the process where the thread hangs in a request to the store after a failure.
+  void leave_a_silent_store();
   void tick();
   void look_for_failure();
   void wait_until_seen();
@@ -71,7 +74,7 @@ class Watch {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopping_ = false, finished_ = false, inquired_ = false;
+  bool stopping_ = false, stopped_ = false, finished_ = false, inquired_ = false;
   std::optional<Failure> failure_, to_post_;
   std::chrono::steady_clock::time_point failed_at_;
 
