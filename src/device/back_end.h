@@ -76,4 +76,7 @@ std::unique_ptr<BackEnd> make_npu_back_end();
 /// All back ends, the preferred one first.
 const std::vector<std::unique_ptr<BackEnd>>& back_ends();
 
+/// That of `device`; null for the CPU.
+BackEnd* back_end_of(const at::Device& device);
+
 }  // namespace sdxl

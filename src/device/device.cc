@@ -26,17 +26,18 @@ const std::vector<std::unique_ptr<BackEnd>>& back_ends() {
   return all;
 }
 
-namespace {
-
-/// What select_device gave last.
-at::Device selected = at::kCPU;
-
 BackEnd* back_end_of(const at::Device& device) {
+  if (device.is_cpu()) return nullptr;
   for (const auto& back_end : back_ends()) {
     if (back_end->type() == device.type()) return back_end.get();
   }
   return nullptr;
 }
+
+namespace {
+
+/// What select_device gave last.
+at::Device selected = at::kCPU;
 
 [[noreturn]] void refuse(const std::string& name) {
   throw Error(ExitStatus::kUsage,
@@ -128,7 +129,7 @@ at::Device select_device(const std::string& name, const ComputeOptions& options)
 }
 
 FusedAttention fused_attention(const at::Device& device) {
-  const BackEnd* back_end = device.is_cpu() ? nullptr : back_end_of(device);
+  const BackEnd* back_end = back_end_of(device);
   return back_end == nullptr ? nullptr : back_end->attention();
 }
 

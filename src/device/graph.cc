@@ -17,11 +17,8 @@ namespace {
 using Message = std::array<char, 512>;
 
 const sdxl_graphs* graphs_of(const at::Device& device) {
-  if (device.is_cpu()) return nullptr;
-  for (const auto& back_end : back_ends()) {
-    if (back_end->type() == device.type()) return back_end->graphs();
-  }
-  return nullptr;
+  const BackEnd* back_end = back_end_of(device);
+  return back_end == nullptr ? nullptr : back_end->graphs();
 }
 
 class PluginGraph : public DeviceGraph {

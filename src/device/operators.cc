@@ -10,11 +10,8 @@
 namespace sdxl {
 
 const sdxl_operators* operators_for(const at::Device& device) {
-  if (device.is_cpu()) return nullptr;
-  for (const auto& back_end : back_ends()) {
-    if (back_end->type() == device.type()) return back_end->operators();
-  }
-  return nullptr;
+  const BackEnd* back_end = back_end_of(device);
+  return back_end == nullptr ? nullptr : back_end->operators();
 }
 
 void* current_stream(const at::Device& device) {

@@ -36,6 +36,11 @@ std::string listed_ranks(const std::vector<int64_t>& ranks) {
   return text;
 }
 
+[[noreturn]] void end_process(const Failure& failure) {
+  log::error(failure.message);
+  ::_exit(static_cast<int>(failure.status));
+}
+
 }  // namespace
 
 Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int64_t rank, int64_t size,
@@ -64,8 +69,7 @@ Watch::~Watch() {
 void Watch::leave_a_silent_store() {
   std::unique_lock lock(mutex_);
   if (changed_.wait_for(lock, kGrace, [this] { return stopped_; }) || !failure_) return;
-  log::error(failure_->message);
-  ::_exit(static_cast<int>(failure_->status));
+  end_process(*failure_);
 }
 
 void Watch::loop() {
@@ -210,10 +214,14 @@ void Watch::note(const Failure& failure) {
   {
     const std::lock_guard lock(mutex_);
     if (failure_ || finished_) return;
-    failure_ = failure;
-    failed_at_ = steady_clock::now();
+    keep(failure);
   }
   changed_.notify_all();
+}
+
+void Watch::keep(const Failure& failure) {
+  failure_ = failure;
+  failed_at_ = steady_clock::now();
 }
 
 void Watch::enforce() {
@@ -223,8 +231,7 @@ void Watch::enforce() {
     if (!failure_ || finished_ || steady_clock::now() - failed_at_ < kGrace) return;
     failure = failure_;
   }
-  log::error(failure->message);
-  ::_exit(static_cast<int>(failure->status));
+  end_process(*failure);
 }
 
 Failure Watch::explain() {
@@ -233,10 +240,9 @@ Failure Watch::explain() {
   const milliseconds patience = 10 * interval_ + milliseconds(5000);
   changed_.wait_for(lock, patience, [this] { return failure_.has_value(); });
   if (!failure_) {
-    failure_ = {ExitStatus::kUnavailable,
-                "rank 0, which keeps the run's store, does not answer: it was stopped or its "
-                "machine is out of reach"};
-    failed_at_ = steady_clock::now();
+    keep({ExitStatus::kUnavailable,
+          "rank 0, which keeps the run's store, does not answer: it was stopped or its machine is "
+          "out of reach"});
   }
   return *failure_;
 }

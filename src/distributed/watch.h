@@ -64,6 +64,8 @@ class Watch {
   Failure judge(const std::vector<Beat>& before, const std::vector<Beat>& now) const;
   std::vector<Beat> all_beats();
   void note(const Failure& failure);
+  /// As the failure of this run; with the lock held.
+  void keep(const Failure& failure);
   /// Ends the process where the work has not ended by itself some time after a failure.
   void enforce();
 

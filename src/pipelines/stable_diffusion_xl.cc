@@ -150,10 +150,7 @@ std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const Schedule
     at::Tensor input = at::cat(inputs).to(options.dtype);  // [total, C, h, w]
     const auto model = [&](const at::Tensor& sample, const at::Tensor& timestep,
                            UNetPrompt& prompt) {
-      if (options.replay == nullptr) {
-        return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
-                            &prompt.cache);
-      }
+      if (options.replay == nullptr) return call_unet(unet, sample, timestep, prompt);
       return options.replay->forward(sample, timestep, prompt, steps - step);
     };
     const at::Tensor timestep = timesteps.slice(0, step, step + 1);

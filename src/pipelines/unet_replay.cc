@@ -44,6 +44,12 @@ UNetPrompt copy_of(const UNetPrompt& prompt) {
 
 }  // namespace
 
+at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
+                     const at::Tensor& timestep, UNetPrompt& prompt) {
+  return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
+                      &prompt.cache);
+}
+
 void UNetReplay::begin(const UNet2DConditionModel& unet) {
   settled_ = false;
   const at::Device device = unet.parameters().front().tensor->device();
@@ -93,10 +99,7 @@ at::Tensor UNetReplay::forward(const at::Tensor& sample, const at::Tensor& times
     clear();
     if (pays(sample, prompt, calls_left)) record(sample, timestep, prompt);
   }
-  if (!fits(sample, prompt)) {
-    return unet_->forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
-                          &prompt.cache);
-  }
+  if (!fits(sample, prompt)) return call_unet(*unet_, sample, timestep, prompt);
   settled_ = true;
   read(prompt);
   sample_.copy_(sample);
@@ -113,10 +116,8 @@ void UNetReplay::record(const at::Tensor& sample, const at::Tensor& timestep,
   prompt_ = copy_of(prompt);
   read_ = prompt.cache.added_embedding;
   const Recorder& recorder = recorder_ ? recorder_ : Recorder(record_graph);
-  graph_ = recorder(sample.device(), [this] {
-    output_ = unet_->forward(sample_, timestep_, prompt_.hidden_states, prompt_.pooled,
-                             prompt_.time_ids, &prompt_.cache);
-  });
+  graph_ = recorder(sample.device(),
+                    [this] { output_ = call_unet(*unet_, sample_, timestep_, prompt_); });
   if (graph_ == nullptr) return give_up();
   log::debug(sdxl::str("recorded the UNet's call for ", sample.sizes(), " as a graph"));
 }

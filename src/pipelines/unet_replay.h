@@ -22,6 +22,10 @@ struct UNetPrompt {
   UNetPromptCache cache;     ///< Filled by the first call.
 };
 
+/// unet.forward() with a prompt, whose cache the first call fills.
+at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
+                     const at::Tensor& timestep, UNetPrompt& prompt);
+
 /// Holds one recorded call, for inputs of one shape and one set of weights' memory. Its memory is
 /// that of one call's activations, held until clear().
 class UNetReplay {
@@ -38,7 +42,7 @@ class UNetReplay {
   /// layer's arithmetic is not its own, what is recorded is dropped.
   void begin(const UNet2DConditionModel& unet);
 
-  /// unet.forward() of begin()'s UNet, the same numbers whether recorded or not. `calls_left`: how
+  /// call_unet() of begin()'s UNet, the same numbers whether recorded or not. `calls_left`: how
   /// many like this one there are, itself among them, for which recording may pay or not.
   at::Tensor forward(const at::Tensor& sample, const at::Tensor& timestep, UNetPrompt& prompt,
                      int64_t calls_left);

@@ -5,8 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "device/device.h"
+#include "support/gpu.h"
 #include "support/small_unet.h"
 
 namespace sdxl {
@@ -17,11 +16,8 @@ using test::plain_call;
 class CudaGraphs : public testing::TestWithParam<at::ScalarType> {
  protected:
   void SetUp() override {
-    try {
-      device_ = select_device("cuda");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
+    const std::string reason = test::select_gpu(&device_);
+    if (!reason.empty()) GTEST_SKIP() << reason;
     if (!records_graphs(device_)) GTEST_SKIP() << "no libsdxl_cuda.so beside the test";
     unet_.initialize(1, {device_, GetParam()});
     inputs_.emplace(at::TensorOptions(device_).dtype(GetParam()));

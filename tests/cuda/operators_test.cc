@@ -4,9 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "device/device.h"
 #include "models/fused_ops.h"
+#include "support/gpu.h"
 #include "training/optimizer.h"
 
 namespace sdxl {
@@ -15,11 +14,8 @@ namespace {
 class CudaOperators : public testing::Test {
  protected:
   void SetUp() override {
-    try {
-      device_ = select_device("cuda");
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
+    const std::string reason = test::select_gpu(&device_);
+    if (!reason.empty()) GTEST_SKIP() << reason;
     if (operators_for(device_) == nullptr) GTEST_SKIP() << "no libsdxl_cuda.so beside the test";
     at::manual_seed(1);
   }

@@ -4,7 +4,6 @@
     draw.py --output DIR --count 500 --seed 1                 pictures, metadata.jsonl
     draw.py --output DIR --count 100 --combinations held_out  only colour + shape pairs kept out of training
     draw.py --output DIR --count 16 --shapes zorp             only pictures of that shape
-    draw.py --output DIR --count 500 --terse 0.25             a quarter of the captions leaves out colour or shape
 
 DIR/metadata.jsonl has a line for each picture: file_name, text and what the picture shows, which judge
 compares with what it measures. The same arguments give the same bytes. Needs Pillow.
@@ -82,9 +81,8 @@ def draw_omissions(rng):
 
 def write_caption(rng, attributes, omitted=()):
     """A caption for these attributes, worded at random."""
-    bare = " ".join(filter(None, [rng.choice(SIZE_WORDS[attributes["size"]]),
-                                  "" if "colour" in omitted else attributes["colour"],
-                                  "shape" if "shape" in omitted else attributes["shape"]]))
+    bare = " ".join(filter(None, [rng.choice(SIZE_WORDS[attributes["size"]]), attributes["colour"],
+                                  attributes["shape"]]))
     words = {"bare": bare, "thing": with_article(bare), "place": rng.choice(PLACE_PHRASES[attributes["place"]]),
              "background": attributes["background"]}
     template = rng.choice(TEMPLATES)
@@ -128,9 +126,6 @@ def main():
     parser.add_argument("--shapes", nargs="+", default=OLD_SHAPES, choices=list(WORLD["shapes"]))
     parser.add_argument("--sizes", nargs="+", default=list(WORLD["sizes"]), choices=list(WORLD["sizes"]))
     parser.add_argument("--combinations", default="training", choices=["training", "held_out", "all"])
-    parser.add_argument("--terse", type=float, default=0.0, metavar="SHARE",
-                        help="captions that say nothing of either the colour or the shape; from such a model learns "
-                             "each by itself, and draws combinations that it never saw")
     parser.add_argument("--say_all", action="store_true", help="captions omit nothing")
     parser.add_argument("--no_pictures", action="store_true", help="only metadata.jsonl and prompts.txt")
     args = parser.parse_args()
@@ -140,8 +135,6 @@ def main():
     for i in range(args.count):
         attributes = draw_attributes(rng, args.shapes, args.combinations, args.sizes)
         omitted = [] if args.say_all else draw_omissions(rng)
-        if args.terse > 0 and rng.random() < args.terse:
-            omitted.append(rng.choice(["colour", "shape"]))
         line = {"file_name": f"{i:0{digits}d}.png", "text": write_caption(rng, attributes, omitted)}
         if args.no_pictures:
             del line["file_name"]

@@ -1,0 +1,21 @@
+// A GPU for tests that need one.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "device/device.h"
+
+namespace sdxl::test {
+
+/// Selects the GPU; gives why there is none, "" where there is one.
+inline std::string select_gpu(at::Device* device) {
+  try {
+    *device = select_device("cuda");
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace sdxl::test
