@@ -28,7 +28,18 @@ add_library(sdxl::torch ALIAS sdxl_torch)
 target_include_directories(sdxl_torch SYSTEM INTERFACE
   ${SDXL_TORCH_ROOT}/include ${SDXL_TORCH_ROOT}/include/torch/csrc/api/include)
 target_link_libraries(sdxl_torch INTERFACE sdxl_torch_cpu sdxl_c10)
-# libtorch_cpu brings libgomp, libcudart and libcupti, which lie beside it.
+# at::parallel_for is a plain loop in a source that is compiled without OpenMP. The runtime is the one that
+# libtorch_cpu uses, so that both share their threads.
+file(GLOB SDXL_OPENMP ${SDXL_TORCH_ROOT}/lib/libgomp*.so*)
+if(SDXL_OPENMP AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(GET SDXL_OPENMP 0 SDXL_OPENMP)
+  target_compile_options(sdxl_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+  target_link_libraries(sdxl_torch INTERFACE ${SDXL_OPENMP})
+else()
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_link_libraries(sdxl_torch INTERFACE OpenMP::OpenMP_CXX)
+endif()
+# libtorch_cpu brings libcudart and libcupti, which lie beside it.
 target_link_options(sdxl_torch INTERFACE -Wl,-rpath-link,${SDXL_TORCH_ROOT}/lib)
 
 # One precompiled header for every library that uses ATen.
