@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 sdxl=$(realpath "${1:-build/sdxl}") rounds=${2:-3}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work"; [ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true' EXIT
 python3 - "$work/unet.json" <<'P'
 import json, sys
 config = json.load(open("tests/data/tiny-sdxl/unet/config.json"))
@@ -21,7 +21,7 @@ run() {  # run NAME PROCESSES THREADS BATCH [FLAG …]
       OMP_NUM_THREADS=$threads "$sdxl" train-full --num_threads="$threads" \
       --pretrained_model_name_or_path=tests/data/tiny-sdxl --unet_config="$work/unet.json" \
       --train_data_dir=tests/data/training/pictures --embedding_cache_dir="$work/cache" \
-      --resolution=128 --seed=3 --train_batch_size="$batch" --max_train_steps=7 --report_to=none \
+      --resolution=64 --seed=3 --train_batch_size="$batch" --max_train_steps=6 --report_to=none \
       --checkpointing_steps=1000 --overwrite_output_dir --output_dir="$work/$name" "$@" \
       >/dev/null 2>"$work/$name.$rank" & pids+=($!)
   done
