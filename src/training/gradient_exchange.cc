@@ -9,6 +9,9 @@ namespace sdxl {
 namespace {
 
 constexpr int64_t kBucketElements = (25 << 20) / int64_t{sizeof(float)};
+/// Buckets on their way to other ranks that are held at a time, so that memory holds these and not
+/// all gradients.
+constexpr size_t kMostUnderWay = 8;
 
 }  // namespace
 
@@ -57,7 +60,15 @@ void GradientExchange::put(size_t index, const at::Tensor& gradient) {
   while (started_ < buckets_.size() &&
          buckets_[started_].filled == buckets_[started_].members.size()) {
     start(buckets_[started_++]);
+    if (started_ > kMostUnderWay) give_back(buckets_[started_ - 1 - kMostUnderWay]);
   }
+}
+
+void GradientExchange::give_back(Bucket& bucket) {
+  if (is_ours(bucket)) return;
+  bucket.transfer->wait();
+  bucket.transfer.reset();
+  bucket.flat.reset();
 }
 
 void GradientExchange::start(Bucket& bucket) {
@@ -79,10 +90,9 @@ std::vector<at::Tensor> GradientExchange::take() {
   }
   std::vector<at::Tensor> sums(values_.size());
   for (Bucket& bucket : buckets_) {
-    bucket.transfer->wait();
+    if (bucket.transfer) bucket.transfer->wait();
     bucket.transfer.reset();
-    const bool ours = bucket.owner < 0 || bucket.owner == ranks_.rank();
-    if (ours) {
+    if (is_ours(bucket)) {
       const at::Tensor counts = bucket.flat.slice(0, bucket.elements).cpu();
       for (size_t k = 0; k < bucket.members.size(); ++k) {
         const size_t index = bucket.members[k];

@@ -24,7 +24,8 @@ class GradientExchange {
                    const std::vector<int64_t>& owners);
 
   /// This rank's gradient of a step, of any floating dtype; copied. Buckets that are complete set
-  /// out in order, so that all ranks send them in the same one.
+  /// out in order, so that all ranks send them in the same one; those that another rank owns are
+  /// freed when they have arrived, and a few of them at most are under way.
   void put(size_t index, const at::Tensor& gradient);
   bool has(size_t index) const { return places_[index].there; }
   /// Waits for the sums of the step: float32, in the tensors' strides, views of the buckets.
@@ -37,7 +38,7 @@ class GradientExchange {
     int64_t elements = 0;  ///< Then one for each member: how many ranks had a gradient.
     int64_t owner = -1;    ///< -1: everybody.
     size_t filled = 0;
-    at::Tensor flat;  ///< float32; there from the first gradient to the next step.
+    at::Tensor flat;  ///< float32; there from the first gradient until it is sent or taken.
     std::unique_ptr<Transfer> transfer;
   };
   struct Place {
@@ -49,6 +50,10 @@ class GradientExchange {
   at::Tensor view(size_t index) const;
   void allocate(Bucket& bucket, at::Device device) const;
   void start(Bucket& bucket);
+  void give_back(Bucket& bucket);
+  bool is_ours(const Bucket& bucket) const {
+    return bucket.owner < 0 || bucket.owner == ranks_.rank();
+  }
 
   Ranks& ranks_;
   std::vector<at::Tensor> values_;  // for shapes and strides

@@ -56,15 +56,8 @@ void OptimizerShards::release_others() {
   }
 }
 
-void OptimizerShards::exchange_weights() {
-  const c10::NoGradGuard no_grad;
-  // Runs of tensors of one owner travel as one.
+std::vector<OptimizerShards::Parcel> OptimizerShards::parcels() const {
   constexpr int64_t kElementsAtOnce = int64_t{1} << 24;
-  struct Parcel {
-    size_t begin, end;
-    at::Tensor flat;
-    std::unique_ptr<Transfer> transfer;
-  };
   std::vector<Parcel> parcels;
   for (size_t begin = 0, end = 0; begin < tensors_.size(); begin = end) {
     int64_t elements = 0;
@@ -73,27 +66,41 @@ void OptimizerShards::exchange_weights() {
            elements < kElementsAtOnce) {
       elements += tensors_[end++].leaf().numel();
     }
-    Parcel parcel{begin, end, at::empty({elements}, tensors_[begin].leaf().options()), nullptr};
-    if (owns(begin)) {
-      int64_t offset = 0;
-      for (size_t i = begin; i < end; ++i) {
-        const at::Tensor leaf = tensors_[i].leaf().detach();
-        parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset).copy_(leaf);
-        offset += leaf.numel();
-      }
-    }
-    parcel.transfer = ranks_.start_broadcast(parcel.flat, owners_[begin]);
-    parcels.push_back(std::move(parcel));
+    parcels.push_back({begin, end, elements, {}, nullptr});
   }
-  for (Parcel& parcel : parcels) {
-    parcel.transfer->wait();
-    if (owns(parcel.begin)) continue;
-    int64_t offset = 0;
-    for (size_t i = parcel.begin; i < parcel.end; ++i) {
-      const at::Tensor leaf = tensors_[i].leaf().detach();
-      leaf.copy_(parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
-      offset += leaf.numel();
-    }
+  return parcels;
+}
+
+void OptimizerShards::send(Parcel& parcel) {
+  parcel.flat = at::empty({parcel.elements}, tensors_[parcel.begin].leaf().options());
+  int64_t offset = 0;
+  for (size_t i = parcel.begin; owns(parcel.begin) && i < parcel.end; ++i) {
+    const at::Tensor leaf = tensors_[i].leaf().detach();
+    parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset).copy_(leaf);
+    offset += leaf.numel();
+  }
+  parcel.transfer = ranks_.start_broadcast(parcel.flat, owners_[parcel.begin]);
+}
+
+void OptimizerShards::take_in(Parcel& parcel) {
+  parcel.transfer->wait();
+  parcel.transfer.reset();
+  int64_t offset = 0;
+  for (size_t i = parcel.begin; !owns(parcel.begin) && i < parcel.end; ++i) {
+    const at::Tensor leaf = tensors_[i].leaf().detach();
+    leaf.copy_(parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
+    offset += leaf.numel();
+  }
+  parcel.flat.reset();
+}
+
+void OptimizerShards::exchange_weights() {
+  const c10::NoGradGuard no_grad;
+  constexpr size_t kMostUnderWay = 8;
+  std::vector<Parcel> all = parcels();
+  for (size_t sent = 0, taken = 0; taken < all.size(); ++taken) {
+    while (sent < std::min(all.size(), taken + kMostUnderWay)) send(all[sent++]);
+    take_in(all[taken]);
   }
 }
 

@@ -39,6 +39,17 @@ class OptimizerShards {
                                 std::optional<at::ScalarType> dtype = std::nullopt);
 
  private:
+  /// A run of tensors of one owner and dtype, whose weights travel as one.
+  struct Parcel {
+    size_t begin, end;
+    int64_t elements;
+    at::Tensor flat;  ///< While it is under way.
+    std::unique_ptr<Transfer> transfer;
+  };
+  std::vector<Parcel> parcels() const;
+  void send(Parcel& parcel);
+  void take_in(Parcel& parcel);
+
   Ranks& ranks_;
   std::vector<ParameterGroup> groups_;
   std::vector<TrainedTensor> tensors_;
