@@ -16,6 +16,7 @@ void print_json(const PictureReport& picture) {
   const Json line = {{"file", picture.file},
                      {"seconds", picture.seconds},
                      {"steps_per_second", picture.steps_per_second},
+                     {"weights_seconds", picture.weights_seconds},
                      {"peak_memory", picture.peak_memory},
                      {"kept", picture.kept}};
   std::printf("%s\n", line.dump().c_str());
@@ -42,7 +43,7 @@ void InferReport::merge(Ranks& ranks) {
   Json mine = {{"pictures", Json::array()}, {"failures", Json::array()}};
   for (const PictureReport& picture : pictures_) {
     mine["pictures"].push_back({picture.file, picture.seconds, picture.steps_per_second,
-                                picture.peak_memory, picture.kept});
+                                picture.weights_seconds, picture.peak_memory, picture.kept});
   }
   for (const Error& failure : failures_) {
     mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
@@ -56,7 +57,7 @@ void InferReport::merge(Ranks& ranks) {
     const Json json = parse_json(text, "another rank's report");
     for (const Json& one : json["pictures"]) {
       pictures_.push_back({one[0].get<std::string>(), one[1].get<double>(), one[2].get<double>(),
-                           one[3].get<uint64_t>(), one[4].get<bool>()});
+                           one[3].get<double>(), one[4].get<uint64_t>(), one[5].get<bool>()});
     }
     for (const Json& one : json["failures"]) {
       const auto message = one[1].get<std::string>();

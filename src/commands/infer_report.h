@@ -15,6 +15,7 @@ struct PictureReport {
   std::string file;
   double seconds = 0;           ///< Of its batch, divided by the batch's pictures.
   double steps_per_second = 0;  ///< Of the sampler alone, summed over the batch's pictures.
+  double weights_seconds = 0;   ///< That its set's weights took, before the first.
   uint64_t peak_memory = 0;     ///< The process's, when the picture was done.
   bool kept = false;            ///< It was there already.
 };

@@ -138,7 +138,7 @@ std::vector<InferRun::Work> InferRun::find_work(const PicturePlan& plan,
       }
       if (!all_there) own.jobs.push_back(&job);
       for (int64_t n = 0; all_there && ranks_.is_first() && n < job.count; ++n) {
-        report_.add({store.path(file_of(job, n, set)).string(), 0, 0, 0, true});
+        report_.add({.file = store.path(file_of(job, n, set)).string(), .kept = true});
       }
     }
     if (!own.jobs.empty()) work.push_back(std::move(own));
@@ -288,7 +288,7 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
   for (const PictureJob* job : batch) {
     for (int64_t n = 0; n < job->count; ++n) {
       report_.add({store.path(file_of(*job, n, set)).string(), seconds,
-                   steps / std::max(denoising, 1e-9), peak_memory(), false});
+                   steps / std::max(denoising, 1e-9), weights_seconds_, peak_memory(), false});
     }
   }
 }
@@ -297,7 +297,9 @@ void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store)
   if (work.jobs.empty()) return;
   // The weights first, so that a set that has none that fit fails once.
   const double factor = work.jobs.front()->lora_scale.value_or(1.0);
+  const auto start = Clock::now();
   if (!attempt(set_name(*work.set), [&] { unet_->use(*work.set, factor); })) return;
+  weights_seconds_ = seconds_since(start);
   if (next != nullptr) unet_->read_ahead(*next->set);
   const std::vector<Batch> all = batches(work.jobs);
   for (size_t i = 0; i < all.size(); ++i) {

@@ -89,6 +89,7 @@ class InferRun {
   UNetReplay replay_;
   std::shared_ptr<AutoencoderKL> vae_;
   std::unique_ptr<Progress> progress_;
+  double weights_seconds_ = 0;  // that the weights of the set took
   InferReport report_;
 };
 
