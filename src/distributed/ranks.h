@@ -8,6 +8,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -65,6 +66,10 @@ class Ranks {
   /// This rank's work is done: what becomes of the others is no failure of the run.
   virtual void finish() {}
 };
+
+/// Sums to one rank and broadcasts from one pass from rank to rank, so that each takes longer the
+/// more ranks there are: by how much larger the pieces should be in which they travel.
+inline int64_t pieces_in_one(const Ranks& ranks) { return std::max<int64_t>(1, ranks.size() / 64); }
 
 /// What `work` gives, done by the first rank and then by the others, who find what it has left on
 /// disk. Collective.

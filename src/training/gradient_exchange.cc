@@ -19,9 +19,10 @@ GradientExchange::GradientExchange(Ranks& ranks, const std::vector<TrainedTensor
                                    const std::vector<int64_t>& owners)
     : ranks_(ranks), places_(tensors.size()) {
   for (const TrainedTensor& tensor : tensors) values_.push_back(tensor.leaf());
+  const int64_t bucket_elements = kBucketElements * (owners.empty() ? 1 : pieces_in_one(ranks));
   for (size_t i = tensors.size(); i-- > 0;) {
     const int64_t owner = owners.empty() ? -1 : owners[i];
-    if (buckets_.empty() || buckets_.back().elements >= kBucketElements ||
+    if (buckets_.empty() || buckets_.back().elements >= bucket_elements ||
         buckets_.back().owner != owner) {
       buckets_.emplace_back();
       buckets_.back().owner = owner;

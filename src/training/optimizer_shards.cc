@@ -57,13 +57,13 @@ void OptimizerShards::release_others() {
 }
 
 std::vector<OptimizerShards::Parcel> OptimizerShards::parcels() const {
-  constexpr int64_t kElementsAtOnce = int64_t{1} << 24;
+  const int64_t elements_at_once = (int64_t{1} << 24) * pieces_in_one(ranks_);
   std::vector<Parcel> parcels;
   for (size_t begin = 0, end = 0; begin < tensors_.size(); begin = end) {
     int64_t elements = 0;
     while (end < tensors_.size() && owners_[end] == owners_[begin] &&
            tensors_[end].leaf().scalar_type() == tensors_[begin].leaf().scalar_type() &&
-           elements < kElementsAtOnce) {
+           elements < elements_at_once) {
       elements += tensors_[end++].leaf().numel();
     }
     parcels.push_back({begin, end, elements, {}, nullptr});
