@@ -3,33 +3,45 @@ docs/scaling.md: what is sent, over which links, and how much of that hides behi
 
     tools/scaling.py --step 2.0 --parameters 2.567e9 --node 8 --inside 450 --outside 50
 
-A gradient is sent in float32. Rings over all devices: each device sends 2 (n - 1) / n times the bytes.
-Inside a node they run at --inside GB/s a device; between nodes every device has --outside GB/s (its
-own network card). With --zero_stage 1 gradients are reduced to their owners, the optimizer steps its
-share, and the weights are sent from their owners, which nothing hides."""
+A gradient is sent in float32, in buckets. Rings over all devices: each device sends 2 (n - 1) / n times the
+bytes. Inside a node they run at --inside GB/s a device; between nodes every device has --outside GB/s (its
+own network card). With --zero_stage 1 gradients are reduced to their owners, the optimizer steps its share,
+and the weights are sent from their owners, which nothing hides. Every collective besides takes --hop seconds
+for each of its hops in turn: 2 log2(n) in the trees of a sum to all, n in the chain of one to or from an owner."""
 
 import argparse
+import math
+
+BUCKET = 25 * 2**20  # bytes, as training/gradient_exchange.cc
+PARCEL = 2**24       # weights, as training/optimizer_shards.cc
+
+
+def collective(total, piece, speed, hops, hop):
+    """Seconds that `total` bytes take in collectives of `piece` bytes, one after the other."""
+    return total / speed + math.ceil(total / piece) * hops * hop
 
 
 def step_time(devices, arguments, zero):
-    """Seconds of a step, seconds of it that the links cost."""
-    n = arguments.parameters
-    wait = arguments.latency * devices  # of the small exchange of losses at the end of a step
+    """Seconds of a step."""
     if devices == 1:
-        return arguments.step, 0.0
-    share = (devices - 1) / devices
-    slowest = arguments.inside if devices <= arguments.node else min(arguments.inside, arguments.outside
-                                                                     * arguments.rails)
-    gradient_bytes = 4 * n * share * (1 if zero else 2)
-    sending = gradient_bytes / (slowest * 1e9)
-    # The backward pass is two thirds of a step; what it does not hide, and the last bucket, is waited for.
-    hidden = min(sending, arguments.backward * arguments.step)
-    exposed = sending - hidden + 25 * 2**20 * 2 / (slowest * 1e9) + wait
-    optimizer = arguments.optimizer
+        return arguments.step
+    n, share = arguments.parameters, (devices - 1) / devices
+    inside, outside = arguments.inside * 1e9, arguments.outside * 1e9 * arguments.rails
+    speed = inside if devices <= arguments.node else min(inside, outside)
+    hops = devices if zero else 2 * math.log2(devices)
+    passes = (1 if zero else 2) * share           # times that a gradient is sent
+    larger = max(1, devices // 64) if zero else 1  # buckets and parcels, so that chains are fewer
+    bucket = BUCKET * larger
+    sending = collective(4 * n, bucket, speed / passes, hops, arguments.hop)
+    # What the backward pass does not hide, and the last bucket, is waited for; then the exchange of losses.
+    last = collective(min(bucket, 4 * n), bucket, speed / passes, hops, arguments.hop)
+    waited = max(sending - last - arguments.backward * arguments.step, 0) + last + arguments.latency * devices
+    saved = 0
     if zero:
-        exposed += arguments.weight_bytes * n * share / (slowest * 1e9)
-        optimizer /= devices
-    return arguments.step - arguments.optimizer + optimizer + exposed, exposed
+        size = arguments.weight_bytes
+        waited += collective(size * n, size * PARCEL * larger, speed / share, devices, arguments.hop)
+        saved = arguments.optimizer * share
+    return arguments.step - saved + waited
 
 
 def main():
@@ -43,14 +55,15 @@ def main():
     parser.add_argument("--inside", type=float, default=450, help="GB/s of a device inside its node")
     parser.add_argument("--outside", type=float, default=50, help="GB/s of a network card")
     parser.add_argument("--rails", type=float, default=8, help="network cards of a node that rings use at once")
-    parser.add_argument("--latency", type=float, default=1e-4, help="seconds a rank adds to the exchange of losses at the end of a step")
+    parser.add_argument("--hop", type=float, default=3e-6, help="seconds of a hop of a collective")
+    parser.add_argument("--latency", type=float, default=1e-4, help="seconds a rank adds to the exchange of losses after a step")
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 8, 64, 1000])
     arguments = parser.parse_args()
     print("| devices | step, s | efficiency | step with ZeRO-1, s | efficiency |\n|---|---|---|---|---|")
     for devices in arguments.devices:
         cells = [str(devices)]
         for zero in (False, True):
-            seconds, _ = step_time(devices, arguments, zero)
+            seconds = step_time(devices, arguments, zero)
             cells += [f"{seconds:.3f}", f"{arguments.step / seconds:.1%}"]
         print("| " + " | ".join(cells) + " |")
 
