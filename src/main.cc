@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/parse.h"
@@ -169,6 +170,7 @@ ExitStatus run(char** argv) {
 int main(int, char** argv) {
   using namespace sdxl;
   std::set_terminate(on_terminate);
+  keep_freed_memory();
   open_standard_streams();
   ExitStatus status = ExitStatus::kFailure;
   try {

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "config/memory_advice.h"
@@ -182,6 +183,7 @@ void InferRun::encode_prompts(std::vector<Work>* work) {
     });
   }
   prompts_->close();
+  give_back_freed_memory();
 }
 
 std::vector<InferRun::Batch> InferRun::batches(const std::vector<const PictureJob*>& jobs) const {
@@ -278,6 +280,7 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
   const std::vector<at::Tensor> latents = denoise_batch(batch, set);
   latents.back().flatten().slice(0, 0, 1).to(at::kCPU);  // when it is there, all is done
   if (is_last) replay_.clear();
+  give_back_freed_memory();  // the VAE needs other sizes
   const double denoising = seconds_since(start);
   for (size_t i = 0; i < batch.size(); ++i) put_pictures(*batch[i], set, latents[i], store);
 

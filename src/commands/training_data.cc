@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "commands/caption_lengths.h"
 #include "commands/encoder_caches.h"
@@ -93,6 +94,8 @@ void TrainingData::prepare(bool text_encoders_train) {
                                  /*with_encoder=*/true, /*with_decoder=*/false),
                         context_.device);
   }
+
+  give_back_freed_memory();
 
   // 3. Batches of both.
   maker_ = std::make_shared<BatchMaker>(

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "device/device.h"
 #include "io/pretrained.h"
 #include "models/unet_2d_condition.h"
@@ -31,6 +32,7 @@ int run(char** arguments) {
   const at::ScalarType dtype = std::string(arguments[2]) == "bfloat16" ? at::kBFloat16 : at::kFloat;
   const int64_t side = std::atoi(arguments[3]), batch = std::atoi(arguments[4]);
   at::set_num_threads(std::atoi(arguments[6]));
+  keep_freed_memory();
   const at::NoGradGuard no_grad;
 
   const double start = now();
