@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "device/random.h"
+#include "models/cpu_linear.h"
 #include "models/gradient_checkpointing.h"
 
 namespace sdxl {
@@ -62,6 +63,12 @@ struct Kind<Linear, LinearMethod> {
         .view(base.sizes());
   }
   static at::Tensor spread(const at::Tensor& per_output) { return per_output; }
+  /// Layer and adapter as one operator; undefined where there is none.
+  static at::Tensor fused(const Linear& layer, const at::Tensor& input, const at::Tensor& down,
+                          const at::Tensor& up, double scaling) {
+    if (!cpu_linear_takes(input, layer.weight)) return {};
+    return cpu_lora_linear(input, layer.weight, layer.bias, down, up, scaling);
+  }
 };
 
 template <>
@@ -73,6 +80,10 @@ struct Kind<Conv2d, ConvMethod> {
     return at::add(base, at::conv2d(hidden, up), scaling);
   }
   static at::Tensor spread(const at::Tensor& per_output) { return per_output.view({-1, 1, 1}); }
+  static at::Tensor fused(const Conv2d&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                          double) {
+    return {};
+  }
 };
 
 template <typename Layer, typename Method>
@@ -83,8 +94,13 @@ class LoraMethod : public Method {
 
   /// The matrices compute in the dtype of the input; their gradients arrive in float32.
   at::Tensor forward(const Layer& layer, const at::Tensor& input) const override {
-    const at::Tensor base = base_forward(layer, input);
     const LoraShared& shared = *adapter_->shared;
+    if (shared.enabled && !base_ && !adapter_->magnitude.defined() && !drops(shared)) {
+      const at::Tensor output =
+          KindOf::fused(layer, input, adapter_->down, adapter_->up, shared.scaling());
+      if (output.defined()) return output;
+    }
+    const at::Tensor base = base_forward(layer, input);
     if (!shared.enabled) return base;
     const at::ScalarType dtype = input.scalar_type();
     const at::Tensor down = adapter_->down.to(dtype), up = adapter_->up.to(dtype);

@@ -15,50 +15,18 @@
 #include <memory>
 #include <new>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#define SDXL_HAS_AVX512_KERNELS 1
-#endif
+#include "models/avx512.h"
 
 namespace sdxl {
 
 #ifdef SDXL_HAS_AVX512_KERNELS
 namespace {
 
-#define SDXL_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
-
 constexpr int64_t kRows = 8;         // of a register block
 constexpr int64_t kQueryBlock = 64;  // rows of a task
 constexpr int64_t kScorePanel = 48;  // keys
 constexpr int64_t kKeyBlock = 8 * kScorePanel;
 constexpr int64_t kValuePanel = 32;  // features
-constexpr int64_t kLanes = 16;
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
-struct Float32 {
-  using Element = float;
-  static constexpr int64_t kPerUnit = 1;
-  SDXL_AVX512 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
-    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
-  }
-  /// 16 floats as elements.
-  SDXL_AVX512 static inline void store(Element* to, __m512 values) { _mm512_storeu_ps(to, values); }
-};
-
-struct BFloat16 {
-  using Element = uint16_t;
-  static constexpr int64_t kPerUnit = 2;
-  SDXL_AVX512 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
-    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
-  }
-  SDXL_AVX512 static inline void store(Element* to, __m512 values) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)));
-  }
-};
 
 /// C [kRows, 16 * V] = or += A [kRows, units] B [units, 16 * V]; B's rows follow each other.
 template <typename Type, int V>
@@ -372,27 +340,12 @@ AttentionResult attention_of(const at::Tensor& query, const at::Tensor& key,
   return {output, log_sum_exps};
 }
 
-enum class Support { kNone, kFloat32, kBFloat16 };
-
-Support find_support() {
-  __builtin_cpu_init();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (!avx512) return Support::kNone;
-  const bool bf16 = __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_supports("amx-bf16");
-  return bf16 ? Support::kBFloat16 : Support::kFloat32;
-}
-
 }  // namespace
 
 bool cpu_attention_takes(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                          int64_t heads) {
-  static const Support support = find_support();
-  if (support == Support::kNone || !query.is_cpu()) return false;
   const at::ScalarType dtype = query.scalar_type();
-  if (dtype != at::kFloat && !(dtype == at::kBFloat16 && support == Support::kBFloat16)) {
-    return false;
-  }
+  if (!query.is_cpu() || !avx512_takes(dtype)) return false;
   if (query.size(2) / heads % kLanes != 0) return false;
   for (const at::Tensor* tensor : {&query, &key, &value}) {
     if (tensor->scalar_type() != dtype || tensor->stride(2) != 1 || tensor->numel() == 0) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "models/cpu_kernels.h"
+#include "models/cpu_linear.h"
 #include "models/frozen_conv.h"
 #include "models/fused_ops.h"
 #include "models/packed_weights.h"
@@ -51,11 +52,13 @@ at::Tensor Linear::forward(const at::Tensor& input) const {
 
 at::Tensor Linear::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
   if (!method && is_packed(weight)) return packed_linear(input, weight, bias, residual);
+  if (!method && cpu_linear_takes(input, weight)) return cpu_linear(input, weight, bias, residual);
   return forward(input) + residual;
 }
 
 at::Tensor Linear::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_linear(input, weight, bias);
+  if (cpu_linear_takes(input, weight)) return cpu_linear(input, weight, bias);
   return at::linear(input, weight, bias);
 }
 

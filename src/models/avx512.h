@@ -1,0 +1,60 @@
+// What our kernels for AVX-512 have in common: the two kinds of elements and which of them this
+// processor multiplies well. Contractions run in units of 32 bits: one float32, or two neighbouring
+// bfloat16 that VDPBF16PS multiplies at once.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define SDXL_HAS_AVX512_KERNELS 1
+#define SDXL_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#endif
+
+namespace sdxl {
+
+/// Whether this processor has our kernels for tensors of `dtype`: float32 with AVX-512, bfloat16
+/// with AVX512_BF16. Processors with AMX do better with LibTorch's in bfloat16.
+bool avx512_takes(at::ScalarType dtype);
+
+#ifdef SDXL_HAS_AVX512_KERNELS
+
+constexpr int64_t kLanes = 16;  // units of a vector
+
+inline int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+struct Float32 {
+  using Element = float;
+  static constexpr int64_t kPerUnit = 1;
+  SDXL_AVX512 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
+  }
+  /// 16 elements, or the first of them, as floats.
+  SDXL_AVX512 static inline __m512 load(const Element* from) { return _mm512_loadu_ps(from); }
+  /// 16 floats as elements.
+  SDXL_AVX512 static inline void store(Element* to, __m512 values) { _mm512_storeu_ps(to, values); }
+};
+
+struct BFloat16 {
+  using Element = uint16_t;
+  static constexpr int64_t kPerUnit = 2;
+  SDXL_AVX512 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+  }
+  SDXL_AVX512 static inline __m512 load(const Element* from) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  SDXL_AVX512 static inline void store(Element* to, __m512 values) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)));
+  }
+};
+
+#endif
+
+}  // namespace sdxl

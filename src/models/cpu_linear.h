@@ -1,0 +1,24 @@
+// Linear layers in training on the CPU, by cpu_matmul: one node of the graph for a layer, with what
+// adds to its output.
+#pragma once
+
+#include <ATen/ATen.h>
+
+namespace sdxl {
+
+/// Whether cpu_linear() takes these: a plain weight [out, in] of the input's dtype, sizes multiples
+/// of 16.
+bool cpu_linear_takes(const at::Tensor& input, const at::Tensor& weight);
+
+/// input [.., in] weight^T + bias + residual -> [.., out]; bias [out] and residual [.., out] may be
+/// undefined.
+at::Tensor cpu_linear(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                      const at::Tensor& residual = {});
+
+/// The same with a weight and a bias that are not trained, + factor * input down^T up^T: down
+/// [rank, in] and up [out, rank] in float32, as are their gradients.
+at::Tensor cpu_lora_linear(const at::Tensor& input, const at::Tensor& weight,
+                           const at::Tensor& bias, const at::Tensor& down, const at::Tensor& up,
+                           double factor);
+
+}  // namespace sdxl
