@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 sdxl=$(realpath "${1:-build/sdxl}")
 if [ -z "${SDXL_IN_NAMESPACE:-}" ]; then
-  unshare -rnm true 2>/dev/null || { echo "network namespaces are not allowed here"; exit 77; }
+  unshare -rnm sh -c 'mount -t tmpfs none /run && ip netns add probe' >/dev/null 2>&1 ||
+    { echo "network namespaces are not allowed here"; exit 77; }
   exec env SDXL_IN_NAMESPACE=1 unshare -rnm "$0" "$sdxl"
 fi
 

@@ -2,6 +2,7 @@
 // the rank when something breaks.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 
 #include "base/json.h"
@@ -252,6 +253,24 @@ TEST(RankTraining, RefusesRanksWithOtherOptions) {
     EXPECT_EQ(result.status, 2) << result.error;
     EXPECT_NE(result.error.find("rank 1 has --snr_gamma 4.0 where rank 0 has 5.0"),
               std::string::npos)
+        << result.error;
+  }
+}
+
+TEST(RankTraining, RefusesRanksWithAnotherBuild) {
+  const TemporaryDirectory directory;
+  const fs::path other = directory.path() / "sdxl";
+  fs::copy_file(SDXL_BINARY, other);
+  std::ofstream(other, std::ios::app) << "another build";
+  RankProcesses ranks(2, directory.path() / "printed", [&](int rank) {
+    std::vector<std::string> words = command("train-full", directory.path() / "run",
+                                             {"--train_batch_size=1", "--max_train_steps=1"});
+    if (rank == 1) words[0] = other;
+    return words;
+  });
+  for (const ProcessResult& result : ranks.wait()) {
+    EXPECT_EQ(result.status, 2) << result.error;
+    EXPECT_NE(result.error.find("rank 1 runs another build of sdxl"), std::string::npos)
         << result.error;
   }
 }
