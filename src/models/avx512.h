@@ -55,6 +55,23 @@ struct BFloat16 {
   }
 };
 
+/// exp(x) for x <= 0, to 1e-7 of its value.
+SDXL_AVX512 inline __m512 exponential(__m512 x) {
+  const __m512 scaled =
+      _mm512_max_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), _mm512_set1_ps(-126.0f));
+  const __m512 whole = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 rest = _mm512_sub_ps(scaled, whole);  // in [-0.5, 0.5]
+  // 2^rest, a Taylor series.
+  __m512 sum = _mm512_set1_ps(1.5403530e-4f);
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(1.3333558e-3f));
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(9.6181291e-3f));
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(5.5504109e-2f));
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(2.4022651e-1f));
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(6.9314718e-1f));
+  sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(sum, whole);
+}
+
 #endif
 
 }  // namespace sdxl

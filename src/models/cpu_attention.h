@@ -22,4 +22,15 @@ struct AttentionResult {
 AttentionResult cpu_attention(const at::Tensor& query, const at::Tensor& key,
                               const at::Tensor& value, int64_t heads);
 
+struct AttentionGradients {
+  at::Tensor query, key, value;  ///< As cpu_attention()'s arguments, rows one after the other.
+};
+
+/// The gradients of cpu_attention() by that of its output, [B, S, N * D] with rows one after the
+/// other. Heads are shared out over threads; the same bits for any number of them.
+AttentionGradients cpu_attention_backward(const at::Tensor& output_gradient,
+                                          const at::Tensor& query, const at::Tensor& key,
+                                          const at::Tensor& value, const AttentionResult& result,
+                                          int64_t heads);
+
 }  // namespace sdxl

@@ -123,14 +123,10 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
     const variable_list saved = context->get_saved_variables();
     const int64_t heads = context->saved_data["heads"].toInt();
-    const auto split = [heads](const at::Tensor& x) {
-      return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);  // [B, N, S, D]
-    };
-    const auto [query, key, value] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-        split(output_gradients.at(0).contiguous()), split(saved[0]), split(saved[1]),
-        split(saved[2]), split(saved[3]), saved[4], /*dropout_p=*/0.0, /*is_causal=*/false);
-    const auto join = [](const at::Tensor& x) { return x.transpose(1, 2).flatten(2); };
-    return {join(query), join(key), join(value), {}};
+    const AttentionGradients gradients =
+        cpu_attention_backward(output_gradients.at(0).contiguous(), saved[0], saved[1], saved[2],
+                               {saved[3], saved[4]}, heads);
+    return {gradients.query, gradients.key, gradients.value, {}};
   }
 };
 

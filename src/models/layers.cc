@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "models/activations.h"
 #include "models/cpu_kernels.h"
 #include "models/cpu_linear.h"
 #include "models/frozen_conv.h"
@@ -96,6 +97,13 @@ at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residu
 
 at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
+  if (kernel_size == 1 && stride == 1 && padding == 0) {
+    // A linear layer for each cell.
+    const at::Tensor matrix = weight.flatten(1), tokens = tokens_of(input);
+    if (cpu_linear_takes(tokens, matrix)) {
+      return feature_map_of(cpu_linear(tokens, matrix, bias), input.size(2), input.size(3));
+    }
+  }
   if (cpu_kernels_take(input) && trains(*this) && is_small_map(*this, input)) {
     return cpu_conv2d(input, weight, bias);
   }

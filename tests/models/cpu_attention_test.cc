@@ -48,6 +48,45 @@ class CpuAttention : public testing::TestWithParam<Shape> {
 TEST_P(CpuAttention, EqualsTheFormulaInFloat32) { compare(at::kFloat, 2e-5); }
 TEST_P(CpuAttention, EqualsTheFormulaInBFloat16) { compare(at::kBFloat16, 3e-2); }
 
+class CpuAttentionBackward : public CpuAttention {
+ protected:
+  void compare_gradients(at::ScalarType dtype, double tolerance) {
+    at::manual_seed(1);
+    const Shape& shape = GetParam();
+    const int64_t width = shape.heads * shape.features;
+    std::vector<at::Tensor> inputs, leaves;
+    for (const int64_t tokens : {shape.queries, shape.keys, shape.keys}) {
+      inputs.push_back(random(shape.batch, tokens, width).to(dtype));
+      leaves.push_back(inputs.back().to(at::kDouble).requires_grad_(true));
+    }
+    if (!cpu_attention_takes(inputs[0], inputs[1], inputs[2], shape.heads)) GTEST_SKIP();
+    const at::Tensor upstream = random(shape.batch, shape.queries, width).to(dtype);
+    const AttentionGradients found = cpu_attention_backward(
+        upstream, inputs[0], inputs[1], inputs[2],
+        cpu_attention(inputs[0], inputs[1], inputs[2], shape.heads), shape.heads);
+    reference(leaves[0], leaves[1], leaves[2], shape.heads).backward(upstream.to(at::kDouble));
+    size_t i = 0;
+    for (const at::Tensor& gradient : {found.query, found.key, found.value}) {
+      const at::Tensor expected = leaves[i++].grad();
+      EXPECT_EQ(gradient.scalar_type(), dtype);
+      const at::Tensor error = (gradient.to(at::kDouble) - expected).abs().max();
+      EXPECT_LT(error.item<double>(), tolerance * (0.1 + expected.abs().max().item<double>())) << i;
+    }
+  }
+};
+
+TEST_P(CpuAttentionBackward, HasTheGradientsOfTheFormulaInFloat32) {
+  compare_gradients(at::kFloat, 1e-5);
+}
+TEST_P(CpuAttentionBackward, HasTheGradientsOfTheFormulaInBFloat16) {
+  compare_gradients(at::kBFloat16, 2e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, CpuAttentionBackward,
+                         testing::Values(Shape{1, 1, 16, 1, 1}, Shape{2, 2, 64, 101, 77},
+                                         Shape{1, 4, 64, 64, 64}, Shape{1, 1, 80, 71, 400},
+                                         Shape{1, 2, 64, 300, 300}, Shape{1, 1, 160, 65, 131}));
+
 INSTANTIATE_TEST_SUITE_P(Shapes, CpuAttention,
                          testing::Values(Shape{1, 1, 16, 1, 1}, Shape{2, 2, 64, 100, 77},
                                          Shape{1, 4, 64, 64, 64}, Shape{1, 1, 80, 70, 400},
