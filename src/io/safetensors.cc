@@ -121,7 +121,8 @@ void SafetensorsFile::release(const std::string& name) const {
 }
 
 void SafetensorsFile::prefetch(const std::function<bool()>& stop) const {
-  constexpr size_t kPiece = size_t{32} << 20;
+  // Of one request the kernel reads no more than the device's read-ahead, 128 KiB by default.
+  constexpr size_t kPiece = size_t{128} << 10;
   for (size_t at = 0; at < mapping_->size && !stop(); at += kPiece) {
     madvise(mapping_->data + at, std::min(kPiece, mapping_->size - at), MADV_WILLNEED);
   }

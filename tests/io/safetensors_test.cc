@@ -2,9 +2,14 @@
 #include "io/safetensors.h"
 
 #include <ATen/ATen.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -132,6 +137,36 @@ TEST(Safetensors, OpensALargeFileAtOnce) {
   const at::Tensor tensor = SafetensorsFile(directory / "f.safetensors").tensor("a");
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
   EXPECT_EQ(tensor[static_cast<int64_t>(size) - 1].item<int>(), 0);
+}
+
+/// Bytes of a file that the page cache holds, which it is made to forget first if so wished.
+size_t bytes_in_page_cache(const std::filesystem::path& path, bool forget) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (forget) {
+    ::fsync(file);
+    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  }
+  const size_t size = std::filesystem::file_size(path);
+  void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((size + page - 1) / page);
+  ::mincore(mapped, size, pages.data());
+  ::munmap(mapped, size);
+  ::close(file);
+  return page * std::count_if(pages.begin(), pages.end(), [](auto bits) { return bits & 1; });
+}
+
+TEST(Safetensors, PrefetchReadsTheWholeFile) {
+  const test::TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "large.safetensors";
+  write_safetensors(path, {{"weight", at::zeros({48 << 20}, at::kByte)}});
+  const size_t size = std::filesystem::file_size(path);
+  bytes_in_page_cache(path, /*forget=*/true);
+  SafetensorsFile(path).prefetch([] { return false; });
+  for (int i = 0; i < 100 && bytes_in_page_cache(path, false) < size; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_GE(bytes_in_page_cache(path, false), size);
 }
 
 }  // namespace
