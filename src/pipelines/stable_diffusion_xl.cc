@@ -81,6 +81,7 @@ Chunk make_chunk(const std::vector<const DrawRequest*>& pictures, int64_t begin,
           {at::cat(hidden).to(options.device, options.dtype),
            at::cat(pooled).to(options.device, options.dtype),
            at::cat(ids).to(options.device),
+           {},
            {}}};
 }
 

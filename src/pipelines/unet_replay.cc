@@ -1,6 +1,7 @@
 // Recording, and copying of inputs to where the recording reads them.
 #include "pipelines/unet_replay.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include "base/log.h"
@@ -34,7 +35,7 @@ std::vector<const void*> addresses(const UNet2DConditionModel& unet) {
 }
 
 UNetPrompt copy_of(const UNetPrompt& prompt) {
-  UNetPrompt copy{prompt.hidden_states.clone(), prompt.pooled.clone(), prompt.time_ids.clone(), {}};
+  UNetPrompt copy{prompt.hidden_states.clone(), prompt.pooled.clone(), prompt.time_ids.clone(), {}, {}};
   copy.cache.added_embedding = prompt.cache.added_embedding.clone();
   for (const auto& [layer, key_value] : prompt.cache.key_values) {
     copy.cache.key_values[layer] = {key_value.first.clone(), key_value.second.clone()};
@@ -42,10 +43,38 @@ UNetPrompt copy_of(const UNetPrompt& prompt) {
   return copy;
 }
 
+/// Each thread computes a part of the batch by itself, so that none waits for another within the
+/// call.
+at::Tensor call_in_parts(const UNet2DConditionModel& unet, const at::Tensor& sample,
+                         const at::Tensor& timestep, UNetPrompt& prompt, int64_t count) {
+  const std::vector<at::Tensor> samples = sample.chunk(count);
+  if (prompt.parts.empty()) {
+    const auto hidden = prompt.hidden_states.chunk(count), pooled = prompt.pooled.chunk(count),
+               ids = prompt.time_ids.chunk(count);
+    for (int64_t i = 0; i < count; ++i) {
+      prompt.parts.push_back(UNetPrompt{hidden[i], pooled[i], ids[i], {}, {}});
+    }
+  }
+  std::vector<at::Tensor> outputs(count);
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;  // it is the thread's own
+    for (int64_t i = begin; i < end; ++i) {
+      UNetPrompt& part = prompt.parts[i];
+      outputs[i] = unet.forward(samples[i], timestep, part.hidden_states, part.pooled,
+                                part.time_ids, &part.cache);
+    }
+  });
+  return at::cat(outputs);
+}
+
 }  // namespace
 
 at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
                      const at::Tensor& timestep, UNetPrompt& prompt) {
+  const int64_t threads = sample.is_cpu() ? at::get_num_threads() : 1;
+  if (threads > 1 && sample.size(0) % threads == 0) {
+    return call_in_parts(unet, sample, timestep, prompt, threads);
+  }
   return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
                       &prompt.cache);
 }

@@ -20,9 +20,12 @@ struct UNetPrompt {
   at::Tensor pooled;         ///< [B, P]
   at::Tensor time_ids;       ///< [B, 6]
   UNetPromptCache cache;     ///< Filled by the first call.
+  /// The same in as many pieces as threads share the batch, where they do.
+  std::vector<UNetPrompt> parts;
 };
 
-/// unet.forward() with a prompt, whose cache the first call fills.
+/// unet.forward() with a prompt, whose cache the first call fills; without gradients. On the CPU the
+/// threads share a batch that they can share evenly.
 at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
                      const at::Tensor& timestep, UNetPrompt& prompt);
 

@@ -49,6 +49,19 @@ class UNetReplayTest : public testing::Test {
   test::RandomInputs inputs_{at::kFloat};
 };
 
+TEST_F(UNetReplayTest, ThreadsThatShareABatchGiveWhatOneGives) {
+  UNetPrompt whole = inputs_.prompt(2), shared = whole;
+  const at::Tensor sample = inputs_.sample(2), timestep = inputs_.timestep();
+  const at::Tensor expected = call_unet(unet_, sample, timestep, whole);
+  at::set_num_threads(2);
+  for (int step = 0; step < 2; ++step) {
+    EXPECT_TRUE(call_unet(unet_, sample, timestep, shared).allclose(expected, 1e-5, 1e-5));
+  }
+  EXPECT_EQ(shared.parts.size(), 2);
+  EXPECT_FALSE(shared.cache.added_embedding.defined());
+  at::set_num_threads(1);
+}
+
 TEST_F(UNetReplayTest, RecordsTheSecondCallAndReplaysTheOthers) {
   replay_.begin(unet_);
   UNetPrompt prompt = inputs_.prompt(2);

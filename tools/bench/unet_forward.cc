@@ -19,6 +19,7 @@
 #include "device/device.h"
 #include "io/pretrained.h"
 #include "models/unet_2d_condition.h"
+#include "pipelines/unet_replay.h"
 
 namespace sdxl {
 namespace {
@@ -51,11 +52,11 @@ int run(char** arguments) {
   const at::Tensor text = at::randn({batch, pooled}, options);
   const at::Tensor ids = at::full({batch, 6}, 512.0f, at::kFloat);
   const at::Tensor timestep = at::full({1}, 500.0f, at::kFloat);
-  UNetPromptCache cache;  // As from one step of a picture to the next.
+  UNetPrompt prompt{context, text, ids, {}, {}};  // As from one step of a picture to the next.
   double first = 0, best = 1e9;
   for (int i = 0; i <= std::atoi(arguments[5]); ++i) {
     const double begin = now();
-    unet.forward(sample, timestep, context, text, ids, &cache);
+    call_unet(unet, sample, timestep, prompt);
     const double taken = now() - begin;
     if (i == 0) {
       first = taken;
