@@ -68,11 +68,9 @@ inline float before_activation(float gradient, float normalised, float weight, f
 /// Sums over rows of each channel's gradient, gradient * normalised value, and normalised value.
 template <typename T, bool kSilu>
 SDXL_SIMD void sum_gradients(const T* gradients, const T* rows, int64_t count, int64_t channels,
-                             ChannelFactors factors, float* sums) {
-  float* __restrict plain = sums;
-  float* __restrict weighted = sums + channels;
-  float* __restrict normalised = sums + 2 * channels;
-  std::fill_n(sums, 3 * channels, 0.0f);
+                             ChannelFactors factors, float* __restrict plain,
+                             float* __restrict weighted, float* __restrict normalised) {
+  for (float* sums : {plain, weighted, normalised}) std::fill_n(sums, channels, 0.0f);
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
       const float x = widened(rows[c]) * factors.scale[c] + factors.offset[c];
@@ -219,21 +217,48 @@ NormalisedMap normalise(const at::Tensor& input, const at::Tensor& shift, const 
 
 /// The sums of each channel of each picture, blocks added in order, [B, 3, C].
 template <typename T>
-at::Tensor gradient_sums(const T* gradient, const T* from, int64_t batch, int64_t rows,
-                         int64_t channels, bool silu, const std::vector<ChannelFactors>& factors) {
+std::vector<double> gradient_sums(const T* gradient, const T* from, int64_t batch, int64_t rows,
+                                  int64_t channels, bool silu,
+                                  const std::vector<ChannelFactors>& factors) {
   const int64_t blocks = blocks_of(rows, kRowBlock);
-  at::Tensor partial = at::empty({batch, blocks, 3, channels}, at::kFloat);
-  float* sums = partial.data_ptr<float>();
+  const at::Tensor partial = at::empty({batch, blocks, 3, channels}, at::kFloat);
+  float* partial_sums = partial.data_ptr<float>();
   at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / blocks, first = i % blocks * kRowBlock;
       const int64_t place = (b * rows + first) * channels;
+      float* own = partial_sums + i * 3 * channels;
       const auto sum = silu ? sum_gradients<T, true> : sum_gradients<T, false>;
       sum(gradient + place, from + place, std::min(kRowBlock, rows - first), channels, factors[b],
-          sums + i * 3 * channels);
+          own, own + channels, own + 2 * channels);
     }
   });
-  return partial.to(at::kDouble).sum(1);
+  std::vector<double> sums(batch * 3 * channels);
+  for (int64_t i = 0; i < batch * blocks; ++i) {
+    double* to = sums.data() + i / blocks * 3 * channels;
+    for (int64_t k = 0; k < 3 * channels; ++k) to[k] += partial_sums[i * 3 * channels + k];
+  }
+  return sums;
+}
+
+/// From the sums of one picture [3, C] what makes gradients of the input, [3, C]: factor * gradient
+/// + slope * normalised + constant.
+void find_coefficients(const double* sums, const float* scale, const float* weight, int64_t rows,
+                       int64_t channels, int64_t groups, float* coefficients) {
+  const int64_t width = channels / groups;
+  const double count = static_cast<double>(rows * width);
+  for (int64_t g = 0; g < groups; ++g) {
+    double plain = 0, weighted = 0;
+    for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+      plain += sums[c] * weight[c];
+      weighted += sums[channels + c] * weight[c];
+    }
+    for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+      coefficients[c] = scale[c] * weight[c];
+      coefficients[channels + c] = static_cast<float>(-scale[c] * (weighted / count));
+      coefficients[2 * channels + c] = static_cast<float>(-scale[c] * (plain / count));
+    }
+  }
 }
 
 template <typename T>
@@ -242,61 +267,58 @@ GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& inp
                                const at::Tensor& bias, const at::Tensor& mean,
                                const at::Tensor& rstd, const GroupNormOptions& options) {
   const int64_t batch = input.size(0), channels = input.size(1), groups = options.groups;
-  const int64_t rows = input.size(2) * input.size(3);
+  const int64_t rows = input.size(2) * input.size(3), width = channels / groups;
   GroupNormGradients result;
   result.input = at::empty_like(input);
-  const auto per_channel = [&](const at::Tensor& of_groups) {  // [B, groups] -> [B, C]
-    // With one group reshape() alone would leave a view of a single number.
-    return of_groups.unsqueeze(2)
-        .expand({batch, groups, channels / groups})
-        .reshape({batch, -1})
-        .contiguous();
-  };
 
   // 1. normalised = x * scale + offset.
-  const at::Tensor scale = per_channel(rstd);
-  at::Tensor center = per_channel(mean);
-  if (shift.defined()) center = center - as_floats(shift);
-  const at::Tensor offset = -(center * scale);
+  const at::Tensor shifts = shift.defined() ? as_floats(shift) : at::Tensor();
   const at::Tensor weights = as_floats(weight), biases = as_floats(bias);
+  std::vector<float> scale(batch * channels), offset(batch * channels);
   std::vector<ChannelFactors> factors;
   for (int64_t b = 0; b < batch; ++b) {
-    factors.push_back({scale.const_data_ptr<float>() + b * channels,
-                       offset.const_data_ptr<float>() + b * channels,
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = b * channels + c, group = b * groups + c / width;
+      const float moved = shifts.defined() ? shifts.const_data_ptr<float>()[i] : 0.0f;
+      scale[i] = rstd.const_data_ptr<float>()[group];
+      offset[i] = (moved - mean.const_data_ptr<float>()[group]) * scale[i];
+    }
+    factors.push_back({scale.data() + b * channels, offset.data() + b * channels,
                        weights.const_data_ptr<float>(), biases.const_data_ptr<float>()});
   }
 
-  // 2. Sums of each channel, and what they say of weight, bias and groups.
+  // 2. Sums of each channel, and what they say of weight, bias, groups and shift.
   const T* from = input.const_data_ptr<T>();
   const T* gradients = gradient.const_data_ptr<T>();
-  const at::Tensor sums =
+  const std::vector<double> sums =
       gradient_sums<T>(gradients, from, batch, rows, channels, options.silu, factors);
-  const at::Tensor plain = sums.select(1, 0), weighted = sums.select(1, 1);  // [B, C]
-  result.bias = plain.sum(0).to(bias.scalar_type());
-  result.weight = weighted.sum(0).to(weight.scalar_type());
-  const at::Tensor scaled = weights.to(at::kDouble);
-  const double count = static_cast<double>(rows * (channels / groups));
-  const auto group_mean = [&](const at::Tensor& values) {
-    return per_channel((values * scaled).view({batch, groups, -1}).sum(2) / count);
-  };
-  const at::Tensor factor = scale * scaled;                  // [B, C]
-  const at::Tensor slope = -(scale * group_mean(weighted));  // of the normalised value
-  const at::Tensor constant = -(scale * group_mean(plain));
-  if (shift.defined()) {
-    result.shift =
-        (factor * plain + slope * sums.select(1, 2) + constant * rows).to(shift.scalar_type());
+  std::vector<float> coefficients(batch * 3 * channels);
+  at::Tensor to_weight = at::zeros({2, channels}, at::kDouble);  // and to bias
+  at::Tensor to_shift = at::empty({batch, channels}, at::kFloat);
+  for (int64_t b = 0; b < batch; ++b) {
+    const double* own = sums.data() + b * 3 * channels;
+    float* factor = coefficients.data() + b * 3 * channels;
+    find_coefficients(own, factors[b].scale, factors[b].weight, rows, channels, groups, factor);
+    for (int64_t c = 0; c < channels; ++c) {
+      to_weight.data_ptr<double>()[c] += own[channels + c];
+      to_weight.data_ptr<double>()[channels + c] += own[c];
+      to_shift.data_ptr<float>()[b * channels + c] = static_cast<float>(
+          factor[c] * own[c] + factor[channels + c] * own[2 * channels + c] +
+          static_cast<double>(factor[2 * channels + c]) * static_cast<double>(rows));
+    }
   }
+  result.weight = to_weight[0].to(weight.scalar_type());
+  result.bias = to_weight[1].to(bias.scalar_type());
+  if (shift.defined()) result.shift = to_shift.to(shift.scalar_type());
 
   // 3. The input's gradient.
-  const at::Tensor coefficients =
-      at::stack({factor, slope, constant}, 1).to(at::kFloat).contiguous();  // [B, 3, C]
   const int64_t blocks = blocks_of(rows, kRowBlock);
   T* to = result.input.data_ptr<T>();
   at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / blocks, first = i % blocks * kRowBlock;
       const int64_t place = (b * rows + first) * channels;
-      const float* own = coefficients.const_data_ptr<float>() + b * 3 * channels;
+      const float* own = coefficients.data() + b * 3 * channels;
       const auto spread = options.silu ? spread_gradients<T, true> : spread_gradients<T, false>;
       spread(gradients + place, from + place, to + place, std::min(kRowBlock, rows - first),
              channels, factors[b], own, own + channels, own + 2 * channels);
