@@ -125,6 +125,12 @@ bool cpu_linear_takes(const at::Tensor& input, const at::Tensor& weight) {
          weight.size(0) % 16 == 0 && weight.size(1) % 16 == 0 && input.numel() > 0;
 }
 
+bool cpu_linear_pays(const at::Tensor& input, const at::Tensor& weight) {
+  constexpr int64_t kLarge = int64_t{1} << 28;
+  return cpu_linear_takes(input, weight) &&
+         (input.scalar_type() == at::kFloat || input.numel() * weight.size(0) < kLarge);
+}
+
 at::Tensor cpu_linear(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                       const at::Tensor& residual) {
   return LinearFunction::apply(input, weight, if_defined(bias), if_defined(residual));

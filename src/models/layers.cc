@@ -53,13 +53,13 @@ at::Tensor Linear::forward(const at::Tensor& input) const {
 
 at::Tensor Linear::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
   if (!method && is_packed(weight)) return packed_linear(input, weight, bias, residual);
-  if (!method && cpu_linear_takes(input, weight)) return cpu_linear(input, weight, bias, residual);
+  if (!method && cpu_linear_pays(input, weight)) return cpu_linear(input, weight, bias, residual);
   return forward(input) + residual;
 }
 
 at::Tensor Linear::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_linear(input, weight, bias);
-  if (cpu_linear_takes(input, weight)) return cpu_linear(input, weight, bias);
+  if (cpu_linear_pays(input, weight)) return cpu_linear(input, weight, bias);
   return at::linear(input, weight, bias);
 }
 
@@ -100,7 +100,7 @@ at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (kernel_size == 1 && stride == 1 && padding == 0) {
     // A linear layer for each cell.
     const at::Tensor matrix = weight.flatten(1), tokens = tokens_of(input);
-    if (cpu_linear_takes(tokens, matrix)) {
+    if (cpu_linear_pays(tokens, matrix)) {
       return feature_map_of(cpu_linear(tokens, matrix, bias), input.size(2), input.size(3));
     }
   }
