@@ -1,9 +1,11 @@
 // The tree of modules: walking it, loading, converting and initialising its parameters.
 #include "models/module.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "base/error.h"
@@ -127,9 +129,20 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
   }
   mismatches.throw_if_any(weights.source());
 
-  visit([&](Module& module) {
-    module.for_inference_ = placement.for_inference;
-    module.load_own(weights, placement);
+  std::vector<Module*> modules;
+  visit([&](Module& module) { modules.push_back(&module); });
+  std::atomic<size_t> next = 0;
+  const auto load_next = [&] {
+    for (size_t i = next++; i < modules.size(); i = next++) {
+      modules[i]->for_inference_ = placement.for_inference;
+      modules[i]->load_own(weights, placement);
+    }
+  };
+  if (!placement.device.is_cpu()) return load_next();
+  // Threads share the modules: what takes the time is the system's first touch of every page.
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    const at::NoGradGuard no_grad_here;
+    load_next();
   });
 }
 
