@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kMostCells = 4 * 128 * 128;
 /// Calls that make up for recording, which takes a little longer than a call.
 constexpr int64_t kFewestCalls = 3;
+/// Parts of a batch on the CPU: each reads all weights for itself.
+constexpr int64_t kMostParts = 4;
 
 bool has_method(const Module& module) {
   if (const auto* linear = dynamic_cast<const Linear*>(&module)) return linear->method != nullptr;
@@ -72,7 +74,7 @@ at::Tensor call_in_parts(const UNet2DConditionModel& unet, const at::Tensor& sam
 at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
                      const at::Tensor& timestep, UNetPrompt& prompt) {
   const int64_t threads = sample.is_cpu() ? at::get_num_threads() : 1;
-  if (threads > 1 && sample.size(0) % threads == 0) {
+  if (threads > 1 && threads <= kMostParts && sample.size(0) % threads == 0) {
     return call_in_parts(unet, sample, timestep, prompt, threads);
   }
   return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,

@@ -24,8 +24,8 @@ struct UNetPrompt {
   std::vector<UNetPrompt> parts;
 };
 
-/// unet.forward() with a prompt, whose cache the first call fills; without gradients. On the CPU the
-/// threads share a batch that they can share evenly.
+/// unet.forward() with a prompt, whose cache the first call fills; without gradients. On the CPU a
+/// few threads share a batch that they can share evenly.
 at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
                      const at::Tensor& timestep, UNetPrompt& prompt);
 
