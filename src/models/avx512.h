@@ -6,6 +6,8 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <memory>
+#include <new>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -27,13 +29,23 @@ inline int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/// Memory that starts on a cache line.
+struct FreeAligned {
+  void operator()(char* data) const { ::operator delete(data, std::align_val_t(64)); }
+};
+using AlignedMemory = std::unique_ptr<char, FreeAligned>;
+inline AlignedMemory aligned_memory(int64_t bytes) {
+  return AlignedMemory(
+      static_cast<char*>(::operator new(round_up(bytes, 64), std::align_val_t(64))));
+}
+
 struct Float32 {
   using Element = float;
   static constexpr int64_t kPerUnit = 1;
   SDXL_AVX512 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);
   }
-  /// 16 elements, or the first of them, as floats.
+  /// 16 elements as floats.
   SDXL_AVX512 static inline __m512 load(const Element* from) { return _mm512_loadu_ps(from); }
   /// 16 floats as elements.
   SDXL_AVX512 static inline void store(Element* to, __m512 values) { _mm512_storeu_ps(to, values); }

@@ -12,8 +12,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <memory>
-#include <new>
 
 #include "models/avx512.h"
 
@@ -177,11 +175,10 @@ void pack_values(const HeadRows<const typename Type::Element>& values, int64_t c
   }
 }
 
-/// Memory that starts on a cache line.
+/// Arrays that each start on a cache line.
 class Scratch {
  public:
-  explicit Scratch(int64_t bytes)
-      : data_(static_cast<char*>(::operator new(round_up(bytes, 64), std::align_val_t(64)))) {}
+  explicit Scratch(int64_t bytes) : data_(aligned_memory(bytes)) {}
   template <typename T>
   T* take(int64_t count) {
     T* place = reinterpret_cast<T*>(data_.get() + used_);
@@ -190,10 +187,7 @@ class Scratch {
   }
 
  private:
-  struct Free {
-    void operator()(char* data) const { ::operator delete(data, std::align_val_t(64)); }
-  };
-  std::unique_ptr<char, Free> data_;
+  AlignedMemory data_;
   int64_t used_ = 0;
 };
 

@@ -4,7 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
-#include <new>
+#include <vector>
 
 #include "models/cpu_attention.h"
 #include "models/matmul_tiles.h"
@@ -19,6 +19,7 @@ constexpr int64_t kBlockQueries = 128;
 struct HeadSizes {
   int64_t queries, keys, features;
   float scale;
+  int64_t query_rows() const { return round_up(queries, 2); }  // whole units of bfloat16
   int64_t panels() const { return (features + kTileColumns - 1) / kTileColumns; }
   int64_t panel_width(int64_t panel) const {
     return std::min(kTileColumns, features - panel * kTileColumns);
@@ -65,7 +66,7 @@ class HeadWork {
   using Element = typename Type::Element;
 
   explicit HeadWork(const HeadSizes& sizes) : sizes_(sizes) {
-    const int64_t queries = round_up(sizes.queries, 2), width = sizes.features;
+    const int64_t queries = sizes.query_rows(), width = sizes.features;
     queries_ = take<uint32_t>(units_of<Type>(queries) * width);
     gradients_ = take<uint32_t>(units_of<Type>(queries) * width);
     to_query_ = take<float>(sizes.panels() * queries * kTileColumns);
@@ -94,14 +95,13 @@ class HeadWork {
     sum_deltas(head);
     // 2. Tiles of keys.
     for (int64_t key = 0; key < sizes_.keys; key += kTileColumns) compute_keys(head, key);
-    store(head.to_query, 0, sizes_.queries, to_query_);
+    store(head.to_query, 0, sizes_.queries, to_query_, sizes_.query_rows());
   }
 
  private:
   template <typename T>
   T* take(int64_t count) {
-    const auto bytes = static_cast<size_t>(round_up(count * int64_t{sizeof(T)}, 64));
-    memory_.emplace_back(static_cast<char*>(::operator new(bytes, std::align_val_t(64))));
+    memory_.push_back(aligned_memory(count * int64_t{sizeof(T)}));
     return reinterpret_cast<T*>(memory_.back().get());
   }
 
@@ -127,8 +127,8 @@ class HeadWork {
     for (int64_t row = 0; row < sizes_.queries; row += kBlockQueries) {
       compute_block(head, key, count, row, std::min(kBlockQueries, sizes_.queries - row));
     }
-    store(head.to_key, key, count, to_key_);
-    store(head.to_value, key, count, to_value_);
+    store(head.to_key, key, count, to_key_, kTileColumns);
+    store(head.to_value, key, count, to_value_, kTileColumns);
   }
 
   SDXL_AVX512 void compute_block(const Head& head, int64_t key, int64_t count, int64_t row,
@@ -146,7 +146,7 @@ class HeadWork {
                              kTileColumns / Type::kPerUnit, 1};
     const int64_t place = row / Type::kPerUnit * sizes_.features;
     add_panels(across, keys_down_, units_of<Type>(count), rows, to_query_ + row * kTileColumns,
-               round_up(sizes_.queries, 2), key > 0);
+               sizes_.query_rows(), key > 0);
     const int64_t row_units = units_of<Type>(rows);
     add_panels(turned(changes_, rows), queries_ + place, row_units, count, to_key_, kTileColumns,
                row > 0);
@@ -197,8 +197,8 @@ class HeadWork {
     return {rows.at<Element>(row, 0), rows.stride, rows.count - row, rows.width, rows.is_float};
   }
 
-  SDXL_AVX512 void store(const Rows& to, int64_t row, int64_t rows, const float* sums) {
-    const int64_t panel_rows = sums == to_query_ ? round_up(sizes_.queries, 2) : kTileColumns;
+  SDXL_AVX512 void store(const Rows& to, int64_t row, int64_t rows, const float* sums,
+                         int64_t panel_rows) {
     for (int64_t p = 0; p < sizes_.panels(); ++p) {
       for (int64_t r = 0; r < rows; ++r) {
         auto* line = const_cast<Element*>(to.at<Element>(row + r, p * kTileColumns));
@@ -209,11 +209,8 @@ class HeadWork {
     }
   }
 
-  struct Free {
-    void operator()(char* data) const { ::operator delete(data, std::align_val_t(64)); }
-  };
   HeadSizes sizes_;
-  std::vector<std::unique_ptr<char, Free>> memory_;
+  std::vector<AlignedMemory> memory_;
   uint32_t *queries_, *gradients_;          // [S, D] in blocks of queries, depth down the rows
   float *to_query_, *deltas_;               // panels of [S, 64]; [S]
   uint32_t *keys_across_, *values_across_;  // a tile of keys, depth along the features

@@ -3,6 +3,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/avx512.h"
 #include "models/cpu_matmul.h"
 
 namespace sdxl {
@@ -121,7 +122,7 @@ class LoraLinearFunction : public torch::autograd::Function<LoraLinearFunction> 
 
 bool cpu_linear_takes(const at::Tensor& input, const at::Tensor& weight) {
   return input.is_cpu() && weight.layout() == at::kStrided && weight.is_contiguous() &&
-         input.scalar_type() == weight.scalar_type() && cpu_matmul_takes(input.scalar_type()) &&
+         input.scalar_type() == weight.scalar_type() && avx512_takes(input.scalar_type()) &&
          weight.size(0) % 16 == 0 && weight.size(1) % 16 == 0 && input.numel() > 0;
 }
 

@@ -12,8 +12,6 @@
 
 namespace sdxl {
 
-bool cpu_matmul_takes(at::ScalarType dtype) { return avx512_takes(dtype); }
-
 #ifdef SDXL_HAS_AVX512_KERNELS
 namespace {
 

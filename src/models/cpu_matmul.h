@@ -24,13 +24,10 @@ struct ProductOptions {
   at::Tensor residual = {};  ///< [M, N] with rows one after the other, or undefined
 };
 
-/// Whether this processor has the kernels for `dtype`.
-bool cpu_matmul_takes(at::ScalarType dtype);
-
 /// output = factor * (sum of products) + bias + residual, summed in float32. output [M, N] in
 /// float32 or bfloat16, rows one after the other, N at least the columns of every b, a multiple of
 /// 16: columns that a b lacks are zeros of it. M may be less than the rows of a.
-/// The same bits for any number of threads.
+/// The same bits for any number of threads. For dtypes that avx512_takes() (avx512.h).
 void cpu_matmul(const std::vector<MatrixProduct>& products, const ProductOptions& options,
                 const at::Tensor& output);
 

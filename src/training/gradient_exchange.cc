@@ -9,9 +9,6 @@ namespace sdxl {
 namespace {
 
 constexpr int64_t kBucketElements = (25 << 20) / int64_t{sizeof(float)};
-/// Buckets on their way to other ranks that are held at a time, so that memory holds these and not
-/// all gradients.
-constexpr size_t kMostUnderWay = 8;
 
 }  // namespace
 

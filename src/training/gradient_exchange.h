@@ -15,6 +15,10 @@
 
 namespace sdxl {
 
+/// Pieces on their way between ranks that one holds at a time, so that memory holds these and not
+/// all gradients or weights.
+constexpr size_t kMostUnderWay = 8;
+
 class GradientExchange {
  public:
   /// Buckets of some 25 MB from the last tensor to the first, which is about the order in which

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "io/safetensors.h"
+#include "training/gradient_exchange.h"
 
 namespace sdxl {
 
@@ -71,13 +72,22 @@ std::vector<OptimizerShards::Parcel> OptimizerShards::parcels() const {
   return parcels;
 }
 
+std::vector<std::pair<at::Tensor, at::Tensor>> OptimizerShards::contents(
+    const Parcel& parcel) const {
+  std::vector<std::pair<at::Tensor, at::Tensor>> contents;
+  int64_t offset = 0;
+  for (size_t i = parcel.begin; i < parcel.end; ++i) {
+    const at::Tensor leaf = tensors_[i].leaf().detach();
+    contents.emplace_back(leaf, parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
+    offset += leaf.numel();
+  }
+  return contents;
+}
+
 void OptimizerShards::send(Parcel& parcel) {
   parcel.flat = at::empty({parcel.elements}, tensors_[parcel.begin].leaf().options());
-  int64_t offset = 0;
-  for (size_t i = parcel.begin; owns(parcel.begin) && i < parcel.end; ++i) {
-    const at::Tensor leaf = tensors_[i].leaf().detach();
-    parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset).copy_(leaf);
-    offset += leaf.numel();
+  if (owns(parcel.begin)) {
+    for (const auto& [weight, place] : contents(parcel)) place.copy_(weight);
   }
   parcel.transfer = ranks_.start_broadcast(parcel.flat, owners_[parcel.begin]);
 }
@@ -85,18 +95,14 @@ void OptimizerShards::send(Parcel& parcel) {
 void OptimizerShards::take_in(Parcel& parcel) {
   parcel.transfer->wait();
   parcel.transfer.reset();
-  int64_t offset = 0;
-  for (size_t i = parcel.begin; !owns(parcel.begin) && i < parcel.end; ++i) {
-    const at::Tensor leaf = tensors_[i].leaf().detach();
-    leaf.copy_(parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
-    offset += leaf.numel();
+  if (!owns(parcel.begin)) {
+    for (const auto& [weight, place] : contents(parcel)) weight.copy_(place);
   }
   parcel.flat.reset();
 }
 
 void OptimizerShards::exchange_weights() {
   const c10::NoGradGuard no_grad;
-  constexpr size_t kMostUnderWay = 8;
   std::vector<Parcel> all = parcels();
   for (size_t sent = 0, taken = 0; taken < all.size(); ++taken) {
     while (sent < std::min(all.size(), taken + kMostUnderWay)) send(all[sent++]);

@@ -47,6 +47,8 @@ class OptimizerShards {
     std::unique_ptr<Transfer> transfer;
   };
   std::vector<Parcel> parcels() const;
+  /// Each weight and its place in the parcel.
+  std::vector<std::pair<at::Tensor, at::Tensor>> contents(const Parcel& parcel) const;
   void send(Parcel& parcel);
   void take_in(Parcel& parcel);
 

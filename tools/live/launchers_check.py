@@ -30,12 +30,17 @@ def training(output, steps):
             "--report_to=none", "--resume_from_checkpoint=latest", f"--output_dir={output}"]
 
 
-def steps_of(output):
+def values_of(output, key):
+    """`key` of every step that is in the metrics whole."""
     path = output / "metrics.jsonl"
     if not path.exists():
         return []
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    return [line["step"] for line in lines if "loss" in line]
+    return [line[key] for line in lines if "loss" in line]
+
+
+def steps_of(output):
+    return values_of(output, "step")
 
 
 def wait_for_step(output, step):
@@ -51,11 +56,6 @@ def ranks_of(launcher):
     children = pathlib.Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
     return [int(pid) for pid in children
             if pathlib.Path(f"/proc/{pid}/exe").resolve() == pathlib.Path(SDXL).resolve()]
-
-
-def losses_of(output):
-    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 def check_a_killed_rank(directory):
@@ -95,7 +95,7 @@ def check_other_launchers(directory):
             print(f"srun: no node answered ({result.stderr.strip().splitlines()[-1]})")
             continue
         assert result.returncode == 0, result.stderr
-        assert losses_of(directory / name) == losses_of(directory / "torchrun"), name
+        assert values_of(directory / name, "loss") == values_of(directory / "torchrun", "loss"), name
         print(f"{name}: the losses of torchrun's run")
 
 
