@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "cli/parse.h"
 #include "commands/command.h"
+#include "device/cpu_memory.h"
 #include "device/device.h"
 #include "device/fallbacks.h"
 
@@ -171,6 +172,7 @@ int main(int, char** argv) {
   using namespace sdxl;
   std::set_terminate(on_terminate);
   keep_freed_memory();
+  use_kept_memory_for_tensors();
   open_standard_streams();
   ExitStatus status = ExitStatus::kFailure;
   try {

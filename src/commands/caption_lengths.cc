@@ -2,6 +2,7 @@
 #include "commands/caption_lengths.h"
 
 #include <algorithm>
+#include <future>
 
 #include "commands/model_identity.h"
 
@@ -28,8 +29,9 @@ bool CaptionLengths::exceeds(const std::string& caption, const CacheKey& key) {
 
 bool CaptionLengths::measure(const std::string& caption) {
   std::call_once(loading_, [this] {
+    auto second = std::async(std::launch::async, [this] { return pipeline_.tokenizer(2); });
     tokenizer_ = pipeline_.tokenizer(1);
-    tokenizer_2_ = pipeline_.tokenizer(2);
+    tokenizer_2_ = second.get();
   });
   // No token is shorter than a byte, and a few are the tokenizer's own.
   constexpr int64_t kOwn = 5;

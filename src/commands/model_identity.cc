@@ -2,6 +2,7 @@
 #include "commands/model_identity.h"
 
 #include <algorithm>
+#include <future>
 #include <vector>
 
 #include "base/files.h"
@@ -69,12 +70,16 @@ Json ModelIdentity::vae(const fs::path& directory, const std::string& variant,
 
 Json ModelIdentity::text_encoders(const PipelineDirectory& pipeline, const std::string& variant,
                                   at::ScalarType dtype) {
+  const auto encoder = [&](const std::string& suffix) {
+    Json identity = weights(pipeline.part("text_encoder" + suffix), "model", variant);
+    identity["tokenizer"] = hash_of_folder(pipeline.part("tokenizer" + suffix));
+    return identity;
+  };
+  // Each hashes its own files, which may be gigabytes.
+  std::future<Json> second = std::async(std::launch::async, encoder, "_2");
   Json identity = {{"computes_in", c10::toString(dtype)}};
-  for (const std::string suffix : {"", "_2"}) {
-    Json encoder = weights(pipeline.part("text_encoder" + suffix), "model", variant);
-    encoder["tokenizer"] = hash_of_folder(pipeline.part("tokenizer" + suffix));
-    identity["text_encoder" + suffix] = std::move(encoder);
-  }
+  identity["text_encoder"] = encoder("");
+  identity["text_encoder_2"] = second.get();
   return identity;
 }
 

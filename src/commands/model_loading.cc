@@ -55,7 +55,9 @@ std::string PipelineDirectory::scheduler_config_source() const {
 Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_config_source()); }
 
 std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const {
-  return load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
+  std::shared_ptr<const Tokenizer>& kept = tokenizers_[number - 1];
+  if (!kept) kept = load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
+  return kept;
 }
 
 std::shared_ptr<CLIPTextModel> PipelineDirectory::empty_text_encoder(int number) const {

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -30,7 +31,8 @@ class PipelineDirectory {
   Json scheduler_config() const;
   std::string scheduler_config_source() const;
   PromptEncoder prompt_encoder(const Placement& placement) const;
-  std::shared_ptr<const Tokenizer> tokenizer(int number) const;  ///< 1 or 2
+  /// Number 1 or 2; read once and kept, so not the same from several threads.
+  std::shared_ptr<const Tokenizer> tokenizer(int number) const;
   std::shared_ptr<CLIPTextModel> text_encoder(int number, const Placement& placement) const;
   Weights text_encoder_weights(int number) const;
   /// Its modules and their names without weights.
@@ -45,6 +47,7 @@ class PipelineDirectory {
   std::filesystem::path root_;
   std::string variant_;
   Json index_;
+  mutable std::array<std::shared_ptr<const Tokenizer>, 2> tokenizers_;
 };
 
 /// The config of a part in its own directory; Error(kBadData) where it is another part's.

@@ -1,6 +1,8 @@
 // Copying and converting the parts of a pipeline.
 #include "commands/pipeline_export.h"
 
+#include <future>
+
 #include "base/files.h"
 #include "io/pretrained.h"
 
@@ -21,10 +23,12 @@ void convert_part(const fs::path& from, const std::string& stem, const std::stri
     config[dtype_key] = config_dtype_name(dtype);
   }
   const Weights weights = Weights::open(from, stem, variant);
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  std::vector<PlannedTensor> tensors;
   for (const std::string& name : weights.names()) {
     const at::Tensor tensor = weights.tensor(name);
-    tensors.emplace_back(name, tensor.is_floating_point() ? tensor.to(dtype) : tensor);
+    const at::ScalarType written = tensor.is_floating_point() ? dtype : tensor.scalar_type();
+    tensors.push_back({name, written, tensor.sizes().vec(),
+                       [&weights, name, written] { return weights.tensor(name).to(written); }});
   }
   AtomicDirectory folder(to);
   write_json(folder.working_path() / "config.json", config);
@@ -41,10 +45,8 @@ void write_scheduler(const PipelineDirectory& pipeline, const std::string& predi
   folder.commit(/*replace=*/true);
 }
 
-}  // namespace
-
-void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& what,
-                     const fs::path& directory) {
+void export_frozen_parts(const PipelineDirectory& pipeline, const PipelineExport& what,
+                         const fs::path& directory) {
   for (const char* name : {"tokenizer", "tokenizer_2"}) {
     copy_tokenizer(pipeline.root() / name, directory / name);
   }
@@ -57,6 +59,16 @@ void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& wh
   convert_part(what.vae_directory, "diffusion_pytorch_model", what.variant, what.frozen_dtype,
                nullptr, directory / "vae");
   write_scheduler(pipeline, what.prediction_type, directory / "scheduler");
+}
+
+}  // namespace
+
+void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& what,
+                     const std::function<void()>& write_unet, const fs::path& directory) {
+  std::future<void> others =
+      std::async(std::launch::async, [&] { export_frozen_parts(pipeline, what, directory); });
+  write_unet();
+  others.get();
   // Last: a directory with it is complete.
   write_json(directory / "model_index.json", pipeline.index());
 }

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "commands/model_loading.h"
 
@@ -16,8 +17,10 @@ struct PipelineExport {
   std::string prediction_type;          ///< Into the scheduler's config, unless empty.
 };
 
-/// Everything of `pipeline` but the UNet into `directory`, beside the unet/ that is there already.
+/// A whole pipeline into `directory`: `write_unet` writes its unet/ while a thread writes
+/// everything else of `pipeline`.
 void export_pipeline(const PipelineDirectory& pipeline, const PipelineExport& what,
+                     const std::function<void()>& write_unet,
                      const std::filesystem::path& directory);
 
 }  // namespace sdxl

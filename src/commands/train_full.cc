@@ -39,13 +39,15 @@ class FullSubject : public TrainingSubject {
   void write_result(const TrainingContext& context, const Trainable& trainable,
                     const std::vector<at::Tensor>& values) override {
     const fs::path output_dir = context.config.output_dir;
-    AtomicDirectory folder(output_dir / "unet");
-    static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
-    folder.commit(/*replace=*/true);
+    const auto write_unet = [&] {
+      AtomicDirectory folder(output_dir / "unet");
+      static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
+      folder.commit(/*replace=*/true);
+    };
     export_pipeline(context.pipeline,
                     {context.vae_directory(), context.variant(), context.dtype,
                      context.config.prediction_type.value_or("")},
-                    output_dir);
+                    write_unet, output_dir);
   }
 
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }

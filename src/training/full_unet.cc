@@ -1,6 +1,10 @@
 // The UNet as a Trainable.
 #include "training/full_unet.h"
 
+#include <ATen/Parallel.h>
+
+#include <atomic>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -19,18 +23,28 @@ bool has_own_memory(const at::Tensor& tensor) {
          storage.data_ptr().get_deleter() == c10::GetAllocator(at::kCPU)->raw_deleter();
 }
 
+/// Memory of their own for all: where a weight lies in a mapped file decides which of two sums of
+/// the same numbers a vectorised product makes, and a checkpoint's file is not the model's. Each
+/// thread copies some, since the system's first touch of every page takes the time.
+void give_own_memory(const std::vector<NamedParameter>& parameters) {
+  std::atomic<size_t> next = 0;
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    for (size_t i = next++; i < parameters.size(); i = next++) {
+      at::Tensor& tensor = *parameters[i].tensor;
+      if (tensor.is_cpu() && !has_own_memory(tensor)) tensor = tensor.detach().clone();
+    }
+  });
+}
+
 }  // namespace
 
 FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOptions& options)
     : unet_(std::move(unet)),
       dtype_(options.bfloat16_weights ? at::kBFloat16 : options.compute_dtype) {
   ParameterGroup group{"unet", options.learning_rate, options.weight_decay, {}};
-  for (NamedParameter& parameter : unet_->parameters()) {
-    // Memory of their own: where a weight lies in a mapped file decides which of two sums of the
-    // same numbers a vectorised product makes, and a checkpoint's file is not the model's.
-    if (parameter.tensor->is_cpu() && !has_own_memory(*parameter.tensor)) {
-      *parameter.tensor = parameter.tensor->detach().clone();
-    }
+  const std::vector<NamedParameter> parameters = unet_->parameters();
+  give_own_memory(parameters);
+  for (const NamedParameter& parameter : parameters) {
     TrainedTensor tensor{parameter.name, *parameter.tensor, {}};
     if (dtype_ != tensor.value.scalar_type()) {
       tensor.working = tensor.value.to(dtype_);
