@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "hub/names.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -181,7 +182,7 @@ std::string contact_sheet_page(const std::string& title, const std::vector<std::
     for (const PageCell& cell : rows[r]) {
       page += "<td>";
       if (!cell.file.empty()) {
-        page += "<img src=\"" + html_escaped(cell.file) +
+        page += "<img src=\"" + url_quoted(cell.file, true) +
                 "\" alt=\"\"><details><summary>parameters</summary><pre>" +
                 html_escaped(cell.parameters.dump(2)) + "</pre></details>";
       }

@@ -19,14 +19,14 @@ namespace {
 constexpr int64_t kLargestCell = 512;  // pixels a side of a picture in grid.png
 
 /// The labelled grid of what was drawn with several sets: prompts across, checkpoints down.
-void write_contact_sheet(const InferConfig& config, const PicturePlan& plan,
-                         const std::vector<WeightSet>& sets, const PictureStore& store) {
+void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, const InferRun& run,
+                         const PictureStore& store) {
   ContactSheet sheet;
   std::vector<std::vector<PageCell>> cells;
   for (const PictureJob& job : plan.jobs) {
     for (int64_t n = 0; n < job.count; ++n) sheet.column_labels.push_back(job.texts.prompt);
   }
-  for (const WeightSet& set : sets) {
+  for (const WeightSet& set : run.sets()) {
     sheet.row_labels.push_back(set.label);
     sheet.rows.emplace_back();
     cells.emplace_back();
@@ -39,7 +39,7 @@ void write_contact_sheet(const InferConfig& config, const PicturePlan& plan,
           image = resize_shorter_side(image, kLargestCell, ResizeFilter::kLanczos);
         }
         sheet.rows.back().push_back(std::move(image));
-        cells.back().push_back({there ? file : "", job.parameters()});
+        cells.back().push_back({there ? file : "", run.picture_parameters(job, set)});
       }
     }
   }
@@ -87,7 +87,7 @@ class InferCommand : public Command {
     if (!ranks.is_first()) return ExitStatus::kDone;
     if (config_.output_dir) PictureStore::gather_manifests(*config_.output_dir);
     if (!config_.checkpoints.empty() && config_.output_type != "latent") {
-      write_contact_sheet(config_, plan, sets, store);
+      write_contact_sheet(config_, plan, run, store);
     }
     run.report().print(config_.json);
     run.report().throw_if_failed();

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "data/captions.h"
 
 namespace sdxl {
 namespace {
@@ -43,8 +44,17 @@ int64_t checked_side(const std::optional<int64_t>& given, const char* name, cons
   return side;
 }
 
+void require_utf8(const char* name, const std::string& text) {
+  if (is_utf8(text)) return;
+  throw Error(ExitStatus::kUsage, str(name, ' ', quoted(text), ": is not UTF-8; give it as UTF-8"));
+}
+
 PictureJob make_job(const InferConfig& config, const std::string& prompt, uint64_t seed,
                     const Sides& sides) {
+  require_utf8("--prompt", prompt);
+  require_utf8("--prompt_2", config.prompt_2.value_or(""));
+  require_utf8("--negative_prompt", config.negative_prompt.value_or(""));
+  require_utf8("--negative_prompt_2", config.negative_prompt_2.value_or(""));
   PictureJob job;
   job.count = config.num_images_per_prompt;
   job.texts = {prompt, config.prompt_2, config.negative_prompt, config.negative_prompt_2,
@@ -75,6 +85,11 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
   line.erase("prompt");
   std::optional<double> lora_scale;
   if (line.contains("lora_scale")) {
+    if (config.lora.empty() && config.checkpoints.empty()) {
+      throw Error(
+          ExitStatus::kBadData,
+          source + ": \"lora_scale\" needs --lora or --checkpoints, whose scales it multiplies");
+    }
     lora_scale = json_value(line, "lora_scale", 1.0, source);
     line.erase("lora_scale");
   }
@@ -91,6 +106,25 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
   PictureJob job = make_job(own, prompt, own.seed.value_or(default_seed), sides);
   job.lora_scale = lora_scale;
   return job;
+}
+
+/// The lines of a prompt file that are not blank, each after what errors call it.
+std::vector<std::pair<std::string, std::string>> prompt_lines(const std::string& file) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::string text = read_file(file);
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  std::vector<std::pair<std::string, std::string>> result;
+  size_t number = 0;
+  for (std::string& line : split(text, '\n')) {
+    ++number;
+    if (line.ends_with('\r')) line.pop_back();
+    if (!trimmed(line).empty()) result.emplace_back(str(file, " line ", number), std::move(line));
+  }
+  if (result.empty()) {
+    throw Error(ExitStatus::kBadData,
+                str("--prompt_file ", quoted(file), " holds no prompt: write one a line"));
+  }
+  return result;
 }
 
 }  // namespace
@@ -131,30 +165,28 @@ PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t defa
   const Sides sides{default_side, latent_scale};
   PicturePlan plan;
   uint64_t number = 0;
-  for (const std::string& prompt : config.prompt) {
-    plan.jobs.push_back(make_job(config, prompt, seed + number++, sides));
-  }
-  if (config.prompt_file) {
-    const std::vector<std::string> lines = split(read_file(*config.prompt_file), '\n');
-    for (size_t i = 0; i < lines.size(); ++i) {
-      const std::string source = str(*config.prompt_file, " line ", i + 1);
-      std::string line = lines[i];
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      if (trimmed(line).empty()) continue;
-      const uint64_t own_seed = seed + number++;
-      try {
-        plan.jobs.push_back(line[0] == '{' ? job_from_json(config, parse_json(line, source), source,
-                                                           own_seed, sides)
-                                           : make_job(config, line, own_seed, sides));
-      } catch (const Error& error) {
-        plan.errors.emplace_back(ExitStatus::kBadData, error.what());
-      }
-    }
-  }
   int64_t index = 0;
-  for (PictureJob& job : plan.jobs) {
+  const auto append = [&](PictureJob job) {
     job.first_index = index;
     index += job.count;
+    plan.jobs.push_back(std::move(job));
+  };
+  for (const std::string& prompt : config.prompt) {
+    append(make_job(config, prompt, seed + number++, sides));
+  }
+  if (!config.prompt_file) return plan;
+  for (const auto& [source, line] : prompt_lines(*config.prompt_file)) {
+    const uint64_t own_seed = seed + number++;
+    try {
+      append(trimmed(line)[0] == '{'
+                 ? job_from_json(config, parse_json(line, source), source, own_seed, sides)
+                 : make_job(config, line, own_seed, sides));
+    } catch (const Error& error) {
+      const std::string what = error.what();
+      plan.errors.emplace_back(ExitStatus::kBadData,
+                               what.starts_with(source) ? what : source + ": " + what);
+      index += config.num_images_per_prompt;  // so that the others keep theirs when it is mended
+    }
   }
   return plan;
 }

@@ -286,7 +286,9 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
 
   int64_t pictures = 0;
   for (const PictureJob* job : batch) pictures += job->count;
-  const double steps = static_cast<double>(pictures * batch.front()->num_inference_steps);
+  const int64_t steps_of_one =
+      planned_scheduler(batch.front()->num_inference_steps)->timesteps().size(0);
+  const auto steps = static_cast<double>(pictures * steps_of_one);
   const double seconds = seconds_since(start) / static_cast<double>(pictures);
   for (const PictureJob* job : batch) {
     for (int64_t n = 0; n < job->count; ++n) {

@@ -36,6 +36,9 @@ class InferRun {
   /// that is there but was made otherwise.
   void draw(const PicturePlan& plan, PictureStore& store);
 
+  /// All that shaped the pictures of `job` with `set`, as the manifest and the PNG's text say it.
+  Json picture_parameters(const PictureJob& job, const WeightSet& set) const;
+
   const InferReport& report() const { return report_; }
   InferReport& report() { return report_; }
 
@@ -65,7 +68,6 @@ class InferRun {
   void put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
                     PictureStore& store);
   std::string file_of(const PictureJob& job, int64_t number, const WeightSet& set) const;
-  Json picture_parameters(const PictureJob& job, const WeightSet& set) const;
   /// Runs `work`; an error that concerns no more than `what` goes to the report. Whether it went
   /// well.
   bool attempt(const std::string& what, const std::function<void()>& work);

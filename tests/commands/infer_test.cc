@@ -148,6 +148,42 @@ TEST(Infer, DrawsTheGoodLinesOfAPromptFile) {
   EXPECT_TRUE(fs::exists(directory.path() / "out/00001_9.png"));
 }
 
+TEST(Infer, NumbersPicturesByTheLineOfThePromptFile) {
+  const TemporaryDirectory directory;
+  const fs::path prompts = directory.path() / "prompts.jsonl", out = directory.path() / "out";
+  const auto draw = [&](const std::string& third) {
+    write_file_atomically(prompts, "\xEF\xBB\xBF{\"prompt\": \"a cat\", \"seed\": 9}\r\n" + third +
+                                       "\n\n  {\"prompt\": \"a dog\", \"seed\": 8}\n");
+    return infer({"--prompt_file=" + prompts.string(), "--seed=1", "--num_inference_steps=1",
+                  "--json", "--output_dir=" + out.string()});
+  };
+  for (const char* bad : {"caf\xE9", "{\"prompt\": \"a fox\", \"lora_scale\": 2}"}) {
+    const ProcessResult result = draw(bad);
+    EXPECT_EQ(result.status, 65) << result.error;
+    EXPECT_NE(result.error.find("line 2"), std::string::npos) << result.error;
+  }
+  // Once the line is mended, the others are kept.
+  const ProcessResult mended = draw("a fox");
+  ASSERT_EQ(mended.status, 0) << mended.error;
+  for (const char* name : {"00000_9.png", "00001_2.png", "00002_8.png"}) {
+    EXPECT_TRUE(fs::exists(out / name)) << name;
+  }
+  EXPECT_EQ(mended.output.find("\"kept\":false"), mended.output.rfind("\"kept\":false"));
+  EXPECT_NE(mended.output.find("\"kept\":true"), std::string::npos) << mended.output;
+}
+
+TEST(Infer, RefusesAPromptFileWithoutPrompts) {
+  const TemporaryDirectory directory;
+  write_file_atomically(directory.path() / "prompts.txt", "\n \n");
+  const fs::path out = directory.path() / "out";
+  const ProcessResult result =
+      infer({"--prompt_file=" + (directory.path() / "prompts.txt").string(),
+             "--output_dir=" + out.string()});
+  EXPECT_EQ(result.status, 65);
+  EXPECT_NE(result.error.find("holds no prompt"), std::string::npos) << result.error;
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
   const TemporaryDirectory directory;
   for (const char* name : {"checkpoint-10", "checkpoint-9"}) {
@@ -165,7 +201,25 @@ TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
     EXPECT_LT(result.output.find("checkpoint-9/"), result.output.find("checkpoint-10/"));
   }
   EXPECT_GT(read_image(out / "grid.png").height, 3 * base.height);
-  EXPECT_NE(read_file(out / "index.html").find("checkpoint-9/00001_4.png"), std::string::npos);
+  const std::string page = read_file(out / "index.html");
+  EXPECT_NE(page.find("checkpoint-9/00001_4.png"), std::string::npos);
+  EXPECT_NE(page.find("mixed_precision"), std::string::npos);
+}
+
+TEST(Infer, LinksPicturesOfRunsWithAnyName) {
+  const TemporaryDirectory directory;
+  std::vector<std::string> flags = {"--prompt=a cat", "--seed=3", "--num_inference_steps=1",
+                                    "--output_dir=" + (directory.path() / "out").string()};
+  for (const char* name : {"a#1", "b:50%"}) {
+    fs::create_directories(directory.path() / name / "checkpoint-1");
+    fs::create_directory_symlink(kTinyModel + "/unet",
+                                 directory.path() / name / "checkpoint-1/unet");
+    flags.push_back("--checkpoints=" + (directory.path() / name).string());
+  }
+  ASSERT_EQ(infer(flags).status, 0);
+  const std::string page = read_file(directory.path() / "out/index.html");
+  EXPECT_NE(page.find("src=\"a%231/checkpoint-1/00000_3.png\""), std::string::npos);
+  EXPECT_NE(page.find("src=\"b%3A50%25/checkpoint-1/00000_3.png\""), std::string::npos);
 }
 
 struct BadRun {
@@ -183,6 +237,7 @@ TEST(Infer, RefusesBadRunsInOneLine) {
        {"--prompt=x", "--output_dir=x", "--checkpoints=/nowhere"},
        65,
        "--checkpoints"},
+      {"not UTF-8", {"--prompt=caf\xE9", "--output=x.png"}, 2, "UTF-8"},
       {"unknown sampler", {"--prompt=x", "--output=x.png", "--scheduler=eular"}, 2, "eular"},
   };
   for (const BadRun& run : runs) {
