@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Figures of sdxl beside diffusers on this machine's CPU, both in one run and in turns, as a Markdown table.
 
-    bench.py [--build DIR] [--models DIR] [--out FILE] [--rounds N] [--device cpu] SECTION …
+    bench.py [--build DIR] [--models DIR] [--out FILE] [--rounds N] SECTION …
+    bench.py --device cuda [--build DIR] [--out FILE] [SECTION …]      tools/gpu/bench.sh: its sections, its table; docs/cuda.md
 
 Sections: start unet unet-real picture checkpoints train-full train-lora memory-real; each takes up to some minutes. --models is
 where shared/examples/bench_models.py wrote tiny, small and full-bf16. To be run by the Python of tools/live/run.sh's
@@ -25,7 +26,7 @@ ROOT = HERE.parent.parent
 class Bench:
     def __init__(self, arguments):
         self.build, self.models, self.rounds = pathlib.Path(arguments.build), arguments.models, arguments.rounds
-        self.device, self.threads, self.rows = arguments.device, str(os.cpu_count()), []
+        self.threads, self.rows = str(os.cpu_count()), []
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="sdxl-bench-"))
 
     def run(self, command):
@@ -45,7 +46,7 @@ class Bench:
         return dict(result, total=result["wall"])
 
     def sdxl(self, command, *arguments):
-        return self.run([self.build / "sdxl", command, f"--device={self.device}", "--log_level=warning", *arguments])
+        return self.run([self.build / "sdxl", command, "--device=cpu", "--log_level=warning", *arguments])
 
     def compare(self, what, unit, ours, theirs, rounds=None):
         """Both in turns, the best of each; ours() and theirs() give a dict of figures by unit."""
@@ -150,15 +151,30 @@ def processor():
     return "unknown processor"
 
 
+def on_a_gpu(arguments):
+    """Becomes tools/gpu/bench.sh, which has models, sections and a table of its own; packs the binary first where it is not."""
+    pack = pathlib.Path(os.environ.get("SDXL_PACK", ROOT / "build-gpu-pack"))
+    if not (pack / "pack.tar.xz").exists():
+        subprocess.run([ROOT / "tools/gpu/pack.sh", arguments.build, pack], check=True, stdout=sys.stderr)
+    out = ["--out", str(pathlib.Path(arguments.out).absolute())] if arguments.out else []
+    os.environ["SDXL_PACK"] = str(pack.absolute())
+    script = str(ROOT / "tools/gpu/bench.sh")
+    os.execv(script, [script, *out, *arguments.section])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=ROOT / "build")
     parser.add_argument("--models", default="perf/models")
     parser.add_argument("--out", help="the table is appended to this file")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("section", nargs="+", choices=list(SECTIONS))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("section", nargs="*", help=" ".join(SECTIONS))
     arguments = parser.parse_args()
+    if arguments.device == "cuda":
+        on_a_gpu(arguments)
+    if not arguments.section or not set(arguments.section) <= set(SECTIONS):
+        parser.error(f"give some of the sections {' '.join(SECTIONS)}")
     bench = Bench(arguments)
     try:
         for section in arguments.section:

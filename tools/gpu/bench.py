@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Figures of sdxl beside diffusers on a GPU, on random weights of SDXL's real shape; needs tools/gpu/pack.sh's folder.
 
-    bench.py [--out FILE] [--seconds N] SECTION …
-    sections: models infer compile train-full train-lora low-memory (each within about two minutes; models first)
+    bench.py [--out FILE] [--seconds N] [SECTION …]
+    sections: models infer compile train-full train-lora low-memory (all by default, within ten minutes; models first)
 
-Every measurement is a JSON line in FILE as soon as it is made; the table is printed at the end. What does not fit into
---seconds of a section is left out and said.
+Every measurement is a JSON line in FILE as soon as it is made; a Markdown table of all that FILE holds is printed at the end.
+What does not fit into --seconds of a section is left out and said.
 """
 import argparse
 import json
@@ -189,15 +189,37 @@ SECTIONS = {"models": models, "infer": infer, "compile": compiled, "train-full":
             "low-memory": low_memory}
 
 
+def table(results):
+    """Markdown: a row for each setting, with the seconds (a picture, a step) and the memory of each program."""
+    rows = {}
+    for result in results:
+        if result["what"] not in ("infer", "train-full", "train-lora") or "precision" not in result:
+            continue
+        setting = [result["what"], result["precision"]]
+        setting += [f"batch {result['batch']}"] if "batch" in result else []
+        setting += ["checkpointing"] if result.get("checkpointing") else []
+        setting += [result["label"]] if result.get("label") else []
+        seconds = result.get("seconds_per_picture", result.get("seconds_per_step"))
+        text = result["failed"][:80] if seconds is None else f"{seconds} s, {result['memory_gib']} GiB"
+        rows.setdefault(", ".join(setting), {})[result["program"]] = text.replace("|", "/")
+    programs = ["diffusers eager", "diffusers eager channels-last", "diffusers torch.compile", "diffusers script", "sdxl"]
+    lines = ["| a picture or a step of | " + " | ".join(programs) + " |", "|---" * (len(programs) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(row.get(p, "") for p in programs) + " |" for name, row in rows.items()]
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=os.path.join(os.environ.get("OUT", "/tmp"), "bench.jsonl"))
-    parser.add_argument("--seconds", type=float, default=120, help="the most that a section takes")
-    parser.add_argument("section", nargs="+", choices=list(SECTIONS))
+    parser.add_argument("--seconds", type=float, default=95, help="the most that a section takes")
+    parser.add_argument("section", nargs="*", help=" ".join(SECTIONS))
     arguments = parser.parse_args()
+    for name in arguments.section:
+        if name not in SECTIONS:
+            parser.error(f"there is no section {name!r}: {' '.join(SECTIONS)}")
     WORK.mkdir(parents=True, exist_ok=True)
     with open(arguments.out, "a") as file:
-        for name in arguments.section:
+        for name in arguments.section or SECTIONS:
             section = Section(name, arguments.seconds, file)
             start = time.time()
             try:
@@ -205,6 +227,9 @@ def main():
             except Exception as error:  # a section's failure leaves the others their turn
                 section.note(program="-", what=name, failed=repr(error)[-500:])
             section.note(program="-", what="section", seconds=round(time.time() - start, 1))
+    with open(arguments.out) as file:
+        print(table([json.loads(line) for line in file]), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

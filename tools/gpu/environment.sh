@@ -3,7 +3,8 @@
 pack=/tmp/sdxl-pack.$UID
 mkdir -p "$pack"
 tar -C "$pack" -xJf "${SDXL_PACK:-build-gpu-pack}/pack.tar.xz" || exit 1
-torch_lib=$(python3 -c 'import importlib.util, os; print(os.path.join(os.path.dirname(importlib.util.find_spec("torch").origin), "lib"))')
+torch_lib=$(python3 -c 'import importlib.util, os; print(os.path.join(os.path.dirname(importlib.util.find_spec("torch").origin), "lib"))' 2>/dev/null) ||
+  { echo "$0: python3 has no torch: put a Python with PyTorch 2.11 for CUDA first in PATH" >&2; exit 1; }
 sdxl=$pack/bin/sdxl
 # LibTorch's folder first: libtorch_cpu.so finds libcudart and libcupti from there by its own rpath.
 sdxl_libraries=$torch_lib:$pack/lib
