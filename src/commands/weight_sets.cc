@@ -34,8 +34,8 @@ bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common,
     set->unet = unet;
     return true;
   }
-  const fs::path lora = lora_weights_in(directory);
-  if (lora.empty()) return false;
+  const fs::path lora = use_ema ? directory / kLoraEmaWeights : lora_weights_in(directory);
+  if (lora.empty() || !fs::is_regular_file(lora)) return false;
   set->loras.emplace_back(lora, 1.0);
   return true;
 }
@@ -58,10 +58,11 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
   WeightSet set;
   for (const auto& [number, path] : found) {
     if (!fill_from(path, use_ema, common, &set)) {
-      set.problem =
-          Error(ExitStatus::kBadData,
-                str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/", " nor ",
-                    kLoraWeights, ": remove it, or see whether its save was cut short"));
+      set.problem = Error(ExitStatus::kBadData,
+                          str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",
+                              " nor ", use_ema ? kLoraEmaWeights : kLoraWeights,
+                              use_ema ? ": leave out --use_ema where the run had none"
+                                      : ": remove it, or see whether its save was cut short"));
     }
     set.label = prefix + path.filename().string();
     sets.push_back(set);

@@ -17,7 +17,8 @@ void append_model(OptionTable& table, InferConfig& c) {
             "draw with every checkpoint-N in this directory (repeatable)", {.value_name = "DIR"});
   table.add("include_base", &c.include_base,
             "with --checkpoints, draw with the model as it is too");
-  table.add("use_ema", &c.use_ema, "with --checkpoints, take the averaged weights of unet_ema/");
+  table.add("use_ema", &c.use_ema,
+            "with --checkpoints, take the averaged weights: unet_ema/ or those of the LoRA");
   table.add("lora", &c.lora, "a LoRA file or directory (repeatable)", {.value_name = "PATH"});
   table.add("lora_scale", &c.lora_scale,
             "strength of each --lora in turn (repeatable); 1 without it");

@@ -7,6 +7,7 @@ namespace sdxl {
 
 /// As diffusers writes and reads them, and this program.
 inline constexpr const char* kLoraWeights = "pytorch_lora_weights.safetensors";
+inline constexpr const char* kLoraEmaWeights = "pytorch_lora_weights_ema.safetensors";
 /// As ppdiffusers does.
 inline constexpr const char* kPaddleLoraWeights = "paddle_lora_weights.safetensors";
 /// As PEFT does, in a folder for each part of a model.

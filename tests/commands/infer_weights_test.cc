@@ -110,6 +110,25 @@ TEST(InferCheckpoints, EachDrawsAsAloneAndABadOneDoesNotEndTheRest) {
   EXPECT_EQ(drawn("checkpoint-4"), alone({"--lora=" + kLoras + "convolutions.safetensors"}));
 }
 
+TEST(InferCheckpoints, TakesTheAveragedLoraWeightsOrSaysThatThereAreNone) {
+  const TemporaryDirectory directory;
+  const fs::path run = directory.path() / "run", out = directory.path() / "out";
+  for (const char* name : {"checkpoint-1", "checkpoint-2"}) {
+    fs::create_directories(run / name);
+    fs::copy(kLoras + "kohya.safetensors", run / name / "pytorch_lora_weights.safetensors");
+  }
+  fs::copy(kLoras + "convolutions.safetensors",
+           run / "checkpoint-1/pytorch_lora_weights_ema.safetensors");
+  const ProcessResult result = infer(out, {"--checkpoints=" + run.string(), "--use_ema"});
+  EXPECT_EQ(result.status, 65);
+  EXPECT_NE(result.error.find("checkpoint-2 holds neither"), std::string::npos) << result.error;
+
+  const fs::path alone = directory.path() / "alone";
+  ASSERT_EQ(infer(alone, {"--lora=" + kLoras + "convolutions.safetensors"}).status, 0);
+  EXPECT_EQ(read_image(out / "checkpoint-1/00000_31.png").rgb,
+            read_image(alone / "00000_31.png").rgb);
+}
+
 TEST(InferLoraFiles, ListsTensorsThatMatchNothing) {
   const TemporaryDirectory directory;
   const fs::path file = directory.path() / "other.safetensors";
