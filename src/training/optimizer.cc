@@ -70,8 +70,9 @@ void Optimizer::update(const std::vector<size_t>& indices,
     update_whole(indices, gradients);
     return;
   }
-  update_blocks(tensors_, indices, gradients, scale_.gradient, rounding_seed(),
-                [this](const UpdateBlock& block) { update_block(block); });
+  update_blocks(
+      tensors_, indices, gradients, scale_.gradient, rounding_seed(),
+      [this](const UpdateBlock& block) { update_block(block); }, takes_stored());
 }
 
 void Optimizer::update_whole(const std::vector<size_t>& indices,

@@ -82,6 +82,8 @@ class Optimizer {
   /// On the CPU: updates a block of weights in place and the states that go with it. Called from
   /// many threads.
   virtual void update_block(const UpdateBlock& block) = 0;
+  /// Whether update_block scales and widens stored gradients itself.
+  virtual bool takes_stored() const { return false; }
   /// On other devices: the same for whole tensors (indices into tensors()); weights and gradients
   /// are float32, the gradients scaled and free to be overwritten.
   virtual void update_tensors(const std::vector<size_t>& indices,

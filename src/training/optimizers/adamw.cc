@@ -1,4 +1,5 @@
 // AdamW (Loshchilov and Hutter 2019), number for number as torch.optim.AdamW computes it.
+#include <bit>
 #include <cmath>
 
 #include "training/optimizers/adamw_step.h"
@@ -7,12 +8,18 @@
 namespace sdxl {
 namespace {
 
-SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const float* gradient,
-                            float* weight, float* mean, float* variance) {
+inline float widened(float value) { return value; }
+inline float widened(uint16_t bfloat16) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16);
+}
+
+template <typename T>
+SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const T* gradient,
+                            float scale, float* weight, float* mean, float* variance) {
   const auto [decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size] =
       factors;
   for (int64_t i = 0; i < size; ++i) {
-    const float g = gradient[i];
+    const float g = widened(gradient[i]) * scale;
     const float m = mean[i] + beta1_rest * (g - mean[i]);
     const float v = variance[i] * beta2 + (beta2_rest * g) * g;
     const float denominator = std::sqrt(v) / correction2_sqrt + epsilon;
@@ -36,10 +43,22 @@ class AdamW : public AdamWStep {
 
  protected:
   void update_block(const UpdateBlock& block) override {
-    adamw_kernel(factors_of(block.index), block.size, block.gradient, block.weight,
-                 means_[block.index].data_ptr<float>() + block.begin,
-                 variances_[block.index].data_ptr<float>() + block.begin);
+    const AdamWFactors factors = factors_of(block.index);
+    float* mean = means_[block.index].data_ptr<float>() + block.begin;
+    float* variance = variances_[block.index].data_ptr<float>() + block.begin;
+    const auto update = [&](const auto* gradient, float scale) {
+      adamw_kernel(factors, block.size, gradient, scale, block.weight, mean, variance);
+    };
+    const StoredGradient& stored = block.stored;
+    if (stored.values == nullptr) {
+      update(block.gradient, 1.0f);
+    } else if (stored.type == at::kBFloat16) {
+      update(static_cast<const uint16_t*>(stored.values), stored.scale);
+    } else {
+      update(static_cast<const float*>(stored.values), stored.scale);
+    }
   }
+  bool takes_stored() const override { return true; }
 
   void update_tensors(const std::vector<size_t>& indices, const std::vector<at::Tensor>& weights,
                       const std::vector<at::Tensor>& gradients) override {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 
 #include "base/random.h"
 
@@ -57,10 +58,21 @@ void store_working(const at::Tensor& working, int64_t begin, int64_t size, const
   }
 }
 
+/// `gradient` from element `begin` on, as it is stored.
+StoredGradient stored_gradient(const at::Tensor& gradient, int64_t begin, float scale) {
+  const auto* bytes = static_cast<const std::byte*>(gradient.const_data_ptr());
+  return {bytes + begin * gradient.element_size(), gradient.scalar_type(), scale};
+}
+
 void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float scale, uint32_t seed,
-                UpdateBlock block, const std::function<void(const UpdateBlock&)>& kernel) {
+                UpdateBlock block, const std::function<void(const UpdateBlock&)>& kernel,
+                bool takes_stored) {
   std::array<float, kUpdateBlock> gradient_buffer, weight_buffer;
-  block.gradient = read_block(gradient, block.begin, block.size, scale, gradient_buffer.data());
+  if (takes_stored && gradient.scalar_type() != at::kHalf) {
+    block.stored = stored_gradient(gradient, block.begin, scale);
+  } else {
+    block.gradient = read_block(gradient, block.begin, block.size, scale, gradient_buffer.data());
+  }
   if (tensor.value.scalar_type() == at::kBFloat16) {
     auto* stored = reinterpret_cast<uint16_t*>(tensor.value.data_ptr<at::BFloat16>()) + block.begin;
     block.weight = weight_buffer.data();
@@ -128,14 +140,15 @@ void for_each_block(const std::vector<int64_t>& sizes,
 
 void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<size_t>& indices,
                    const std::vector<at::Tensor>& gradients, double gradient_scale,
-                   uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel) {
+                   uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel,
+                   bool takes_stored) {
   std::vector<int64_t> sizes;
   for (size_t index : indices) sizes.push_back(tensors[index].value.numel());
   const float scale = static_cast<float>(gradient_scale);
   for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t) {
     const size_t index = indices[position];
     update_one(tensors[index], gradients[position], scale, element_seed(rounding_seed, index),
-               {index, begin, size, nullptr, nullptr}, kernel);
+               {index, begin, size, nullptr, nullptr}, kernel, takes_stored);
   });
 }
 

@@ -16,22 +16,34 @@ namespace sdxl {
 /// Elements of a block; a multiple of the blocks of quantised states.
 constexpr int64_t kUpdateBlock = 2048;
 
+/// A gradient as the backward pass left it.
+struct StoredGradient {
+  const void* values = nullptr;
+  at::ScalarType type = at::kFloat;
+  float scale = 1.0f;
+};
+
 /// Part of one tensor, counted in elements in the order of its memory.
 struct UpdateBlock {
   size_t index;  ///< Of the tensor.
   int64_t begin, size;
   float* weight;          ///< [size] To be updated.
-  const float* gradient;  ///< [size] Scaled.
+  const float* gradient;  ///< [size] Scaled; null where the kernel takes the stored one.
+  /// What `gradient` is made of, for kernels that do so while they update: [size] of float32 or
+  /// bfloat16, to be multiplied by the scale.
+  StoredGradient stored = {};
 };
 
 /// Calls `kernel` once for each block of tensors[indices[i]] with gradients[i], from many threads.
 /// Then the block's weights are stored: a float32 value as they are, a bfloat16 value rounded
 /// stochastically by a hash of (rounding_seed, index, element), so that the result depends on
 /// neither threads nor order; then the working copy. Gradients have their value's strides; all lie
-/// on the CPU.
+/// on the CPU. With `takes_stored` the kernel gets float32 and bfloat16 gradients as they are
+/// stored, others scaled as ever.
 void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<size_t>& indices,
                    const std::vector<at::Tensor>& gradients, double gradient_scale,
-                   uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel);
+                   uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel,
+                   bool takes_stored = false);
 
 /// The seed of tensor `index`'s rounding: element i takes the hash of seed + i.
 uint32_t element_seed(uint64_t rounding_seed, size_t index);
