@@ -6,6 +6,7 @@
 
 #include "models/cpu_attention.h"
 #include "models/cpu_kernels.h"
+#include "models/cpu_winograd.h"
 #include "models/device_kernels.h"
 
 namespace sdxl {
@@ -30,6 +31,11 @@ NormalisedMap normalised(const at::Tensor& input, const at::Tensor& shift, const
 at::Tensor gated(const at::Tensor& values_and_gates) {
   const auto forward = cpu_kernels_take(values_and_gates) ? geglu_forward : device_geglu_forward;
   return forward(values_and_gates);
+}
+
+/// [B, C, H, W] with channels last -> [B * H * W, C], a view.
+at::Tensor rows_of(const at::Tensor& map) {
+  return map.permute({0, 2, 3, 1}).reshape({-1, map.size(1)});
 }
 
 class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
@@ -95,18 +101,38 @@ class ConvFunction : public torch::autograd::Function<ConvFunction> {
           /*transposed=*/false, {0, 0}, 1, {true, false, false}));
     }
     // 2. The weight's: [O, cells] [cells, C * k * k].
-    const at::Tensor rows = tokens(gradient);  // [cells, O]
+    const at::Tensor rows = rows_of(gradient);  // [cells, O]
     const at::Tensor columns = padding == 0
-                                   ? tokens(input.contiguous(at::MemoryFormat::ChannelsLast))
+                                   ? rows_of(input.contiguous(at::MemoryFormat::ChannelsLast))
                                    : neighbourhoods(input);
     const at::Tensor to_weight = at::mm(rows.t(), columns).view(weight.sizes());
     return {to_input, to_weight, rows.sum(0)};
   }
+};
 
- private:
-  /// [B, C, H, W] with channels last -> [B * H * W, C], a view.
-  static at::Tensor tokens(const at::Tensor& map) {
-    return map.permute({0, 2, 3, 1}).reshape({-1, map.size(1)});
+class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            const std::optional<at::Tensor>& residual) {
+    if (weight.requires_grad()) context->save_for_backward({input});
+    context->saved_data["weight"] = weight;
+    context->saved_data["residual"] = residual.has_value();
+    return winograd_conv2d(input, weight, bias, residual.value_or(at::Tensor()));
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& output_gradients) {
+    const at::Tensor gradient = output_gradients.at(0).contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor to_input, to_weight, to_bias;
+    if (context->needs_input_grad(0)) {
+      to_input = winograd_input_gradient(gradient, context->saved_data["weight"].toTensor());
+    }
+    if (context->needs_input_grad(1)) {
+      to_weight = winograd_weight_gradient(gradient, context->get_saved_variables().at(0));
+    }
+    if (context->needs_input_grad(2)) to_bias = rows_of(gradient).sum(0);
+    const bool has_residual = context->saved_data["residual"].toBool();
+    return {to_input, to_weight, to_bias, has_residual ? gradient : at::Tensor()};
   }
 };
 
@@ -156,6 +182,15 @@ std::optional<at::Tensor> fused_geglu(const at::Tensor& values_and_gates) {
 
 at::Tensor cpu_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
   return ConvFunction::apply(input, weight, bias);
+}
+
+at::Tensor winograd_conv2d_op(const at::Tensor& input, const at::Tensor& weight,
+                              const at::Tensor& bias, const at::Tensor& residual) {
+  if (!wants_gradient({input, weight, bias, residual})) {
+    return winograd_conv2d(input, weight, bias, residual);
+  }
+  const auto optional_residual = residual.defined() ? std::optional(residual) : std::nullopt;
+  return WinogradFunction::apply(input, weight, bias, optional_residual);
 }
 
 at::Tensor cpu_attention_op(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,

@@ -25,6 +25,10 @@ std::optional<at::Tensor> fused_geglu(const at::Tensor& values_and_gates);
 /// cpu_kernels_take(), for weights that are trained: their gradient is one matrix product.
 at::Tensor cpu_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias);
 
+/// winograd_conv2d() of tensors that winograd_takes(). What is not trained keeps no input.
+at::Tensor winograd_conv2d_op(const at::Tensor& input, const at::Tensor& weight,
+                              const at::Tensor& bias, const at::Tensor& residual = {});
+
 /// cpu_attention() of tensors that cpu_attention_takes().
 at::Tensor cpu_attention_op(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                             int64_t heads);

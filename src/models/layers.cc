@@ -8,6 +8,7 @@
 #include "models/activations.h"
 #include "models/cpu_kernels.h"
 #include "models/cpu_linear.h"
+#include "models/cpu_winograd.h"
 #include "models/frozen_conv.h"
 #include "models/fused_ops.h"
 #include "models/packed_weights.h"
@@ -34,6 +35,11 @@ bool is_small_map(const Conv2d& layer, const at::Tensor& input) {
   const bool keeps_sides =
       layer.stride == 1 && layer.kernel_size <= 3 && 2 * layer.padding + 1 == layer.kernel_size;
   return keeps_sides && input.size(0) * input.size(2) * input.size(3) <= kCells;
+}
+
+/// Whether the layer is of the kind that Winograd's filters compute.
+bool is_neighbourhood(const Conv2d& layer) {
+  return layer.kernel_size == 3 && layer.stride == 1 && layer.padding == 1;
 }
 
 }  // namespace
@@ -92,11 +98,17 @@ at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residu
   if (!method && is_packed(weight)) {
     return packed_conv2d(input, weight, bias, {stride, padding}, residual);
   }
+  if (!method && is_neighbourhood(*this) && winograd_takes(input, weight)) {
+    return winograd(input, residual);
+  }
   return forward(input) + residual;
 }
 
 at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
+  if (is_neighbourhood(*this) && winograd_takes(input, weight)) {
+    return winograd(input, {});
+  }
   if (kernel_size == 1 && stride == 1 && padding == 0) {
     // A linear layer for each cell.
     const at::Tensor matrix = weight.flatten(1), tokens = tokens_of(input);
@@ -113,13 +125,20 @@ at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
                     : at::conv2d(input, weight, bias, stride, padding);
 }
 
+at::Tensor Conv2d::winograd(const at::Tensor& input, const at::Tensor& residual) const {
+  if (!for_inference_) return winograd_conv2d_op(input, weight, bias, residual);
+  return winograd_conv2d(input, weight, bias, residual, WinogradTile::k4x4);
+}
+
 at::Tensor Conv2d::initial_value(const std::string&, const std::vector<int64_t>& shape,
                                  const at::Generator& generator) const {
   return uniform_of_fan_in(in_channels * kernel_size * kernel_size, shape, generator);
 }
 
 void Conv2d::parameters_changed(bool for_inference) {
-  if (for_inference) weight = packed_conv_weight(weight, {stride, padding});
+  for_inference_ = for_inference;
+  const bool is_plain = is_neighbourhood(*this) && winograd_takes(weight);
+  if (for_inference && !is_plain) weight = packed_conv_weight(weight, {stride, padding});
 }
 
 GroupNorm::GroupNorm(Module* parent, std::string name, int64_t groups, int64_t channels, double eps)

@@ -69,6 +69,11 @@ class Conv2d : public Module {
   at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                            const at::Generator& generator) const override;
   void parameters_changed(bool for_inference) override;
+
+ private:
+  at::Tensor winograd(const at::Tensor& input, const at::Tensor& residual) const;
+
+  bool for_inference_ = false;
 };
 
 class GroupNorm : public Module {
