@@ -109,7 +109,7 @@ class InferCommand : public Command {
     return PictureStore::single(*config_.output, config_.overwrite);
   }
 
-  static ExitStatus summarise(const PicturePlan& plan, const InferRun& run) {
+  static ExitStatus summarise(const PicturePlan& plan, InferRun& run) {
     for (const WeightSet& set : run.sets()) {
       for (const PictureJob& job : plan.jobs) {
         Json line = job.parameters();

@@ -33,13 +33,23 @@ void print_row(const PictureReport& picture, int width) {
 
 }  // namespace
 
+void InferReport::add(PictureReport picture) {
+  log_failures();
+  pictures_.push_back(std::move(picture));
+}
+
 void InferReport::fail(const Error& error) {
+  log_failures();
   failures_.push_back(error);
-  log::warning(error.what());
+}
+
+void InferReport::log_failures() {
+  for (; logged_ < failures_.size(); ++logged_) log::warning(failures_[logged_].what());
 }
 
 void InferReport::merge(Ranks& ranks) {
   if (ranks.alone()) return;
+  log_failures();
   Json mine = {{"pictures", Json::array()}, {"failures", Json::array()}};
   for (const PictureReport& picture : pictures_) {
     mine["pictures"].push_back({picture.file, picture.seconds, picture.steps_per_second,
@@ -65,6 +75,7 @@ void InferReport::merge(Ranks& ranks) {
       failures_.emplace_back(static_cast<ExitStatus>(one[0].get<int>()), message);
     }
   }
+  logged_ = failures_.size();  // each by the rank that met it
 }
 
 void InferReport::print(bool json) const {
@@ -81,8 +92,9 @@ void InferReport::print(bool json) const {
   for (const PictureReport& picture : pictures_) print_row(picture, static_cast<int>(width));
 }
 
-void InferReport::throw_if_failed() const {
+void InferReport::throw_if_failed() {
   if (failures_.empty()) return;
+  if (failures_.size() > 1) log_failures();
   ExitStatus status = failures_.front().status();
   for (const Error& failure : failures_) {
     if (failure.status() != status || !pictures_.empty()) status = ExitStatus::kBadData;

@@ -22,8 +22,9 @@ struct PictureReport {
 
 class InferReport {
  public:
-  void add(PictureReport picture) { pictures_.push_back(std::move(picture)); }
-  /// Notes a failure that the run outlived, and logs it.
+  void add(PictureReport picture);
+  /// Notes a failure that the run outlived. It is logged when something follows it: a run whose
+  /// only item failed tells of it once, as its error.
   void fail(const std::string& what, const Error& error) {
     fail(Error(error.status(), what + ": " + error.what()));
   }
@@ -37,11 +38,14 @@ class InferReport {
   void print(bool json) const;
   /// Throws if anything failed: the failures' own status if nothing was drawn and they have one in
   /// common, else kBadData.
-  void throw_if_failed() const;
+  void throw_if_failed();
 
  private:
+  void log_failures();
+
   std::vector<PictureReport> pictures_;
   std::vector<Error> failures_;
+  size_t logged_ = 0;  // of the failures
 };
 
 }  // namespace sdxl

@@ -30,8 +30,7 @@ PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
       }
     }
   }
-  manifest_ = std::make_unique<LineWriter>(
-      rank == 0 ? manifest : directory_ / str(kRankManifest, rank, ".jsonl"));
+  manifest_file_ = rank == 0 ? manifest : directory_ / str(kRankManifest, rank, ".jsonl");
 }
 
 void PictureStore::gather_manifests(const fs::path& directory) {
@@ -81,7 +80,8 @@ void PictureStore::put(const std::string& file, const Json& parameters,
   const fs::path target = path(file);
   if (target.has_parent_path()) make_directories(target.parent_path());
   write(target);
-  if (!manifest_) return;
+  if (manifest_file_.empty()) return;
+  if (!manifest_) manifest_ = std::make_unique<LineWriter>(manifest_file_);
   Json line = {{"file", file}};
   line.update(parameters);
   manifest_->line(line.dump());

@@ -44,7 +44,8 @@ class PictureStore {
   std::filesystem::path single_;
   bool overwrite_ = false;
   std::map<std::string, Json> made_;
-  std::unique_ptr<LineWriter> manifest_;
+  std::filesystem::path manifest_file_;   // empty without a manifest
+  std::unique_ptr<LineWriter> manifest_;  // since the first picture
 };
 
 /// The PNG of a picture with its parameters as the text "parameters".

@@ -72,9 +72,14 @@ void RunDirectory::open(const TrainConfig& config) {
     return;
   }
   resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
-  if (!resumed_) {
-    log::info("there is no checkpoint yet: starting from the beginning");
+  if (resumed_) return;
+  if (const auto result = existing_result(path_)) {
+    throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(path_.string()),
+                                        " holds a finished run (", result->filename().string(),
+                                        ") without a checkpoint to resume from: discard it with "
+                                        "--overwrite_output_dir, or give another directory"));
   }
+  log::info("there is no checkpoint yet: starting from the beginning");
 }
 
 int64_t RunDirectory::samples_done() const {

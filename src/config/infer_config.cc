@@ -17,8 +17,10 @@ void append_model(OptionTable& table, InferConfig& c) {
             "draw with every checkpoint-N in this directory (repeatable)", {.value_name = "DIR"});
   table.add("include_base", &c.include_base,
             "with --checkpoints, draw with the model as it is too");
-  table.add("use_ema", &c.use_ema,
-            "with --checkpoints, take the averaged weights: unet_ema/ or those of the LoRA");
+  table.add(
+      "use_ema", &c.use_ema,
+      "with --checkpoints, take the averaged weights: unet_ema/ or those of the LoRA; the final "
+      "weights of a run with --use_ema are averaged without it too");
   table.add("lora", &c.lora, "a LoRA file or directory (repeatable)", {.value_name = "PATH"});
   table.add("lora_scale", &c.lora_scale,
             "strength of each --lora in turn (repeatable); 1 without it");
@@ -59,9 +61,10 @@ void append_pictures(OptionTable& table, InferConfig& c) {
             "the sampler, such as euler or dpmpp_2m_karras; by default the model's",
             {.value_name = "NAME"});
   table.add("num_inference_steps", &c.num_inference_steps, "denoising steps", {.at_least = 1});
-  table.add("timesteps", &c.timesteps, "the timesteps themselves, with commas",
+  table.add("timesteps", &c.timesteps,
+            "the timesteps themselves, with commas; --num_inference_steps then counts for nothing",
             {.at_least = 0, .at_most = 999, .value_name = "N,N,..."});
-  table.add("sigmas", &c.sigmas, "the noise levels themselves, with commas",
+  table.add("sigmas", &c.sigmas, "the noise levels themselves, with commas; the same holds",
             {.at_least = 0, .value_name = "X,X,..."});
   table.add("rescale_betas_zero_snr", &c.rescale_betas_zero_snr,
             "schedule with no signal left at its end");

@@ -261,5 +261,20 @@ TEST(Infer, RefusesATruncatedWeightFile) {
   EXPECT_FALSE(fs::exists(out));
 }
 
+TEST(Infer, TellsOfItsOnlyFailureOnceAndLeavesNoManifest) {
+  const TemporaryDirectory directory;
+  fs::copy(kTinyModel, directory.path() / "model", fs::copy_options::recursive);
+  const fs::path file = directory.path() / "model/unet/diffusion_pytorch_model.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 100);
+  const fs::path out = directory.path() / "out";
+  const ProcessResult result =
+      infer({"--prompt=x", "--output_dir=" + out.string()}, (directory.path() / "model").string());
+  EXPECT_EQ(result.status, 65) << result.error;
+  const size_t told = result.error.find(file.string());
+  ASSERT_NE(told, std::string::npos) << result.error;
+  EXPECT_EQ(result.error.find(file.string(), told + 1), std::string::npos) << result.error;
+  EXPECT_FALSE(fs::exists(out / "manifest.jsonl"));
+}
+
 }  // namespace
 }  // namespace sdxl

@@ -241,6 +241,18 @@ TEST(TrainFull, RefusesToOverwriteARun) {
   EXPECT_NE(again.error.find("--overwrite_output_dir"), std::string::npos) << again.error;
 }
 
+TEST(TrainFull, DoesNotBeginAFinishedRunAnewForLackOfACheckpoint) {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> flags = {"--seed=1", "--max_train_steps=1", "--train_batch_size=1",
+                                          "--resume_from_checkpoint=latest"};
+  ASSERT_EQ(train_full(directory.path(), flags).status, 0);
+  const std::string metrics = read_file(directory.path() / "metrics.jsonl");
+  const ProcessResult again = train_full(directory.path(), flags);
+  EXPECT_EQ(again.status, 2);
+  EXPECT_NE(again.error.find("finished run (model_index.json)"), std::string::npos) << again.error;
+  EXPECT_EQ(read_file(directory.path() / "metrics.jsonl"), metrics);
+}
+
 TEST(TrainFull, RefusesToResumeWithOtherOptions) {
   const TemporaryDirectory directory;
   ASSERT_EQ(train_full(directory.path(), nine_steps({"--checkpointing_steps=5"})).status, 0);
