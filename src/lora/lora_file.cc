@@ -273,17 +273,17 @@ LoraWeights read_lora(const fs::path& path, const LayerNames& names) {
   return weights;
 }
 
-void require_all_matched(const LoraWeights& weights, const std::string& option) {
+void require_all_matched(const LoraWeights& weights, const std::string& remedy) {
   if (weights.unmatched.empty()) return;
   constexpr size_t kShown = 20;
   const size_t shown = std::min(kShown, weights.unmatched.size());
   const std::vector<std::string> first(
       weights.unmatched.begin(), weights.unmatched.begin() + static_cast<std::ptrdiff_t>(shown));
-  throw Error(ExitStatus::kBadData,
-              str(weights.source, ": ", weights.unmatched.size(),
-                  " tensors match no layer of this model: ", escaped(join(first, ", ")),
-                  weights.unmatched.size() > kShown ? ", …" : "", "; is it for another model? ",
-                  option, " goes on without them"));
+  throw Error(
+      ExitStatus::kBadData,
+      str(weights.source, ": ", weights.unmatched.size(),
+          " tensors match no layer of this model: ", escaped(join(first, ", ")),
+          weights.unmatched.size() > kShown ? ", …" : "", "; is it for another model? ", remedy));
 }
 
 }  // namespace sdxl

@@ -43,10 +43,10 @@ LoraWeights read_lora(const std::filesystem::path& path, const LayerNames& names
 /// The files that read_lora would read.
 std::vector<std::filesystem::path> find_lora_files(const std::filesystem::path& path);
 
-/// Error(kBadData) that lists them if any tensor of `weights` matched nothing; `option` is the flag
-/// that goes on without them.
+/// Error(kBadData) that lists them if any tensor of `weights` matched nothing, and ends with
+/// `remedy`.
 void require_all_matched(const LoraWeights& weights,
-                         const std::string& option = "--lora_allow_unmatched");
+                         const std::string& remedy = "--lora_allow_unmatched goes on without them");
 
 /// As diffusers' save_lora_weights writes, with rank and alpha in the metadata where diffusers
 /// reads them.

@@ -106,7 +106,10 @@ LoraWeights LoraTraining::read(const fs::path& file) const {
     names.add_text_encoder("text_encoder_2", *encoder_->text_encoder(2));
   }
   LoraWeights weights = read_lora(file, names);
-  require_all_matched(weights);
+  require_all_matched(weights, encoder_
+                                   ? "leave them out of the file"
+                                   : "with --train_text_encoder those of the text encoders are "
+                                     "trained on too");
   return weights;
 }
 

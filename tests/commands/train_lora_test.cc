@@ -144,6 +144,16 @@ TEST(TrainLora, StartsFromTheAdaptersOfAFile) {
   EXPECT_NE(other.error.find("has rank 4, not 8"), std::string::npos) << other.error;
 }
 
+TEST(TrainLora, SaysHowToGoOnFromAdaptersOfTextEncoders) {
+  const TemporaryDirectory directory;
+  const ProcessResult result =
+      train_lora(directory.path(), {"--train_batch_size=1", "--max_train_steps=1",
+                                    "--lora_weights=" SDXL_TEST_DATA "/lora/peft"});
+  EXPECT_EQ(result.status, 65);
+  EXPECT_NE(result.error.find("with --train_text_encoder"), std::string::npos) << result.error;
+  EXPECT_EQ(result.error.find("--lora_allow_unmatched"), std::string::npos) << result.error;
+}
+
 TEST(TrainLora, KeepsTheFrozenWeightsIn8Bits) {
   const TemporaryDirectory directory;
   const std::vector<std::string> flags = {"--seed=3", "--train_batch_size=2", "--max_train_steps=4",
