@@ -193,6 +193,7 @@ class TileGroup {
 
   /// The outputs of one panel for blocks begin .. end.
   void multiply_panel(int64_t output, int64_t begin, int64_t end) const {
+    if (begin == end) return;
     Buffers& work = buffers();
     auto* all_sums = reinterpret_cast<float*>(work.sums.get());
     const auto* kernels = reinterpret_cast<const uint32_t*>(work.kernels.get());
