@@ -130,8 +130,9 @@ class ConvertCommand : public Command {
     names.add_text_encoder("text_encoder", *base.empty_text_encoder(1));
     names.add_text_encoder("text_encoder_2", *base.empty_text_encoder(2));
     LoraWeights lora = read_lora(input, names);
-    if (!config_.allow_unmatched)
+    if (!config_.allow_unmatched) {
       require_all_matched(lora, "--allow_unmatched goes on without them");
+    }
     if (!lora.unmatched.empty()) {
       log::warning(str(lora.source, ": left out ", lora.unmatched.size(),
                        " tensors: ", escaped(join(lora.unmatched, ", "))));

@@ -25,8 +25,10 @@ bool avx512_takes(at::ScalarType dtype);
 
 constexpr int64_t kLanes = 16;  // units of a vector
 
+/// The quotient, rounded up.
+inline int64_t divided(int64_t value, int64_t by) { return (value + by - 1) / by; }
 inline int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
+  return divided(value, multiple) * multiple;
 }
 
 /// Memory that starts on a cache line.

@@ -43,7 +43,7 @@ struct Head {
 /// Units of a depth of `elements`.
 template <typename Type>
 int64_t units_of(int64_t elements) {
-  return (elements + Type::kPerUnit - 1) / Type::kPerUnit;
+  return divided(elements, Type::kPerUnit);
 }
 
 /// A whole matrix [S, D] with its depth down the rows: panels of up to 64 columns, each [units of

@@ -95,17 +95,17 @@ void compute_tile(const std::vector<Operands>& products, const Epilogue& end, in
 
 /// Rows of a tile: enough tiles for all threads, each as high as its buffers allow.
 int64_t choose_tile_rows(int64_t rows, int64_t panels) {
-  const int64_t wanted = (2 * at::get_num_threads() + panels - 1) / panels;
-  const int64_t parts = std::max(std::min(wanted, rows / 32), (rows + kTileRows - 1) / kTileRows);
+  const int64_t wanted = divided(2 * at::get_num_threads(), panels);
+  const int64_t parts = std::max(std::min(wanted, rows / 32), divided(rows, kTileRows));
   return std::min(kTileRows, round_up((rows + parts - 1) / std::max<int64_t>(parts, 1), kLanes));
 }
 
 template <typename Type>
 void compute(const std::vector<Operands>& products, const Epilogue& end, int64_t rows,
              int64_t columns) {
-  const int64_t panels = (columns + kTileColumns - 1) / kTileColumns;
+  const int64_t panels = divided(columns, kTileColumns);
   const int64_t tile_rows = rows <= 32 ? rows : choose_tile_rows(rows, panels);
-  const int64_t parts = (rows + tile_rows - 1) / tile_rows;
+  const int64_t parts = divided(rows, tile_rows);
   int64_t units = 0;
   for (const Operands& product : products) units += product.units;
   // A thread is worth waking for some ten microseconds of work.
@@ -133,8 +133,7 @@ Operands operands_of(const MatrixProduct& product, int64_t per_unit) {
   const bool a_down = product.a.stride(1) != 1;
   const bool b_down = product.b.stride(1) == 1;
   const int64_t depth = std::min(product.a.size(1), product.b.size(0));
-  return {rows_of(product.a), rows_of(product.b), a_down, b_down,
-          (depth + per_unit - 1) / per_unit};
+  return {rows_of(product.a), rows_of(product.b), a_down, b_down, divided(depth, per_unit)};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/activations.h"
 #include "models/cpu_attention.h"
 #include "models/cpu_kernels.h"
 #include "models/cpu_winograd.h"
@@ -34,9 +35,7 @@ at::Tensor gated(const at::Tensor& values_and_gates) {
 }
 
 /// [B, C, H, W] with channels last -> [B * H * W, C], a view.
-at::Tensor rows_of(const at::Tensor& map) {
-  return map.permute({0, 2, 3, 1}).reshape({-1, map.size(1)});
-}
+at::Tensor rows_of(const at::Tensor& map) { return tokens_of(map).flatten(0, 1); }
 
 class GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
  public:

@@ -10,8 +10,6 @@
 
 namespace sdxl {
 
-inline int64_t divided(int64_t value, int64_t by) { return (value + by - 1) / by; }
-
 /// The distance of the points of transformed numbers that fill `size` units of 32 bits each: one
 /// cache line more, since lines at multiples of a power of two drive each other out of the cache.
 constexpr int64_t apart(int64_t size) { return size + kLanes; }

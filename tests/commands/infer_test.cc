@@ -248,11 +248,17 @@ TEST(Infer, RefusesBadRunsInOneLine) {
   }
 }
 
+/// Makes `model` the tiny one with a UNet file that is cut short, which is given back.
+fs::path cut_unet_file(const fs::path& model) {
+  fs::copy(kTinyModel, model, fs::copy_options::recursive);
+  const fs::path file = model / "unet/diffusion_pytorch_model.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 100);
+  return file;
+}
+
 TEST(Infer, RefusesATruncatedWeightFile) {
   const TemporaryDirectory directory;
-  fs::copy(kTinyModel, directory.path() / "model", fs::copy_options::recursive);
-  const fs::path file = directory.path() / "model/unet/diffusion_pytorch_model.safetensors";
-  fs::resize_file(file, fs::file_size(file) - 100);
+  cut_unet_file(directory.path() / "model");
   const fs::path out = directory.path() / "x.png";
   const ProcessResult result =
       infer({"--prompt=x", "--output=" + out.string()}, (directory.path() / "model").string());
@@ -263,9 +269,7 @@ TEST(Infer, RefusesATruncatedWeightFile) {
 
 TEST(Infer, TellsOfItsOnlyFailureOnceAndLeavesNoManifest) {
   const TemporaryDirectory directory;
-  fs::copy(kTinyModel, directory.path() / "model", fs::copy_options::recursive);
-  const fs::path file = directory.path() / "model/unet/diffusion_pytorch_model.safetensors";
-  fs::resize_file(file, fs::file_size(file) - 100);
+  const fs::path file = cut_unet_file(directory.path() / "model");
   const fs::path out = directory.path() / "out";
   const ProcessResult result =
       infer({"--prompt=x", "--output_dir=" + out.string()}, (directory.path() / "model").string());

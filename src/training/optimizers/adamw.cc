@@ -1,5 +1,4 @@
 // AdamW (Loshchilov and Hutter 2019), number for number as torch.optim.AdamW computes it.
-#include <bit>
 #include <cmath>
 
 #include "training/optimizers/adamw_step.h"
@@ -7,11 +6,6 @@
 
 namespace sdxl {
 namespace {
-
-inline float widened(float value) { return value; }
-inline float widened(uint16_t bfloat16) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16);
-}
 
 template <typename T>
 SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const T* gradient,

@@ -15,14 +15,9 @@ namespace {
 
 int64_t blocks_of(int64_t size) { return (size + kUpdateBlock - 1) / kUpdateBlock; }
 
-SDXL_SIMD void scale_floats(const float* from, float scale, float* to, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) to[i] = from[i] * scale;
-}
-
-SDXL_SIMD void widen_bfloat16(const uint16_t* from, float scale, float* to, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) {
-    to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16) * scale;
-  }
+template <typename T>
+SDXL_SIMD void scale_values(const T* from, float scale, float* to, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) to[i] = widened(from[i]) * scale;
 }
 
 /// To the nearest, ties to even; NaN stays NaN.
@@ -76,7 +71,7 @@ void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float s
   if (tensor.value.scalar_type() == at::kBFloat16) {
     auto* stored = reinterpret_cast<uint16_t*>(tensor.value.data_ptr<at::BFloat16>()) + block.begin;
     block.weight = weight_buffer.data();
-    widen_bfloat16(stored, 1.0f, block.weight, block.size);
+    scale_values(stored, 1.0f, block.weight, block.size);
     kernel(block);
     narrow_bfloat16_stochastically(block.weight, stored, block.size,
                                    seed + static_cast<uint32_t>(block.begin));
@@ -101,12 +96,12 @@ const float* read_block(const at::Tensor& tensor, int64_t begin, int64_t size, f
     case at::kFloat: {
       const float* from = tensor.const_data_ptr<float>() + begin;
       if (scale == 1.0f) return from;
-      scale_floats(from, scale, buffer, size);
+      scale_values(from, scale, buffer, size);
       return buffer;
     }
     case at::kBFloat16: {
       const auto* from = reinterpret_cast<const uint16_t*>(tensor.const_data_ptr<at::BFloat16>());
-      widen_bfloat16(from + begin, scale, buffer, size);
+      scale_values(from + begin, scale, buffer, size);
       return buffer;
     }
     default: {

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -15,6 +16,12 @@ namespace sdxl {
 
 /// Elements of a block; a multiple of the blocks of quantised states.
 constexpr int64_t kUpdateBlock = 2048;
+
+/// A stored number as a float: bfloat16 by its bits.
+inline float widened(float value) { return value; }
+inline float widened(uint16_t bfloat16) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16);
+}
 
 /// A gradient as the backward pass left it.
 struct StoredGradient {
