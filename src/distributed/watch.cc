@@ -36,6 +36,12 @@ std::string listed_ranks(const std::vector<int64_t>& ranks) {
   return text;
 }
 
+Failure silent_store() {
+  return {ExitStatus::kUnavailable,
+          "rank 0, which keeps the run's store, does not answer: it was stopped or its machine is "
+          "out of reach"};
+}
+
 [[noreturn]] void end_process(const Failure& failure) {
   log::error(failure.message);
   ::_exit(static_cast<int>(failure.status));
@@ -53,6 +59,7 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int64_t rank, int64_t size,
       next_rank_changed_(steady_clock::now()) {
   tick();
   thread_ = std::thread([this] { loop(); });
+  guard_ = std::thread([this] { guard(); });
 }
 
 Watch::~Watch() {
@@ -61,11 +68,11 @@ Watch::~Watch() {
     stopping_ = true;
   }
   changed_.notify_all();
+  guard_.join();
   leave_a_silent_store();
   thread_.join();
 }
 
-// A request to a store whose machine is out of reach, its connection not closed, never returns.
 void Watch::leave_a_silent_store() {
   std::unique_lock lock(mutex_);
   if (changed_.wait_for(lock, kGrace, [this] { return stopped_; }) || !failure_) return;
@@ -96,6 +103,23 @@ void Watch::run_until_stopped() {
             "the connection to the run's store is lost: rank 0 (under torchrun its agent), which "
             "keeps it, died or was stopped"});
     }
+    ++rounds_;
+  }
+}
+
+// Counts its own rounds, not the time: a process that was stopped itself and goes on has missed
+// nothing.
+void Watch::guard() {
+  int64_t rounds = rounds_;
+  milliseconds silence{0};
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      if (changed_.wait_for(lock, interval_, [this] { return stopping_; })) return;
+    }
+    silence = rounds == rounds_ ? silence + interval_ : milliseconds(0);
+    rounds = rounds_;
+    if (silence > timeout_) note(silent_store());
     enforce();
   }
 }
@@ -239,11 +263,7 @@ Failure Watch::explain() {
   inquired_ = true;
   const milliseconds patience = 10 * interval_ + milliseconds(5000);
   changed_.wait_for(lock, patience, [this] { return failure_.has_value(); });
-  if (!failure_) {
-    keep({ExitStatus::kUnavailable,
-          "rank 0, which keeps the run's store, does not answer: it was stopped or its machine is "
-          "out of reach"});
-  }
+  if (!failure_) keep(silent_store());
   return *failure_;
 }
 

@@ -1,8 +1,10 @@
-// A thread beside the work that knows which ranks are alive, so that a run that breaks ends soon
+// Threads beside the work that know which ranks are alive, so that a run that breaks ends soon
 // everywhere and says which rank it was.
 //
 // Every rank writes a beat into the store now and then and looks at that of the next rank. The
-// first rank to know of a failure writes it there; the others find it and report the same.
+// first rank to know of a failure writes it there; the others find it and report the same. A
+// request to a store whose machine is out of reach, its connection not closed, never returns: so a
+// second thread, which asks the store nothing, sees to it that the process ends all the same.
 #pragma once
 
 #include <atomic>
@@ -29,7 +31,7 @@ class Watch {
   /// `store` is used by this watch alone. All ranks construct it before any looks for another.
   Watch(c10::intrusive_ptr<c10d::Store> store, int64_t rank, int64_t size,
         std::chrono::milliseconds timeout);
-  /// Ends the thread.
+  /// Ends the threads.
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -54,6 +56,9 @@ class Watch {
 
   void loop();
   void run_until_stopped();
+  /// Of the second thread: fails the run where the store is silent for the timeout, and ends the
+  /// process where the work has not ended by itself some time after a failure.
+  void guard();
   /// Ends the process where the thread hangs in a request to the store after a failure.
   void leave_a_silent_store();
   void tick();
@@ -66,13 +71,13 @@ class Watch {
   void note(const Failure& failure);
   /// As the failure of this run; with the lock held.
   void keep(const Failure& failure);
-  /// Ends the process where the work has not ended by itself some time after a failure.
   void enforce();
 
   const c10::intrusive_ptr<c10d::Store> store_;
   const int64_t rank_, size_;
   const std::chrono::milliseconds timeout_, interval_;
   std::atomic<int64_t> collectives_{0};
+  std::atomic<int64_t> rounds_{0};  // of requests that the store has answered
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -80,14 +85,14 @@ class Watch {
   std::optional<Failure> failure_, to_post_;
   std::chrono::steady_clock::time_point failed_at_;
 
-  // Of the thread alone.
+  // Of the first thread alone.
   int64_t beats_ = 0;
   Beat next_rank_;
   std::chrono::steady_clock::time_point next_rank_changed_;
   std::optional<std::vector<Beat>> first_look_;
   std::chrono::steady_clock::time_point first_look_at_;
 
-  std::thread thread_;
+  std::thread thread_, guard_;
 };
 
 }  // namespace sdxl
