@@ -23,14 +23,21 @@ std::optional<fs::path> existing_result(const fs::path& directory) {
   return std::nullopt;
 }
 
-/// Removes what a discarded run left, so that nothing of two runs lies side by side.
-void discard_run(const fs::path& directory, const TrainConfig& config, CheckpointStore& store) {
+/// Whether `folder` lies in the directory that it is relative to and is not that directory.
+bool is_inside(const fs::path& folder) {
+  const fs::path normal = folder.lexically_normal();
+  return !normal.empty() && normal.is_relative() && normal != "." && *normal.begin() != "..";
+}
+
+/// Removes what a discarded run left, so that nothing of two runs lies side by side. Logs that lie
+/// elsewhere may be those of other runs too.
+void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
   store.clear();
   for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
-                           kLoraWeights, "validation", "README.md"}) {
+                           kLoraWeights, kKohyaLoraWeights, "validation", "README.md"}) {
     fs::remove_all(directory / name);
   }
-  if (!config.logging_dir.empty()) fs::remove_all(directory / config.logging_dir);
+  if (is_inside(logs)) fs::remove_all(directory / logs);
 }
 
 }  // namespace
@@ -57,10 +64,7 @@ void RunDirectory::share(Ranks& ranks) {
 
 void RunDirectory::open(const TrainConfig& config) {
   lock_ = lock_output_directory(path_);
-  if (config.overwrite_output_dir) {
-    discard_run(path_, config, checkpoints_);
-    return;
-  }
+  if (config.overwrite_output_dir) return;  // begin() discards what there is
   if (!config.resume_from_checkpoint) {
     if (const auto result = existing_result(path_)) {
       throw Error(ExitStatus::kUsage,
@@ -172,11 +176,11 @@ void RunDirectory::require_same_options(const Json& options) const {
                   "; give the same, or train anew in another --output_dir"));
 }
 
-void RunDirectory::write_config(const Json& options) const {
+void RunDirectory::begin(const TrainConfig& train, const Json& options) {
+  if (train.overwrite_output_dir) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = options;
   for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
   config["_sdxl_version"] = version();
-
   write_json(path_ / "config.json", config);
 }
 

@@ -23,8 +23,8 @@ class RunDirectory {
  public:
   /// Takes the directory's lock and finds the checkpoint to go on from. Error(kUsage) when another
   /// run is writing there, or when there are results of one that is neither resumed nor, with
-  /// --overwrite_output_dir, discarded. Of several ranks, which share the directory, the first does
-  /// so and the others learn what it found.
+  /// --overwrite_output_dir, to be discarded. Of several ranks, which share the directory, the
+  /// first does so and the others learn what it found.
   RunDirectory(const TrainConfig& config, Ranks& ranks);
 
   const std::filesystem::path& path() const { return path_; }
@@ -40,8 +40,9 @@ class RunDirectory {
   void require_same_options(const Json& options) const;
   /// The position in the stream of samples at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
-  /// Writes config.json; --config of it repeats the run.
-  void write_config(const Json& options) const;
+  /// When everything is checked: with --overwrite_output_dir removes what the directory's last run
+  /// left, then writes config.json; --config of it repeats the run. The first rank's alone.
+  void begin(const TrainConfig& train, const Json& options);
 
  private:
   void open(const TrainConfig& config);

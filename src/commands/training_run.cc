@@ -84,7 +84,7 @@ class TrainingRun {
 
   ExitStatus train() {
     if (ranks_.is_first()) {
-      directory_.write_config(options_);
+      directory_.begin(config_, options_);
       truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
     }
     data_.prepare(subject_.trains_text_encoders());

@@ -10,6 +10,8 @@ inline constexpr const char* kLoraWeights = "pytorch_lora_weights.safetensors";
 inline constexpr const char* kLoraEmaWeights = "pytorch_lora_weights_ema.safetensors";
 /// As ppdiffusers does.
 inline constexpr const char* kPaddleLoraWeights = "paddle_lora_weights.safetensors";
+/// What --save_kohya writes besides.
+inline constexpr const char* kKohyaLoraWeights = "kohya_lora_weights.safetensors";
 /// As PEFT does, in a folder for each part of a model.
 inline constexpr const char* kPeftWeights = "adapter_model.safetensors";
 

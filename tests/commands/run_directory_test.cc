@@ -1,0 +1,63 @@
+// What a run does with an --output_dir that holds something already.
+#include <gmock/gmock.h>
+
+#include "base/files.h"
+#include "support/process.h"
+#include "support/run_files.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+using test::ProcessResult;
+using ::testing::HasSubstr;
+
+class RunDirectoryTest : public ::testing::Test {
+ protected:
+  ProcessResult train(const fs::path& output, std::vector<std::string> flags = {}) {
+    std::vector<std::string> words = {SDXL_BINARY,
+                                      "train-lora",
+                                      "--pretrained_model_name_or_path=" + test::kTinyModel,
+                                      "--train_data_dir=" + test::kPictures,
+                                      "--resolution=32",
+                                      "--num_threads=1",
+                                      "--train_batch_size=1",
+                                      "--seed=4",
+                                      "--max_train_steps=2",
+                                      "--checkpointing_steps=1",
+                                      "--output_dir=" + output.string()};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return test::run_process(words);
+  }
+  fs::path at(const std::string& name) const { return directory_.path() / name; }
+
+  test::TemporaryDirectory directory_;
+};
+
+TEST_F(RunDirectoryTest, DiscardsARunOnlyWhenAnotherBegins) {
+  ASSERT_EQ(train(at("run"), {"--save_kohya"}).status, 0);
+  EXPECT_EQ(train(at("run"), {"--overwrite_output_dir", "--dry_run"}).status, 0);
+  EXPECT_EQ(train(at("run"), {"--overwrite_output_dir", "--caption_column=none"}).status, 65);
+  EXPECT_TRUE(fs::exists(at("run") / "checkpoint-2"));
+  EXPECT_TRUE(fs::exists(at("run") / "pytorch_lora_weights.safetensors"));
+
+  ASSERT_EQ(train(at("run"), {"--overwrite_output_dir", "--max_train_steps=1"}).status, 0);
+  EXPECT_FALSE(fs::exists(at("run") / "checkpoint-2"));
+  EXPECT_FALSE(fs::exists(at("run") / "kohya_lora_weights.safetensors"));
+}
+
+TEST_F(RunDirectoryTest, DiscardsNoLogsThatLieElsewhere) {
+  write_file_atomically(directory_.path() / "precious", "not ours");
+  fs::create_directories(at("logs"));
+  write_file_atomically(at("logs") / "precious", "not ours");
+  for (const std::string& logs : {std::string(".."), at("logs").string(), std::string(".")}) {
+    const ProcessResult result =
+        train(at("run"), {"--overwrite_output_dir", "--logging_dir=" + logs});
+    EXPECT_EQ(result.status, 0) << result.error;
+  }
+  EXPECT_TRUE(fs::exists(directory_.path() / "precious"));
+  EXPECT_TRUE(fs::exists(at("logs") / "precious"));
+}
+
+}  // namespace
+}  // namespace sdxl
