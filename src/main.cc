@@ -148,7 +148,6 @@ ExitStatus run_command(Command& command) {
     at::set_num_threads(int(options.get<int64_t>("num_threads")));
   }
   command.validate();
-  options.refuse_unsupported();
   running = &command;
   return command.run();
 }

@@ -52,7 +52,6 @@ std::string default_text(const Json& value) {
 std::string option_row(const OptionSet& options, const Option& option) {
   Words words = split(option.help, ' ');
   words.push_back(default_text(options.default_value(option)));
-  if (option.rule.unsupported != nullptr) words.push_back(str("[", option.rule.unsupported, "]"));
   std::erase(words, "");
   return row(flag_text(option), words);
 }

@@ -101,15 +101,4 @@ Json OptionSet::default_value(const Option& option) const {
 
 OptionOrigin OptionSet::origin(const std::string& name) const { return origins_[index_of(name)]; }
 
-void OptionSet::refuse_unsupported() const {
-  for (const Option& option : options_) {
-    if (option.rule.unsupported == nullptr || option_json(option) == default_value(option))
-      continue;
-    const std::string value =
-        option_json(option).dump(-1, ' ', false, Json::error_handler_t::replace);
-    throw Error(ExitStatus::kUsage,
-                str("--", option.name, " ", escaped(value), ": ", option.rule.unsupported));
-  }
-}
-
 }  // namespace sdxl

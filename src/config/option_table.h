@@ -34,13 +34,9 @@ struct OptionRule {
   std::vector<std::string> choices = {};  ///< The values that a text may have; empty: any.
   std::optional<double> at_least = {}, above = {}, at_most = {}, below = {};  ///< For numbers.
   std::optional<int64_t> multiple_of = {};                                    ///< For integers.
-  const char* unsupported = nullptr;  ///< Any value but the default is refused with this text.
-  bool flag_only = false;             ///< Not in JSON: says what to do now, not how the run is.
-  const char* value_name = nullptr;   ///< For help: DIR, FILE, …; by default the type's.
+  bool flag_only = false;            ///< Not in JSON: says what to do now, not how the run is.
+  const char* value_name = nullptr;  ///< For help: DIR, FILE, …; by default the type's.
 };
-
-/// For OptionRule::unsupported, until the option's owner removes the mark.
-inline constexpr const char* kNotYet = "not supported yet";
 
 struct Option {
   std::string name;  ///< With underscores: the JSON key; as a flag, dashes are taken too.
@@ -96,9 +92,6 @@ class OptionSet {
   Json default_value(const Option& option) const;
   OptionOrigin origin(const std::string& name) const;
   bool given(const std::string& name) const { return origin(name) != OptionOrigin::kDefault; }
-
-  /// Refuses options marked unsupported that were changed from their default.
-  void refuse_unsupported() const;
 
  private:
   size_t index_of(const std::string& name) const;

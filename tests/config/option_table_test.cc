@@ -16,7 +16,6 @@ struct Sample {
   std::optional<std::string> name;
   std::vector<std::string> prompt;
   std::vector<double> sigmas;
-  bool later = false;
   bool now = false;
 
   OptionSet options{[this] {
@@ -30,7 +29,6 @@ struct Sample {
     table.add("name", &name, "");
     table.add("prompt", &prompt, "");
     table.add("sigmas", &sigmas, "");
-    table.add("later", &later, "", {.unsupported = kNotYet});
     table.add("now", &now, "", {.flag_only = true});
     return table.take();
   }()};
@@ -160,15 +158,6 @@ TEST(OptionTable, KeepsSecretsOutOfJson) {
   sample.options.set_from_flag("prompt", {"https://me:pa55@host/"});
   EXPECT_EQ(sample.options.to_json()["name"], "[redacted]");
   EXPECT_EQ(sample.options.to_json()["prompt"][0], "https://[redacted]@host/");
-}
-
-TEST(OptionTable, RefusesUnsupportedChanges) {
-  Sample sample;
-  sample.set("later", "false");
-  sample.options.refuse_unsupported();
-  sample.set("later", "true");
-  EXPECT_SDXL_ERROR(sample.options.refuse_unsupported(), ExitStatus::kUsage,
-                    "--later true: not supported yet");
 }
 
 TEST(OptionTable, FindsNamesWithDashes) {
