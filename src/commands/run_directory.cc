@@ -40,6 +40,41 @@ void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStor
   if (is_inside(logs)) fs::remove_all(directory / logs);
 }
 
+bool is_same(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error);
+}
+
+/// Whether `path` is `directory` or something in it.
+bool lies_in(const fs::path& path, const fs::path& directory) {
+  const fs::path whole = fs::absolute(path).lexically_normal();
+  for (fs::path part = whole; part.has_relative_path(); part = part.parent_path()) {
+    if (is_same(part, directory)) return true;
+  }
+  return false;
+}
+
+/// A run writes over files of its directory and may discard them, which shall not be its own input.
+void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
+  const auto refuse = [&](const char* option, const std::string& path) {
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(output_dir.string()), " is where --", option, " ",
+                    quoted(path), " lies: give another directory"));
+  };
+  const std::pair<const char*, std::optional<std::string>> inputs[] = {
+      {"pretrained_model_name_or_path", config.pretrained_model_name_or_path},
+      {"pretrained_vae_model_name_or_path", config.pretrained_vae_model_name_or_path},
+      {"dataset_name", config.dataset_name},
+      {"train_data_dir", config.train_data_dir}};
+  for (const auto& [option, path] : inputs) {
+    if (path && is_same(*path, output_dir)) refuse(option, *path);
+  }
+  if (config.overwrite_output_dir && config.lora_weights &&
+      lies_in(*config.lora_weights, output_dir)) {
+    refuse("lora_weights", *config.lora_weights);
+  }
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
@@ -63,6 +98,7 @@ void RunDirectory::share(Ranks& ranks) {
 }
 
 void RunDirectory::open(const TrainConfig& config) {
+  refuse_inputs(path_, config);
   lock_ = lock_output_directory(path_);
   if (config.overwrite_output_dir) return;  // begin() discards what there is
   if (!config.resume_from_checkpoint) {
@@ -76,8 +112,17 @@ void RunDirectory::open(const TrainConfig& config) {
     return;
   }
   resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
+  if (resumed_ && lies_in(resumed_->path, path_)) return;
+  const auto result = existing_result(path_);
+  if (resumed_ && result) {
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(path_.string()), " holds a run of its own (",
+                    result->filename().string(), ") and --resume_from_checkpoint ",
+                    quoted(resumed_->path.string()),
+                    " is of another: go on with latest, or give another --output_dir"));
+  }
   if (resumed_) return;
-  if (const auto result = existing_result(path_)) {
+  if (result) {
     throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(path_.string()),
                                         " holds a finished run (", result->filename().string(),
                                         ") without a checkpoint to resume from: discard it with "

@@ -59,5 +59,31 @@ TEST_F(RunDirectoryTest, DiscardsNoLogsThatLieElsewhere) {
   EXPECT_TRUE(fs::exists(at("logs") / "precious"));
 }
 
+TEST_F(RunDirectoryTest, IsNoInputOfTheRun) {
+  fs::copy(test::kTinyModel, at("model"), fs::copy_options::recursive);
+  const std::string model = at("model").string();
+  ProcessResult result =
+      train(model, {"--pretrained_model_name_or_path=" + model, "--overwrite_output_dir"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("is where --pretrained_model_name_or_path"));
+  EXPECT_TRUE(fs::exists(at("model") / "model_index.json"));
+
+  ASSERT_EQ(train(at("run")).status, 0);
+  result = train(at("run"), {"--overwrite_output_dir",
+                             "--lora_weights=" + (at("run") / "checkpoint-1").string()});
+  EXPECT_THAT(result.error, HasSubstr("is where --lora_weights"));
+  EXPECT_TRUE(fs::exists(at("run") / "checkpoint-1"));
+}
+
+TEST_F(RunDirectoryTest, IsNotTakenOverByTheCheckpointOfAnotherRun) {
+  ASSERT_EQ(train(at("one")).status, 0);
+  ASSERT_EQ(train(at("two")).status, 0);
+  const std::string checkpoint = (at("one") / "checkpoint-1").string();
+  const ProcessResult result = train(at("two"), {"--resume_from_checkpoint=" + checkpoint});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("holds a run of its own"));
+  EXPECT_EQ(train(at("three"), {"--resume_from_checkpoint=" + checkpoint}).status, 0);
+}
+
 }  // namespace
 }  // namespace sdxl
