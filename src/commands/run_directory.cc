@@ -40,6 +40,18 @@ void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStor
   if (is_inside(logs)) fs::remove_all(directory / logs);
 }
 
+/// Checkpoints past the step that a run goes back to are those that "latest" finds.
+void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
+  std::vector<std::string> later;
+  for (const Checkpoint& one : all) {
+    if (one.step > step) later.push_back(one.path.filename().string());
+  }
+  if (later.empty()) return;
+  log::warning(str("going back to step ", step, ", before ", join(later, ", "),
+                   ": --resume_from_checkpoint latest would go on from there until this run is "
+                   "past it; remove what is not wanted"));
+}
+
 bool is_same(const fs::path& a, const fs::path& b) {
   std::error_code error;
   return fs::equivalent(a, b, error);
@@ -112,7 +124,10 @@ void RunDirectory::open(const TrainConfig& config) {
     return;
   }
   resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
-  if (resumed_ && lies_in(resumed_->path, path_)) return;
+  if (resumed_ && lies_in(resumed_->path, path_)) {
+    warn_of_later(checkpoints_.list(), resumed_->step);
+    return;
+  }
   const auto result = existing_result(path_);
   if (resumed_ && result) {
     throw Error(ExitStatus::kUsage,

@@ -223,6 +223,7 @@ class TrainingRun {
       directory_.checkpoints().protect(step);
       if (!ranks_.is_first()) return;
       write_json(directory_.path() / "best.json", {{"step", step}, {"validation_loss", loss}});
+      directory_.checkpoints().prune(step);  // the one that was the best
     };
     return actions;
   }

@@ -145,13 +145,17 @@ void CheckpointStore::save(int64_t step, uint64_t expected_bytes,
   write(directory.working_path());
   write_manifest(directory.working_path(), step);
   directory.commit(/*replace=*/true);
-  prune();
+  prune(step);
 }
 
-void CheckpointStore::prune() const {
+void CheckpointStore::prune(int64_t newest) const {
   if (!total_limit_) return;
   std::vector<Checkpoint> all = list();
-  std::erase_if(all, [this](const Checkpoint& one) { return one.step == protected_step_; });
+  const auto is_protected = [this](const Checkpoint& one) { return one.step == protected_step_; };
+  std::erase_if(all, is_protected);
+  // A run that went back to an earlier step has later ones besides: the new one is the last to go.
+  std::stable_partition(all.begin(), all.end(),
+                        [newest](const Checkpoint& one) { return one.step != newest; });
   const int64_t surplus = std::ssize(all) - *total_limit_;
   for (int64_t i = 0; i < surplus; ++i) {
     // Under a name that is no checkpoint's first, so that a kill leaves no half of one.

@@ -41,12 +41,12 @@ class CheckpointStore {
             const std::function<void(const std::filesystem::path& directory)>& write);
   /// The checkpoint of this step is never pruned.
   void protect(int64_t step) { protected_step_ = step; }
+  /// Removes what is past the limit, the oldest first; that of step `newest` counts as the newest.
+  void prune(int64_t newest) const;
   /// Removes all of them.
   void clear();
 
  private:
-  void prune() const;
-
   std::filesystem::path output_dir_;
   std::optional<int64_t> total_limit_, protected_step_;
 };

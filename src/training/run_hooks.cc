@@ -68,8 +68,8 @@ void RunHooks::measure(int64_t step) {
   log_.pause();
   if (!schedule_.keep_best || !(loss < best_)) return;
   best_ = loss;
+  save(step);  // first: what is recorded as the best exists
   actions_.keep_as_best(step, loss);
-  save(step);
 }
 
 }  // namespace sdxl
