@@ -19,7 +19,7 @@ NoiseSchedule noise_schedule(const TrainingContext& context) {
 ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
   ObjectiveOptions options;
   options.snr_gamma = config.snr_gamma;
-  options.clamp_snr_plus_one = config.compat == "pp";
+  options.relative_snr = config.compat == "pp";
   options.noise_offset = config.noise_offset;
   options.input_perturbation = config.input_perturbation;
   if (config.loss_type == "huber") options.huber_c = config.huber_c;

@@ -132,13 +132,12 @@ at::Tensor Objective::target(const at::Tensor& latents, const at::Tensor& noise,
 }
 
 at::Tensor Objective::snr_weights(const at::Tensor& timesteps) const {
-  const at::Tensor snr = schedule_.snr(timesteps).to(at::kCPU);  // [B]
+  const std::string& type = schedule_.prediction_type();
+  at::Tensor snr = schedule_.snr(timesteps).to(at::kCPU);  // [B]
+  if (options_.relative_snr && type == "v_prediction") snr = snr + 1;
   const at::Tensor clamped = snr.clamp_max(*options_.snr_gamma);
-  if (schedule_.prediction_type() == "v_prediction") {
-    return options_.clamp_snr_plus_one ? (snr + 1).clamp_max(*options_.snr_gamma) / (snr + 1)
-                                       : clamped / (snr + 1);
-  }
-  if (schedule_.prediction_type() == "sample") return clamped;
+  if (!options_.relative_snr && type == "v_prediction") return clamped / (snr + 1);
+  if (!options_.relative_snr && type == "sample") return clamped;
   // Where no signal is left (zero terminal SNR) the limit is 1.
   return at::where(snr > 0, clamped / snr, at::ones_like(snr));
 }

@@ -29,8 +29,9 @@ at::Tensor timestep_weights(const TimestepBias& bias, int64_t count);
 
 struct ObjectiveOptions {
   std::optional<double> snr_gamma;  ///< Min-SNR weighting (Hang et al. 2023).
-  /// For v_prediction clamp SNR + 1 instead of SNR, as ppdiffusers' scripts do.
-  bool clamp_snr_plus_one = false;
+  /// Min-SNR weights min(s, gamma) / s with s = SNR, of v_prediction SNR + 1, as ppdiffusers'
+  /// scripts have them.
+  bool relative_snr = false;
   double noise_offset = 0.0;
   double input_perturbation = 0.0;
   /// Pseudo-Huber loss 2c(sqrt(d^2 + c^2) - c) of the difference d instead of its square.

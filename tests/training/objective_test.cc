@@ -85,17 +85,23 @@ TEST(Objective, StaysFiniteWhereNoSignalIsLeft) {
   EXPECT_EQ(batch.weights.item<float>(), 1.0f);
 }
 
-TEST(Objective, ClampsSnrPlusOneAsPpdiffusersDoes) {
-  // semantics.md, section 8: with gamma 5 the weight is 1 from timestep 300 on.
-  const Objective objective({sdxl_schedule("v_prediction", false), "a test"},
-                            {.snr_gamma = 5.0, .clamp_snr_plus_one = true});
-  const at::Tensor latents = at::randn({1, 4, 6, 6});
-  for (int64_t draw = 0; draw < 20; ++draw) {
-    const NoisedBatch batch = objective.noised(latents, {draw});
-    const auto timestep = batch.timesteps.item<int64_t>();
-    const auto weight = batch.weights.item<float>();
-    EXPECT_TRUE(timestep < 300 || weight == 1.0f) << timestep;
-    EXPECT_TRUE(timestep > 100 || weight < 0.6f) << timestep;
+TEST(Objective, WeighsRelativeToTheSnrAsPpdiffusersDoes) {
+  // min(s, 5) / s with s = SNR, of v_prediction SNR + 1: values of semantics.md, section 8.
+  struct Case {
+    const char* prediction_type;
+    int64_t timestep;
+    float weight;
+  };
+  for (const Case& c :
+       {Case{"epsilon", 100, 0.59145f}, Case{"sample", 100, 0.59145f}, Case{"sample", 500, 1.0f},
+        Case{"v_prediction", 100, 0.52888f}, Case{"v_prediction", 500, 1.0f}}) {
+    ObjectiveOptions options = with_snr();
+    options.relative_snr = true;
+    options.bias = {"range", 1e12, c.timestep, c.timestep + 1, 0.25};  // that one alone
+    const Objective objective({sdxl_schedule(c.prediction_type, false), "a test"}, options);
+    const NoisedBatch batch = objective.noised(at::randn({1, 4, 6, 6}), {0});
+    ASSERT_EQ(batch.timesteps.item<int64_t>(), c.timestep);
+    EXPECT_NEAR(batch.weights.item<float>(), c.weight, 1e-5f) << c.prediction_type << c.timestep;
   }
 }
 
