@@ -19,6 +19,18 @@ std::map<std::string, Module*> adapted_components(UNet2DConditionModel& unet,
   return components;
 }
 
+/// What is asked for and would not happen.
+void require_adapted_encoders(const LoraAdapters& adapters,
+                              const std::vector<std::string>& targets) {
+  const LoraWeights weights = adapters.weights();
+  if (weights.adapts("text_encoder") || weights.adapts("text_encoder_2")) return;
+  throw Error(ExitStatus::kUsage,
+              sdxl::str("--train_text_encoder has nothing to train: --lora_target_modules ",
+                        join(targets, ", "),
+                        " match no layer of the text encoders; give theirs too, such as q_proj, or "
+                        "leave it out"));
+}
+
 at::Tensor& tensor_of(LoraLayer& layer, const std::string& role) {
   if (role == "down") return layer.down;
   return role == "up" ? layer.up : layer.magnitude;
@@ -32,6 +44,7 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
     : unet_(std::move(unet)), encoder_(std::move(encoder)), options_(options) {
   adapters_ = std::make_unique<LoraAdapters>(adapted_components(*unet_, encoder_.get()),
                                              options.adapters, options.seed);
+  if (encoder_) require_adapted_encoders(*adapters_, options.adapters.target_modules);
   // One group for each learning rate: the UNet's and the encoders', with LoRA+ the up matrices'
   // apart.
   for (const bool is_unet : {true, false}) {

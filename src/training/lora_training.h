@@ -27,7 +27,8 @@ struct LoraTrainingOptions {
 
 class LoraTraining : public Trainable {
  public:
-  /// `encoder` has the text encoders that train; null if they are frozen.
+  /// `encoder` has the text encoders that train; null if they are frozen. Error(kUsage) where the
+  /// target modules choose no layer of them.
   LoraTraining(std::shared_ptr<UNet2DConditionModel> unet, std::shared_ptr<PromptEncoder> encoder,
                const LoraTrainingOptions& options);
 

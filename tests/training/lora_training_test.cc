@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "io/pretrained.h"
@@ -205,6 +206,14 @@ TEST(LoraTraining, PutsTextEncodersAndUpMatricesInGroupsOfTheirOwn) {
     EXPECT_EQ(groups[i].first, expected[i].first);
     EXPECT_DOUBLE_EQ(groups[i].second, expected[i].second);
   }
+}
+
+TEST(LoraTraining, RefusesTextEncodersWithoutAnAdaptedLayer) {
+  LoraTrainingOptions options;
+  options.adapters.target_modules = {"to_q"};
+  EXPECT_THROW(LoraTraining(load_unet(), load_encoder(), options), Error);
+  options.adapters.target_modules = {"to_q", "fc1"};
+  EXPECT_EQ(LoraTraining(load_unet(), load_encoder(), options).parameter_groups().size(), 4u);
 }
 
 }  // namespace
