@@ -93,6 +93,10 @@ at::Tensor packed_conv2d(const at::Tensor& input, const at::Tensor& weight, cons
   const std::vector<int64_t> padding(2, geometry.padding), stride(2, geometry.stride),
       dilation(2, 1);
   if (residual.defined()) {
+    // oneDNN cannot add to a map of one cell, whose strides say nothing of the order of its sides.
+    if (residual.size(2) * residual.size(3) == 1) {
+      return packed_conv2d(input, weight, bias, geometry) + residual;
+    }
     return add.call(input, residual, weight, optional(bias), padding, stride, dilation, 1, "add",
                     std::nullopt, std::nullopt, Scalars(), std::nullopt);
   }

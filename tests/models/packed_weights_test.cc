@@ -48,6 +48,17 @@ TEST_P(PackedWeights, ConvolveAsPlainOnes) {
   }
 }
 
+TEST_P(PackedWeights, ConvolveMapsOfOneCell) {
+  const at::Tensor bias = at::randn({24}).to(GetParam());
+  const at::Tensor packed = packed_conv_weight(kernel_, {1, 1});
+  for (const int64_t batch : {1, 2}) {
+    const at::Tensor input = at::randn({batch, 16, 1, 1}).to(GetParam());
+    const at::Tensor expected = at::conv2d(input, kernel_, bias, 1, 1);
+    const at::Tensor residual = at::randn_like(expected);
+    EXPECT_TRUE(close(packed_conv2d(input, packed, bias, {1, 1}, residual), expected + residual));
+  }
+}
+
 TEST_P(PackedWeights, AreUnpackedToTheBit) {
   const at::Tensor packed = packed_linear_weight(weight_);
   EXPECT_EQ(packed.scalar_type(), GetParam());
