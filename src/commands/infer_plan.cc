@@ -108,6 +108,15 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
   return job;
 }
 
+/// How many pictures a line that can't be drawn asks for, as far as it can be read.
+int64_t picture_count(const InferConfig& config, const std::string& line) {
+  const Json json = Json::parse(line, /*callback=*/nullptr, /*allow_exceptions=*/false);
+  const auto found = json.is_object() ? json.find("num_images_per_prompt") : json.end();
+  if (found == json.end() || !found->is_number_integer()) return config.num_images_per_prompt;
+  constexpr int64_t kMost = 1'000'000;
+  return std::clamp<int64_t>(found->get<int64_t>(), 1, kMost);
+}
+
 /// The lines of a prompt file that are not blank, each after what errors call it.
 std::vector<std::pair<std::string, std::string>> prompt_lines(const std::string& file) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -185,7 +194,7 @@ PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t defa
       const std::string what = error.what();
       plan.errors.emplace_back(ExitStatus::kBadData,
                                what.starts_with(source) ? what : source + ": " + what);
-      index += config.num_images_per_prompt;  // so that the others keep theirs when it is mended
+      index += picture_count(config, line);  // so that the others keep theirs when it is mended
     }
   }
   return plan;

@@ -4,7 +4,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "commands/infer_plan.h"
@@ -39,6 +41,10 @@ class PromptBook {
   const LoraLibrary& loras_;
   std::unique_ptr<Encoders> encoders_;
   std::map<Key, PromptConditioning> entries_;
+  /// The first entry with each negative texts, which all others with them share.
+  using NegativeKey =
+      std::tuple<std::string, std::optional<std::string>, std::optional<std::string>>;
+  std::map<NegativeKey, const PromptConditioning*> negatives_;
 };
 
 }  // namespace sdxl

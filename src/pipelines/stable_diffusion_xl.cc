@@ -10,11 +10,26 @@
 
 namespace sdxl {
 
+namespace {
+
+/// As in diffusers, the empty text of a second encoder stands for that of the first.
+const std::string& second_text(const std::optional<std::string>& own, const std::string& first) {
+  return own && !own->empty() ? *own : first;
+}
+
+}  // namespace
+
 PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
-                                 bool force_zeros_for_empty_prompt) {
-  const std::string& prompt_2 = texts.prompt_2.value_or(texts.prompt);
-  PromptEmbedding positive = encoder.encode({texts.prompt}, {prompt_2}, texts.clip_skip);
+                                 bool force_zeros_for_empty_prompt,
+                                 const PromptConditioning* same_negative) {
+  PromptEmbedding positive = encoder.encode(
+      {texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
   PromptConditioning result{positive.hidden_states, positive.pooled, {}, {}};
+  if (same_negative != nullptr) {
+    result.negative_hidden_states = same_negative->negative_hidden_states;
+    result.negative_pooled = same_negative->negative_pooled;
+    return result;
+  }
   if (!texts.negative_prompt && force_zeros_for_empty_prompt) {
     result.negative_hidden_states = at::zeros_like(positive.hidden_states);
     result.negative_pooled = at::zeros_like(positive.pooled);
@@ -22,7 +37,7 @@ PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts
   }
   const std::string negative = texts.negative_prompt.value_or("");
   PromptEmbedding embedding =
-      encoder.encode({negative}, {texts.negative_prompt_2.value_or(negative)});
+      encoder.encode({negative}, {second_text(texts.negative_prompt_2, negative)});
   result.negative_hidden_states = embedding.hidden_states;
   result.negative_pooled = embedding.pooled;
   return result;

@@ -22,7 +22,8 @@
 namespace sdxl {
 
 /// The texts of one picture. An absent negative prompt is not the empty one: where the model says
-/// force_zeros_for_empty_prompt it stands for zeros.
+/// force_zeros_for_empty_prompt it stands for zeros. Absent or empty, prompt_2 and negative_prompt_2
+/// are the first encoder's texts.
 struct PromptTexts {
   std::string prompt;
   std::optional<std::string> prompt_2, negative_prompt, negative_prompt_2;
@@ -38,8 +39,10 @@ struct PromptConditioning {
   at::Tensor negative_pooled;         ///< [1, P]
 };
 
+/// `same_negative`, if any, is what the same encoder made of the same negative texts: it is shared.
 PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
-                                 bool force_zeros_for_empty_prompt);
+                                 bool force_zeros_for_empty_prompt,
+                                 const PromptConditioning* same_negative = nullptr);
 
 /// A prompt's pictures: `count` of them share one generator, as one batch of diffusers does.
 struct DrawRequest {

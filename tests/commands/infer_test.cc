@@ -172,6 +172,34 @@ TEST(Infer, NumbersPicturesByTheLineOfThePromptFile) {
   EXPECT_NE(mended.output.find("\"kept\":true"), std::string::npos) << mended.output;
 }
 
+TEST(Infer, LeavesRoomForAllPicturesOfALineThatIsBad) {
+  const TemporaryDirectory directory;
+  const fs::path prompts = directory.path() / "prompts.jsonl", out = directory.path() / "out";
+  write_file_atomically(prompts,
+                        "{\"prompt\": \"a fox\", \"num_images_per_prompt\": 3, \"steps\": 2}\n"
+                        "{\"prompt\": \"a dog\", \"seed\": 8}\n");
+  EXPECT_EQ(infer({"--prompt_file=" + prompts.string(), "--num_inference_steps=1",
+                   "--output_dir=" + out.string()})
+                .status,
+            65);
+  EXPECT_TRUE(fs::exists(out / "00003_8.png"));
+}
+
+TEST(Infer, TakesAnEmptySecondPromptForTheFirst) {
+  const TemporaryDirectory directory;
+  const fs::path prompts = directory.path() / "prompts.jsonl", out = directory.path() / "out";
+  const std::string common = R"("prompt": "a cat", "negative_prompt": "a dog", "seed": 5)";
+  write_file_atomically(
+      prompts, "{" + common + "}\n{" + common + R"(, "prompt_2": "", "negative_prompt_2": ""})" +
+                   "\n{" + common + R"(, "prompt_2": "a fox"})" + "\n");
+  const ProcessResult result = infer({"--prompt_file=" + prompts.string(),
+                                      "--num_inference_steps=1", "--output_dir=" + out.string()});
+  ASSERT_EQ(result.status, 0) << result.error;
+  const auto pixels = [&](const char* name) { return read_image(out / name).rgb; };
+  EXPECT_EQ(pixels("00001_5.png"), pixels("00000_5.png"));
+  EXPECT_NE(pixels("00002_5.png"), pixels("00000_5.png"));
+}
+
 TEST(Infer, RefusesAPromptFileWithoutPrompts) {
   const TemporaryDirectory directory;
   write_file_atomically(directory.path() / "prompts.txt", "\n \n");
