@@ -2,6 +2,8 @@
 #include "commands/training_run.h"
 
 #include <cstdio>
+#include <exception>
+#include <functional>
 
 #include "base/log.h"
 #include "base/stop.h"
@@ -217,7 +219,11 @@ class TrainingRun {
     actions.save = [this](int64_t step) { state_->save(directory_.checkpoints(), step, options_); };
     if (pictures_) actions.draw = [this](int64_t step) { draw("validation", step); };
     if (validation_loss_) {
-      actions.validation_loss = [this](int64_t) { return validation_loss_->measure(); };
+      actions.validation_loss = [this](int64_t) {
+        double loss = 0;
+        with_result_weights([&] { loss = validation_loss_->measure(); });
+        return loss;
+      };
     }
     actions.keep_as_best = [this](int64_t step, double loss) {
       directory_.checkpoints().protect(step);
@@ -226,6 +232,23 @@ class TrainingRun {
       directory_.checkpoints().prune(step);  // the one that was the best
     };
     return actions;
+  }
+
+  /// Calls `look` while the model computes with the weights that the result will have.
+  void with_result_weights(const std::function<void()>& look) {
+    if (!ema_) return look();
+    std::exception_ptr stop;
+    {
+      const WeightSwap swap(optimizer_->tensors(), ema_->values());
+      if (shards_) shards_->exchange_weights();
+      try {
+        look();
+      } catch (const Interrupted&) {
+        stop = std::current_exception();
+      }
+    }
+    if (shards_) shards_->exchange_weights();
+    if (stop) std::rethrow_exception(stop);
   }
 
   /// Pictures with the weights that the result will have; before the first, where the model can,
@@ -238,15 +261,11 @@ class TrainingRun {
         const TrainedAgain after{*model_.trainable};
         draw_into(base, "base", step);
       }
-      std::unique_ptr<WeightSwap> swap;
-      if (ema_) swap = std::make_unique<WeightSwap>(optimizer_->tensors(), ema_->values());
-      if (ema_ && shards_) shards_->exchange_weights();
       const std::string folder = tag == "test" ? tag : str("step-", step);
-      draw_into(directory_.path() / "validation" / folder, tag, step);
+      with_result_weights([&] { draw_into(directory_.path() / "validation" / folder, tag, step); });
     } catch (const Interrupted&) {
       log::info(str("stopped while drawing the pictures of step ", step));
     }
-    if (ema_ && shards_) shards_->exchange_weights();
   }
 
   void write_card() const {

@@ -232,5 +232,21 @@ TEST(TrainLora, RunsInFp16OverEpochsWithATracker) {
   }
 }
 
+TEST(TrainLora, MeasuresTheValidationLossOfTheAverage) {
+  const TemporaryDirectory directory;
+  const fs::path averaged = directory.path() / "averaged", again = directory.path() / "again";
+  ASSERT_EQ(train_lora(averaged, {"--seed=3", "--train_batch_size=1", "--max_train_steps=4",
+                                  "--learning_rate=0.1", "--use_ema", "--validation_loss_steps=4"})
+                .status,
+            0);
+  ASSERT_EQ(train_lora(again, {"--seed=3", "--train_batch_size=1", "--max_train_steps=1",
+                               "--learning_rate=0", "--validation_loss_steps=1",
+                               "--lora_weights=" + averaged.string()})
+                .status,
+            0);
+  EXPECT_NEAR(numbers(averaged).back().at("validation_loss").get<double>(),
+              numbers(again).back().at("validation_loss").get<double>(), 1e-6);
+}
+
 }  // namespace
 }  // namespace sdxl
