@@ -34,10 +34,13 @@ LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_ste
   constexpr double kPolynomialEnd = 1e-7;
   LrScheduleOptions options;
   options.name = config.lr_scheduler;
-  // accelerate's scheduler moves once a step through what is counted in micro-batches.
-  const int64_t stretch = config.compat == "hf" ? config.gradient_accumulation_steps : 1;
+  // accelerate's scheduler moves once a step and process through what is counted in micro-batches;
+  // a length that comes from epochs was counted before the processes shared them.
+  const bool as_hf = config.compat == "hf";
+  const int64_t stretch = as_hf ? config.gradient_accumulation_steps : 1;
+  options.pace = as_hf ? ranks : 1;
   options.warmup_steps = config.lr_warmup_steps * stretch;
-  options.total_steps = max_steps * stretch;
+  options.total_steps = max_steps * stretch * (config.max_train_steps ? 1 : options.pace);
   options.num_cycles = config.lr_num_cycles;
   options.power = config.lr_power;
   options.end_fraction = kPolynomialEnd / peak_learning_rate(config, ranks);

@@ -69,6 +69,7 @@ LrSchedule::LrSchedule(const LrScheduleOptions& options) : options_(options) {
 }
 
 double LrSchedule::operator()(int64_t step) const {
+  step *= options_.pace;
   if (warms_up_ && step < options_.warmup_steps) {
     return static_cast<double>(step) / static_cast<double>(options_.warmup_steps);
   }

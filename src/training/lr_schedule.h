@@ -14,6 +14,7 @@ struct LrScheduleOptions {
   int64_t num_cycles = 1;     ///< Of cosine_with_restarts.
   double power = 1.0;         ///< Of polynomial.
   double end_fraction = 0.0;  ///< Where polynomial ends, as a fraction of the peak.
+  int64_t pace = 1;           ///< How far the schedule moves in one step.
 };
 
 class LrSchedule {

@@ -22,6 +22,14 @@ TEST(LrSchedule, EqualsDiffusersAtEveryStep) {
   }
 }
 
+TEST(LrSchedule, MovesByItsPace) {
+  // accelerate with two processes: a warm-up of 4 is over after 2 steps.
+  LrScheduleOptions options{"linear", 4, 8, 1, 1.0, 0.0, 2};
+  const LrSchedule schedule(options);
+  const double expected[] = {0.0, 0.5, 1.0, 0.5, 0.0};
+  for (int64_t step = 0; step < 5; ++step) EXPECT_DOUBLE_EQ(schedule(step), expected[step]);
+}
+
 TEST(LrSchedule, RefusesAnUnknownName) {
   LrScheduleOptions options;
   options.name = "piecewise_constant";
