@@ -173,6 +173,7 @@ int64_t samples_of_step(const Json& options) {
 std::vector<std::string> differing_options(const Json& saved, const Json& now) {
   static const std::set<std::string> kHarmless = {"output_dir",
                                                   "_ranks",
+                                                  "_samples",
                                                   "overwrite_output_dir",
                                                   "resume_from_checkpoint",
                                                   "checkpointing_steps",
@@ -222,6 +223,12 @@ void RunDirectory::require_same_options(const Json& options) const {
   const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
   const std::vector<std::string> differing = differing_options(saved, options);
   if (differing.empty()) {
+    const int64_t samples = options.value("_samples", int64_t{0});
+    const int64_t samples_then = saved.value("_samples", samples);
+    if (samples_then != samples) {
+      log::warning(str("the data set had ", samples_then, " samples and has ", samples,
+                       ": the order of the samples is another from here on"));
+    }
     const int64_t before = samples_of_step(saved), after = samples_of_step(options);
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,

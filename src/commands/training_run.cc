@@ -65,6 +65,7 @@ class TrainingRun {
         length_(run_length(config, data_.size(), ranks.size())) {
     options_["seed"] = context_.seed;
     options_["_ranks"] = ranks.size();
+    options_["_samples"] = data_.size();
     directory_.require_same_options(options_);
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));

@@ -85,5 +85,17 @@ TEST_F(RunDirectoryTest, IsNotTakenOverByTheCheckpointOfAnotherRun) {
   EXPECT_EQ(train(at("three"), {"--resume_from_checkpoint=" + checkpoint}).status, 0);
 }
 
+TEST_F(RunDirectoryTest, TellsOfADataSetThatChanged) {
+  fs::copy(test::kPictures, at("pictures"), fs::copy_options::recursive);
+  const std::string data = "--train_data_dir=" + at("pictures").string();
+  ASSERT_EQ(train(at("run"), {data, "--max_train_steps=1"}).status, 0);
+  std::string rows = read_file(at("pictures") / "metadata.jsonl");
+  rows.resize(rows.rfind('\n', rows.size() - 2) + 1);  // without the last
+  write_file_atomically(at("pictures") / "metadata.jsonl", rows);
+  const ProcessResult result = train(at("run"), {data, "--resume_from_checkpoint=latest"});
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("the data set had 7 samples and has 6"));
+}
+
 }  // namespace
 }  // namespace sdxl
