@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains a few steps with two ranks in two network namespaces, as on two machines with a cable between
-# them: once whole, once with the cable cut, which must end both ranks within --ddp_timeout. Needs
-# unshare and ip; leaves quietly (status 77) where namespaces are not allowed.
+# them: once whole, and with the cable cut while they train and while they wait for a third, which must end
+# both ranks within --ddp_timeout. Needs unshare and ip; leaves quietly (status 77) where namespaces are not
+# allowed.
 #   tools/ranks_in_namespaces.sh [path of sdxl]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,10 +25,10 @@ done
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
-start() {  # start NAME STEPS: both ranks in the background
+start() {  # start NAME STEPS [WORLD_SIZE]: both ranks in the background
   pids=()
   for rank in 0 1; do
-    RANK=$rank WORLD_SIZE=2 MASTER_ADDR=10.77.0.1 MASTER_PORT=29500 \
+    RANK=$rank WORLD_SIZE="${3:-2}" MASTER_ADDR=10.77.0.1 MASTER_PORT=29500 \
       ip netns exec "rank$rank" "$sdxl" train-full \
       --pretrained_model_name_or_path=tests/data/tiny-sdxl \
       --train_data_dir=tests/data/training/pictures --embedding_cache_dir="$work/cache" \
@@ -42,16 +43,25 @@ start whole 3
 for pid in "${pids[@]}"; do wait "$pid"; done
 echo "two namespaces: 3 steps, $(grep -c '"loss"' "$work/whole/metrics.jsonl") lines"
 
-start cut 1000000
+cut_cable() {  # cut_cable NAME: ends both ranks
+  local begin=$SECONDS rank status
+  ip -n rank1 link set cable1 down
+  for rank in 0 1; do
+    status=0
+    wait "${pids[$rank]}" || status=$?
+    echo "cable cut, $1: rank $rank ended with $status after $((SECONDS - begin)) s: $(tail -1 "$work/$1.$rank")"
+    [ "$status" = 69 ] && [ $((SECONDS - begin)) -lt 30 ]
+  done
+  ip -n rank1 link set cable1 up
+}
+
+start training 1000000
 for _ in $(seq 600); do
-  grep -qs '"step":5' "$work/cut/metrics.jsonl" && break
+  grep -qs '"step":5' "$work/training/metrics.jsonl" && break
   sleep 0.1
 done
-ip -n rank1 link set cable1 down
-begin=$SECONDS
-for rank in 0 1; do
-  status=0
-  wait "${pids[$rank]}" || status=$?
-  echo "cable cut: rank $rank ended with $status after $((SECONDS - begin)) s: $(tail -1 "$work/cut.$rank")"
-  [ "$status" = 69 ] && [ $((SECONDS - begin)) -lt 30 ]
-done
+cut_cable training
+
+start waiting 1 3
+sleep 3
+cut_cable waiting

@@ -71,6 +71,28 @@ std::string text_of(const at::Tensor& bytes, int64_t size) {
   return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<size_t>(size)};
 }
 
+std::string joined_key(int64_t rank) { return str("joined/", rank); }
+
+/// Until every rank has the store; the error lists those that have not.
+void wait_for_all(Store& store, const Launch& launch, milliseconds timeout) {
+  store.set(joined_key(launch.rank), std::vector<uint8_t>{1});
+  std::vector<std::string> keys;
+  for (int64_t rank = 0; rank < launch.size; ++rank) keys.push_back(joined_key(rank));
+  try {
+    store.wait(keys, timeout);
+    return;
+  } catch (const std::exception& error) {
+    log::debug(error.what());
+  }
+  std::vector<std::string> missing;
+  for (int64_t rank = 0; rank < launch.size && missing.size() < 8; ++rank) {
+    if (!store.check({joined_key(rank)})) missing.push_back(str(rank));
+  }
+  throw Error(ExitStatus::kUnavailable,
+              str("rank ", join(missing, ", "), " of ", launch.size,
+                  " did not start within --ddp_timeout ", timeout.count() / 1000.0, " s"));
+}
+
 class ProcessRanks : public Ranks {
  public:
   ProcessRanks(const Launch& launch, milliseconds timeout, c10::intrusive_ptr<Store> store)
@@ -80,8 +102,7 @@ class ProcessRanks : public Ranks {
         store_(std::move(store)),
         watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store_->clone()), rank_, size_,
                timeout),
-        host_(make_gloo_group(c10::make_intrusive<c10d::PrefixStore>("gloo", store_), rank_, size_,
-                              timeout, launch.address, launch.port)) {
+        host_(join_host_group(launch)) {
     meet();
   }
 
@@ -166,6 +187,12 @@ class ProcessRanks : public Ranks {
  private:
   using Collective =
       std::function<c10::intrusive_ptr<c10d::Work>(Backend&, std::vector<at::Tensor>&)>;
+
+  c10::intrusive_ptr<Backend> join_host_group(const Launch& launch) {
+    wait_for_all(*store_, launch, timeout_);
+    return make_gloo_group(c10::make_intrusive<c10d::PrefixStore>("gloo", store_), rank_, size_,
+                           timeout_, launch.address, launch.port);
+  }
 
   std::unique_ptr<Transfer> start(const at::Tensor& tensor, const Collective& collective) {
     if (const auto failure = watch_.failure()) throw error_of(*failure);
@@ -266,28 +293,6 @@ c10::intrusive_ptr<Store> open_store(const Launch& launch, milliseconds timeout)
   }
 }
 
-std::string joined_key(int64_t rank) { return str("joined/", rank); }
-
-/// Until every rank has the store; the error lists those that have not.
-void wait_for_all(Store& store, const Launch& launch, milliseconds timeout) {
-  store.set(joined_key(launch.rank), std::vector<uint8_t>{1});
-  std::vector<std::string> keys;
-  for (int64_t rank = 0; rank < launch.size; ++rank) keys.push_back(joined_key(rank));
-  try {
-    store.wait(keys, timeout);
-    return;
-  } catch (const std::exception& error) {
-    log::debug(error.what());
-  }
-  std::vector<std::string> missing;
-  for (int64_t rank = 0; rank < launch.size && missing.size() < 8; ++rank) {
-    if (!store.check({joined_key(rank)})) missing.push_back(str(rank));
-  }
-  throw Error(ExitStatus::kUnavailable,
-              str("rank ", join(missing, ", "), " of ", launch.size,
-                  " did not start within --ddp_timeout ", timeout.count() / 1000.0, " s"));
-}
-
 }  // namespace
 
 Ranks& join_ranks(const Launch& launch, const JoinOptions& options) {
@@ -299,7 +304,6 @@ Ranks& join_ranks(const Launch& launch, const JoinOptions& options) {
   const bool speaks = launch.rank == 0 || log::enabled(log::Level::kDebug);
   if (!speaks && log::enabled(log::Level::kInfo)) log::set_level(log::Level::kWarning);
   const c10::intrusive_ptr<Store> store = open_store(launch, options.timeout);
-  wait_for_all(*store, launch, options.timeout);
   try {
     return *new ProcessRanks(launch, options.timeout, store);
   } catch (const Error&) {

@@ -75,8 +75,8 @@ Watch::~Watch() {
 
 void Watch::leave_a_silent_store() {
   std::unique_lock lock(mutex_);
-  if (changed_.wait_for(lock, kGrace, [this] { return stopped_; }) || !failure_) return;
-  end_process(*failure_);
+  if (changed_.wait_for(lock, kGrace, [this] { return stopped_; })) return;
+  end_process(failure_.value_or(silent_store()));
 }
 
 void Watch::loop() {

@@ -28,7 +28,7 @@ struct Failure {
 
 class Watch {
  public:
-  /// `store` is used by this watch alone. All ranks construct it before any looks for another.
+  /// `store` is used by this watch alone. The other ranks may come later.
   Watch(c10::intrusive_ptr<c10d::Store> store, int64_t rank, int64_t size,
         std::chrono::milliseconds timeout);
   /// Ends the threads.
@@ -59,7 +59,7 @@ class Watch {
   /// Of the second thread: fails the run where the store is silent for the timeout, and ends the
   /// process where the work has not ended by itself some time after a failure.
   void guard();
-  /// Ends the process where the thread hangs in a request to the store after a failure.
+  /// Ends the process where the thread hangs in a request to the store.
   void leave_a_silent_store();
   void tick();
   void look_for_failure();
