@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <random>
+#include <thread>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -81,15 +82,37 @@ std::string new_run_id() {
   return id;
 }
 
+// Offline runs lie in offline-run-YYYYMMDD_HHMMSS-ID.
+constexpr std::string_view kRunPrefix = "offline-run-";
+constexpr size_t kRunIdPlace = kRunPrefix.size() + 16;
+
+std::string time_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y%m%d_%H%M%S", &parts);
+  return text;
+}
+
 /// The id of the run that is continued: that of the newest offline run in `directory`; "" if none.
 std::string last_run_id(const fs::path& directory) {
   std::string newest;
   if (!fs::is_directory(directory)) return "";
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind("offline-run-", 0) == 0) newest = std::max(newest, name);
+    if (name.rfind(kRunPrefix, 0) == 0) newest = std::max(newest, name);
   }
-  return newest.empty() ? "" : newest.substr(newest.rfind('-') + 1);
+  return newest.size() <= kRunIdPlace ? "" : newest.substr(kRunIdPlace);
+}
+
+/// A name that is free: of two beginnings of one run in a second the later waits for the next.
+fs::path new_run_directory(const fs::path& parent, const std::string& id) {
+  while (true) {
+    fs::path directory = parent / str(kRunPrefix, time_text(), '-', id);
+    if (!fs::exists(directory)) return directory;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 ProtobufMessage item(const std::string& key, const Json& value) {
@@ -100,10 +123,9 @@ class WandbTracker : public Tracker {
  public:
   WandbTracker(const TrackerOptions& options, const fs::path& parent, std::string id)
       : id_(std::move(id)),
-        directory_(parent / ("offline-run-" + time_text() + "-" + id_)),
+        directory_(new_run_directory(parent, id_)),
         log_((make_directories(directory_ / "files/media/images"),
-              make_directories(directory_ / "logs"),
-              directory_ / ("run-" + id_ + ".wandb"))) {
+              make_directories(directory_ / "logs"), directory_ / ("run-" + id_ + ".wandb"))) {
     log_.write(ProtobufMessage().message(
         21, ProtobufMessage().message(1, ProtobufMessage().bytes(1, "0.31.0"))));
     log_.write(ProtobufMessage().message(17, run_record(options)));
@@ -166,15 +188,6 @@ class WandbTracker : public Tracker {
   }
 
  private:
-  static std::string time_text() {
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    localtime_r(&now, &parts);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y%m%d_%H%M%S", &parts);
-    return text;
-  }
-
   ProtobufMessage run_record(const TrackerOptions& options) const {
     ProtobufMessage config;
     for (const auto& [key, value] : options.config.items()) config.message(1, item(key, value));
