@@ -22,8 +22,8 @@ const std::string& second_text(const std::optional<std::string>& own, const std:
 PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
                                  bool force_zeros_for_empty_prompt,
                                  const PromptConditioning* same_negative) {
-  PromptEmbedding positive = encoder.encode(
-      {texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
+  PromptEmbedding positive =
+      encoder.encode({texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
   PromptConditioning result{positive.hidden_states, positive.pooled, {}, {}};
   if (same_negative != nullptr) {
     result.negative_hidden_states = same_negative->negative_hidden_states;

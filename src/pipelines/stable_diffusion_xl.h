@@ -22,8 +22,8 @@
 namespace sdxl {
 
 /// The texts of one picture. An absent negative prompt is not the empty one: where the model says
-/// force_zeros_for_empty_prompt it stands for zeros. Absent or empty, prompt_2 and negative_prompt_2
-/// are the first encoder's texts.
+/// force_zeros_for_empty_prompt it stands for zeros. Absent or empty, prompt_2 and
+/// negative_prompt_2 are the first encoder's texts.
 struct PromptTexts {
   std::string prompt;
   std::optional<std::string> prompt_2, negative_prompt, negative_prompt_2;
