@@ -88,6 +88,20 @@ bool is_paddle(const SafetensorsFile& file) {
   throw Error(ExitStatus::kBadData, str(source, ": the adapter of ", layer.text(), ' ', what));
 }
 
+/// What a tensor's shape alone shows to be no alpha or no scale of the outputs.
+void check_scale(const std::string& source, const LayerName& layer, Role role,
+                 const std::string& name, const at::Tensor& tensor) {
+  if (role == Role::kAlpha && tensor.numel() != 1) {
+    refuse_shape(source, layer, str("has an alpha of ", tensor.numel(), " values"));
+  }
+  // LyCORIS can scale a layer's inputs, [1, in], instead of its outputs, [out, 1].
+  if (name.ends_with(".dora_scale") && tensor.dim() > 1 && tensor.size(0) != tensor.numel()) {
+    refuse_shape(source, layer,
+                 sdxl::str("has a DoRA scale ", tensor.sizes(),
+                           " of its inputs, which is not supported; train with wd_on_output"));
+  }
+}
+
 void check_layer(const std::string& source, const LayerName& name, LoraLayer* layer) {
   if (!layer->down.defined() || !layer->up.defined()) {
     refuse_shape(source, name, layer->down.defined() ? "has no up matrix" : "has no down matrix");
@@ -246,7 +260,9 @@ LoraWeights read_source(const LoraSource& source, const LayerNames& names) {
     if (!layer) {
       weights.unmatched.push_back(entry.name);
     } else {
-      put(key->role, file.tensor(entry.name), transposed, &weights.layers[*layer]);
+      const at::Tensor tensor = file.tensor(entry.name);
+      check_scale(weights.source, *layer, key->role, entry.name, tensor);
+      put(key->role, tensor, transposed, &weights.layers[*layer]);
     }
   }
   for (auto& [name, layer] : weights.layers) check_layer(weights.source, name, &layer);

@@ -149,8 +149,10 @@ double SigmaTable::timestep_of(Real sigma) const {
   } else {
     log_sigma = std::log(bounded);
   }
-  const auto above = std::upper_bound(log_sigmas_.begin(), log_sigmas_.end(), log_sigma);
-  const auto low = std::clamp<int64_t>(above - log_sigmas_.begin() - 1, 0,
+  // The last one that is not above it: with no signal left at the end, a table need not rise there.
+  const auto below = std::find_if(log_sigmas_.rbegin(), log_sigmas_.rend(),
+                                  [=](float other) { return other <= log_sigma; });
+  const auto low = std::clamp<int64_t>(log_sigmas_.rend() - below - 1, 0,
                                        static_cast<int64_t>(log_sigmas_.size()) - 2);
   const float low_log = log_sigmas_[low], high_log = log_sigmas_[low + 1];
   const Real w = std::clamp<Real>((low_log - log_sigma) / (low_log - high_log), 0, 1);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -90,6 +91,20 @@ TEST_P(LoraFileRoundTrip, ReadsItsKohyaFiles) {
   const LoraWeights back = read(file);
   EXPECT_TRUE(back.unmatched.empty());
   expect_equal(back, weights);
+}
+
+TEST(LoraFile, RefusesScalesOfInputsAndAlphasOfNoValue) {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory.path() / "scales.safetensors";
+  const std::string layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const std::pair<const char*, at::Tensor> scales[] = {{".dora_scale", at::ones({1, 32})},
+                                                       {".alpha", at::ones({0})}};
+  for (const auto& [role, scale] : scales) {
+    write_safetensors(file, {{layer + ".lora_down.weight", at::ones({4, 32})},
+                             {layer + ".lora_up.weight", at::ones({32, 4})},
+                             {layer + role, scale}});
+    EXPECT_THROW(read(file), Error) << role;
+  }
 }
 
 TEST(LoraFile, HasTheNamesThatDiffusersWrites) {

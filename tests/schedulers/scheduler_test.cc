@@ -42,6 +42,17 @@ TEST(Scheduler, TakesTheClassThatTheConfigNames) {
   EXPECT_NEAR(scheduler->init_noise_sigma(), 11.520334, 1e-5);
 }
 
+/// The sigmas fall at the end of this table; the timesteps are those of diffusers 0.42.1.
+TEST(Scheduler, FindsTimestepsInATableThatDoesNotRiseToItsEnd) {
+  const Json config = {{"_class_name", "DPMSolverMultistepScheduler"},
+                       {"rescale_betas_zero_snr", true},
+                       {"use_lu_lambdas", true}};
+  auto scheduler = make_scheduler("", config, nullptr, "config");
+  scheduler->set_timesteps(50);
+  EXPECT_EQ(scheduler->timesteps()[0].item<float>(), 999.0f);
+  EXPECT_EQ(scheduler->timesteps()[1].item<float>(), 994.0f);
+}
+
 TEST(Scheduler, NamesEveryAlgorithmAndItsSpacings) {
   EXPECT_THAT(scheduler_names(), Contains("euler"));
   EXPECT_THAT(scheduler_names(), Contains("euler_karras"));
