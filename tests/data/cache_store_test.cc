@@ -122,7 +122,9 @@ TEST(CacheStore, TornIndexIsReadUpToTheTear) {
 // A process that fills the cache is killed at random times; what the next one finds is whole.
 TEST(CacheStore, KilledAtAnyMomentLeavesNothingWrong) {
   TemporaryDirectory d;
-  for (int round = 0; round < 20; ++round) {
+  // On a busy machine some are killed before they write anything.
+  const auto values = [&] { return CacheStore(d.path(), kAbout).statistics().values; };
+  for (int round = 0; round < 20 || values() <= 20; ++round) {
     const pid_t child = ::fork();
     if (child == 0) {
       CacheStore store(d.path(), kAbout);
@@ -137,7 +139,6 @@ TEST(CacheStore, KilledAtAnyMomentLeavesNothingWrong) {
   }
   CacheStore store(d.path(), kAbout);
   EXPECT_EQ(store.verify([](uint64_t) {}), 0);
-  EXPECT_GT(store.statistics().values, 20);
 }
 
 TEST(CacheStore, KeysDependOnEveryNumber) {

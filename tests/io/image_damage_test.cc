@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <chrono>
+#include <ctime>
 #include <random>
 
 #include "io/image.h"
@@ -83,7 +83,7 @@ TEST(ImageDamage, ChangedBytesAreReadOrRefused) {
 }
 
 TEST(ImageDamage, RefusesSizesBeyondTheLimitsFromTheHeader) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   for (const auto& [width, height] : std::vector<std::pair<uint32_t, uint32_t>>{
            {65535, 65535}, {65536, 1}, {1, 65536}, {20000, 20000}, {0xffffffff, 0xffffffff}}) {
     EXPECT_SDXL_ERROR(decode_image(gray_png(width, height, packed("")), "bomb.png"),
@@ -91,7 +91,7 @@ TEST(ImageDamage, RefusesSizesBeyondTheLimitsFromTheHeader) {
                       "bomb.png: not a readable picture: a PNG, but its size");
   }
   EXPECT_SDXL_ERROR(decode_image(gray_png(0, 3, packed("")), "f"), ExitStatus::kBadData, "0x3");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC);
 }
 
 TEST(ImageDamage, RefusesDataThatUnpacksToMuchMoreThanThePicture) {

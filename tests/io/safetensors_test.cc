@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <thread>
 
 #include "base/files.h"
@@ -133,9 +134,9 @@ TEST(Safetensors, OpensALargeFileAtOnce) {
   start[0] = static_cast<char>(header.size());
   write_file_atomically(directory / "f.safetensors", start + header);
   fs::resize_file(directory / "f.safetensors", 8 + header.size() + size);  // a hole, not 5 GB
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   const at::Tensor tensor = SafetensorsFile(directory / "f.safetensors").tensor("a");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 10);  // of computing, however busy the machine
   EXPECT_EQ(tensor[static_cast<int64_t>(size) - 1].item<int>(), 0);
 }
 
