@@ -200,9 +200,11 @@ uint64_t tensor_bytes(const SafetensorsEntry& entry) {
         str("tensor ", quoted(entry.name), " has the unknown dtype ", quoted(entry.dtype))};
   }
   uint64_t count = 1;
+  int64_t stride = 1;  // which a tensor has even where another dimension is 0
   bool overflow = false;
   for (int64_t size : entry.shape) {
     overflow |= __builtin_mul_overflow(count, static_cast<uint64_t>(size), &count);
+    overflow |= __builtin_mul_overflow(stride, std::max<int64_t>(size, 1), &stride);
   }
   overflow |= __builtin_mul_overflow(count, bits, &count);
   if (overflow) throw Malformed{str("the shape of tensor ", quoted(entry.name), " is too large")};

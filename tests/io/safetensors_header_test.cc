@@ -82,6 +82,13 @@ TEST(SafetensorsHeader, ErrorNamesFileTensorAndValues) {
                     "but its shape and dtype need 8");
 }
 
+/// A tensor without numbers has strides all the same, and they must fit into 64 bits.
+TEST(SafetensorsHeader, RefusesEmptyTensorsOfSizesWithoutStrides) {
+  const std::string bytes = file_with(
+      R"({"w":{"dtype":"F32","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}})", "");
+  EXPECT_THROW(parse_safetensors_header(bytes, bytes.size(), "x"), Error);
+}
+
 TEST(SafetensorsHeader, TruncationIsNamedAsSuch) {
   const std::string file =
       file_with(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "0000");
