@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -157,6 +158,22 @@ void set_thread_count(int64_t threads) {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }
 
+namespace {
+
+/// Of this program: what getrusage() says can be that of the one that started it.
+uint64_t peak_resident_memory() {
+  std::ifstream status("/proc/self/status");
+  uint64_t kibibytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace
+
 uint64_t peak_memory() {
   if (auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(selected.type()))) {
     if (allocator->initialized()) {
@@ -165,9 +182,7 @@ uint64_t peak_memory() {
       return static_cast<uint64_t>(statistics.reserved_bytes[kAll].peak);
     }
   }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  return peak_resident_memory();
 }
 
 }  // namespace sdxl

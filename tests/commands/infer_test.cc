@@ -87,6 +87,16 @@ TEST(Infer, WritesOnePictureWithItsParameters) {
   EXPECT_EQ(parameters.at("seed"), 7);
 }
 
+TEST(Infer, TellsOfItsOwnPeakMemoryNotOfItsParents) {
+  constexpr int64_t kMuch = int64_t{768} << 20;
+  at::ones({kMuch}, at::kByte);  // this process has had more than the run needs
+  const TemporaryDirectory directory;
+  const ProcessResult result = infer({"--prompt=a cat", "--num_inference_steps=1", "--json",
+                                      "--output_dir=" + (directory.path() / "out").string()});
+  ASSERT_EQ(result.status, 0) << result.error;
+  EXPECT_LT(parse_json(result.output, "the table")["peak_memory"].get<int64_t>(), kMuch);
+}
+
 TEST(Infer, RefusesAnOutputThatExists) {
   const TemporaryDirectory directory;
   const fs::path file = directory.path() / "cat.png";
@@ -189,9 +199,9 @@ TEST(Infer, TakesAnEmptySecondPromptForTheFirst) {
   const TemporaryDirectory directory;
   const fs::path prompts = directory.path() / "prompts.jsonl", out = directory.path() / "out";
   const std::string common = R"("prompt": "a cat", "negative_prompt": "a dog", "seed": 5)";
-  write_file_atomically(
-      prompts, "{" + common + "}\n{" + common + R"(, "prompt_2": "", "negative_prompt_2": ""})" +
-                   "\n{" + common + R"(, "prompt_2": "a fox"})" + "\n");
+  write_file_atomically(prompts, "{" + common + "}\n{" + common +
+                                     R"(, "prompt_2": "", "negative_prompt_2": ""})" + "\n{" +
+                                     common + R"(, "prompt_2": "a fox"})" + "\n");
   const ProcessResult result = infer({"--prompt_file=" + prompts.string(),
                                       "--num_inference_steps=1", "--output_dir=" + out.string()});
   ASSERT_EQ(result.status, 0) << result.error;
