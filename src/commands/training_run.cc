@@ -206,6 +206,7 @@ class TrainingRun {
       directory_.checkpoints().protect(kept.at("step").get<int64_t>());
     }
     try {
+      catch_up(hooks);
       trainer_->run(hooks);
     } catch (...) {
       log_->finish(1);
@@ -235,6 +236,22 @@ class TrainingRun {
     return actions;
   }
 
+  void catch_up(RunHooks& hooks) const {
+    const int64_t step = first_step();
+    if (step == 0) return;
+    const bool measured =
+        first_finds(has_metric(directory_.path() / "metrics.jsonl", step, "validation_loss"));
+    const bool drawn = first_finds(fs::exists(pictures_of("validation", step)));
+    hooks.catch_up(step, measured, drawn);
+  }
+
+  /// What the first rank has found.
+  bool first_finds(bool found) const { return ranks_.share(found ? "yes" : "no") == "yes"; }
+
+  fs::path pictures_of(const std::string& tag, int64_t step) const {
+    return directory_.path() / "validation" / (tag == "test" ? tag : str("step-", step));
+  }
+
   /// Calls `look` while the model computes with the weights that the result will have.
   void with_result_weights(const std::function<void()>& look) {
     if (!ema_) return look();
@@ -257,8 +274,7 @@ class TrainingRun {
   void draw(const std::string& tag, int64_t step) {
     try {
       const fs::path base = directory_.path() / "validation" / "base";
-      const bool drawn = ranks_.share(fs::exists(base) ? "yes" : "no") == "yes";
-      if (!drawn && model_.trainable->set_trained(false)) {
+      if (!first_finds(fs::exists(base)) && model_.trainable->set_trained(false)) {
         const TrainedAgain after{*model_.trainable};
         draw_into(base, "base", step);
       }

@@ -16,6 +16,10 @@ bool RunHooks::saves_after(int64_t step) const {
          (schedule_.save_last && step == schedule_.max_steps);
 }
 
+bool RunHooks::measures_after(int64_t step) const {
+  return schedule_.validation_loss_steps && step % *schedule_.validation_loss_steps == 0;
+}
+
 bool RunHooks::draws_after(int64_t step) const {
   if (schedule_.validation_steps) return step % *schedule_.validation_steps == 0;
   if (step % schedule_.steps_per_epoch != 0) return false;
@@ -27,14 +31,13 @@ bool RunHooks::draws_after(int64_t step) const {
 void RunHooks::after_step(const StepReport& report) {
   log_.step(report);
   if (saves_after(report.step)) save(report.step);
-  if (schedule_.validation_loss_steps && report.step % *schedule_.validation_loss_steps == 0) {
-    measure(report.step);
-  }
-  // A stop comes first: pictures take long.
-  if (actions_.draw && draws_after(report.step) && stop_requested() == 0) {
-    actions_.draw(report.step);
-    log_.pause();
-  }
+  if (measures_after(report.step)) measure(report.step);
+  if (draws_after(report.step)) draw(report.step);
+}
+
+void RunHooks::catch_up(int64_t step, bool measured, bool drawn) {
+  if (!measured && measures_after(step)) measure(step);
+  if (!drawn && draws_after(step)) draw(step);
 }
 
 void RunHooks::after_overflow(int64_t step, double new_scale) {
@@ -53,6 +56,13 @@ void RunHooks::save(int64_t step) {
   actions_.save(step);
   saved_ = step;
   log_.flush();
+  log_.pause();
+}
+
+void RunHooks::draw(int64_t step) {
+  // A stop comes first: pictures take long.
+  if (!actions_.draw || stop_requested() != 0) return;
+  actions_.draw(step);
   log_.pause();
 }
 

@@ -42,14 +42,19 @@ class RunHooks : public TrainerHooks {
   void after_overflow(int64_t step, double new_scale) override;
   void before_stop(int64_t step) override;
 
+  /// For a run that is resumed from `step`: what was due after that step, where a stop or a kill
+  /// came before the validation loss was measured or the pictures were drawn.
+  void catch_up(int64_t step, bool measured, bool drawn);
   /// The least validation loss of the run that is resumed.
   void set_best(double loss) { best_ = loss; }
   bool saves_after(int64_t step) const;
+  bool measures_after(int64_t step) const;
   bool draws_after(int64_t step) const;
 
  private:
   void save(int64_t step);
   void measure(int64_t step);
+  void draw(int64_t step);
 
   RunSchedule schedule_;
   RunActions actions_;

@@ -63,6 +63,14 @@ void truncate_metrics(const fs::path& file, int64_t step) {
   write_file_atomically(file, kept);
 }
 
+bool has_metric(const fs::path& file, int64_t step, const std::string& key) {
+  if (!fs::exists(file)) return false;
+  for (const std::string& line : split(read_file(file), '\n')) {
+    if (step_of_line(line) == step && parse_json(line, file.string()).contains(key)) return true;
+  }
+  return false;
+}
+
 RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>> trackers,
                int64_t first_step, int64_t max_steps, int64_t steps_per_epoch)
     : metrics_(std::in_place, output_dir / "metrics.jsonl"),

@@ -20,6 +20,9 @@ namespace sdxl {
 /// checkpoint of that step will write again, and a torn last line.
 void truncate_metrics(const std::filesystem::path& file, int64_t step);
 
+/// Whether metrics.jsonl has a line of step `step` with this key.
+bool has_metric(const std::filesystem::path& file, int64_t step, const std::string& key);
+
 class RunLog {
  public:
   /// A log that keeps and shows nothing, for ranks that do not speak.
