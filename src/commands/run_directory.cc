@@ -124,6 +124,7 @@ void RunDirectory::open(const TrainConfig& config) {
     return;
   }
   resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
+  if (resumed_) verify_checkpoint(resumed_->path);
   if (resumed_ && lies_in(resumed_->path, path_)) {
     warn_of_later(checkpoints_.list(), resumed_->step);
     return;

@@ -21,7 +21,8 @@ inline constexpr const char* kTrainerStateFile = "trainer_state.json";
 
 class RunDirectory {
  public:
-  /// Takes the directory's lock and finds the checkpoint to go on from. Error(kUsage) when another
+  /// Takes the directory's lock and finds the checkpoint to go on from, every byte of which is
+  /// checked against its manifest: Error(kBadData) for a damaged one. Error(kUsage) when another
   /// run is writing there, or when there are results of one that is neither resumed nor, with
   /// --overwrite_output_dir, to be discarded. Of several ranks, which share the directory, the
   /// first does so and the others learn what it found.

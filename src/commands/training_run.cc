@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <limits>
 
 #include "base/log.h"
 #include "base/stop.h"
@@ -202,8 +203,9 @@ class TrainingRun {
     const fs::path best = directory_.path() / "best.json";
     if (config_.keep_best_checkpoint && first_step() > 0 && fs::exists(best)) {
       const Json kept = read_json(best);
-      hooks.set_best(kept.at("validation_loss").get<double>());
-      directory_.checkpoints().protect(kept.at("step").get<int64_t>());
+      hooks.set_best(json_value(kept, "validation_loss", std::numeric_limits<double>::infinity(),
+                                best.string()));
+      directory_.checkpoints().protect(json_value(kept, "step", int64_t{-1}, best.string()));
     }
     try {
       catch_up(hooks);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "base/version.h"
 
@@ -87,6 +88,7 @@ bool is_complete_checkpoint(const fs::path& directory) {
 
 void verify_checkpoint(const fs::path& directory) {
   for (const ManifestFile& file : read_manifest(directory)) {
+    throw_if_stop_requested("checking the checkpoint");
     if (!fs::exists(file.path) || sha256_of_file(file.path) != file.sha256) {
       throw Error(ExitStatus::kBadData,
                   str(quoted(file.path.string()),

@@ -97,5 +97,18 @@ TEST_F(RunDirectoryTest, TellsOfADataSetThatChanged) {
   EXPECT_THAT(result.error, HasSubstr("the data set had 7 samples and has 6"));
 }
 
+TEST_F(RunDirectoryTest, ResumesNoDamagedCheckpoint) {
+  ASSERT_EQ(train(at("run")).status, 0);
+  const fs::path states = at("run") / "checkpoint-2/optimizer.safetensors";
+  std::string bytes = read_file(states);
+  bytes[bytes.size() - 5] ^= 0x40;  // of the same size
+  write_file_atomically(states, bytes);
+  const std::vector<std::string> flags = {"--max_train_steps=3", "--resume_from_checkpoint=latest"};
+  const ProcessResult result = train(at("run"), flags);
+  EXPECT_EQ(result.status, 65);
+  EXPECT_THAT(result.error, HasSubstr("optimizer.safetensors"));
+  EXPECT_EQ(train(at("run"), {flags[0], "--resume_from_checkpoint=checkpoint-1"}).status, 0);
+}
+
 }  // namespace
 }  // namespace sdxl
