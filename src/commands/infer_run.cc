@@ -52,6 +52,12 @@ InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
   unet_config_ = read_unet_config(unet);
   vae_config_ = read_vae_config(vae_directory_);
+  if (unet_config_.in_channels != vae_config_.latent_channels) {
+    throw Error(ExitStatus::kBadData,
+                str(quoted(unet.string()), " takes ", unet_config_.in_channels,
+                    " channels and the VAE's latents have ", vae_config_.latent_channels,
+                    ": it is for inpainting or of another model; only text to image is supported"));
+  }
   // Refuses what can't work before anything is loaded.
   planned_scheduler(config.num_inference_steps);
 

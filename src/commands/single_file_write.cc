@@ -72,8 +72,12 @@ void plan_part(const PartKind& kind, const fs::path& directory, const std::strin
   const Weights weights = module->under_own_names(Weights::open(directory, kind.stem, variant));
   require_same_names(weights, parts, directory);
   for (const auto& [target, pieces] : by_target(parts)) {
-    const at::ScalarType stored = weights.tensor(pieces.front().first).scalar_type();
-    const at::ScalarType written = dtype == at::ScalarType::Undefined ? stored : dtype;
+    at::ScalarType written = dtype;
+    for (const auto& [name, piece] : pieces) {
+      if (dtype != at::ScalarType::Undefined) break;
+      const at::ScalarType stored = weights.tensor(name).scalar_type();
+      written = written == dtype ? stored : at::promote_types(written, stored);  // loses nothing
+    }
     tensors->push_back({target, written, target_shape(pieces), [weights, pieces, written] {
                           return target_value(weights, pieces, written);
                         }});

@@ -38,6 +38,12 @@ PromptEncoder::PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer,
       tokenizer_2_(std::move(tokenizer_2)),
       text_encoder_(std::move(text_encoder)),
       text_encoder_2_(std::move(text_encoder_2)) {
+  if (tokenizer_->model_max_length() != tokenizer_2_->model_max_length()) {
+    throw Error(ExitStatus::kBadData,
+                str("the model_max_length of tokenizer and tokenizer_2 is ",
+                    tokenizer_->model_max_length(), " and ", tokenizer_2_->model_max_length(),
+                    ": SDXL needs one length, 77, in both tokenizer_config.json"));
+  }
   const std::pair<const Tokenizer*, const CLIPTextModel*> pairs[] = {
       {tokenizer_.get(), text_encoder_.get()}, {tokenizer_2_.get(), text_encoder_2_.get()}};
   for (const auto& [words, model] : pairs) {

@@ -137,7 +137,8 @@ at::Tensor AutoencoderKL::decode(const at::Tensor& latents) const {
 
 at::Tensor AutoencoderKL::decode_tiled(const at::Tensor& latents, int64_t tile) const {
   const int64_t height = latents.size(2), width = latents.size(3), scale = config_.scale_factor();
-  if (height <= tile && width <= tile) return decode(latents);
+  tile = tile / 4 * 4;  // so that the overlap, a quarter, is made of whole cells
+  if (tile == 0 || (height <= tile && width <= tile)) return decode(latents);
   const int64_t step = tile * 3 / 4;           // Latent cells from one tile to the next.
   const int64_t extent = tile * scale / 4;     // Pixels that are blended.
   const int64_t kept = tile * scale - extent;  // Pixels of a tile that the next one leaves.

@@ -40,7 +40,8 @@ class AutoencoderKL : public Module {
   at::Tensor encode(const at::Tensor& pixels) const;
   /// Latents [B, latent, h, w], already divided by scaling_factor -> pixels [B, 3, H, W].
   at::Tensor decode(const at::Tensor& latents) const;
-  /// decode() in overlapping tiles of `tile` latent cells a side, at least 4, blended linearly
+  /// decode() in overlapping tiles of `tile` latent cells a side (a multiple of 4: the
+  /// one below, or without tiles where that is 0), blended linearly
   /// (diffusers' tiling, whose tile is sample_size / scale_factor()).
   at::Tensor decode_tiled(const at::Tensor& latents, int64_t tile) const;
 

@@ -294,6 +294,24 @@ fs::path cut_unet_file(const fs::path& model) {
   return file;
 }
 
+TEST(Infer, RefusesModelsWhosePartsDoNotBelongTogether) {
+  const std::tuple<const char*, const char*, int> changes[] = {
+      {"tokenizer/tokenizer_config.json", "model_max_length", 10},
+      {"unet/config.json", "in_channels", 9}};
+  for (const auto& [file, key, value] : changes) {
+    const TemporaryDirectory directory;
+    const fs::path model = directory.path() / "model";
+    fs::copy(kTinyModel, model, fs::copy_options::recursive);
+    Json config = read_json(model / file);
+    config[key] = value;
+    write_json(model / file, config);
+    const ProcessResult result =
+        infer({"--prompt=x", "--output=" + (directory.path() / "x.png").string()}, model.string());
+    EXPECT_EQ(result.status, 65) << result.error;
+    EXPECT_NE(result.error.find(str(value)), std::string::npos) << result.error;
+  }
+}
+
 TEST(Infer, RefusesATruncatedWeightFile) {
   const TemporaryDirectory directory;
   cut_unet_file(directory.path() / "model");
