@@ -245,7 +245,9 @@ void RunDirectory::require_same_options(const Json& options) const {
 }
 
 void RunDirectory::begin(const TrainConfig& train, const Json& options) {
-  if (train.overwrite_output_dir) discard_run(path_, train.logging_dir, checkpoints_);
+  // A directory without a run may hold a README.md or logs of its owner's.
+  const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
+  if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = options;
   for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
   config["_sdxl_version"] = version();

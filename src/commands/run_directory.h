@@ -42,7 +42,8 @@ class RunDirectory {
   /// The position in the stream of samples at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
   /// When everything is checked: with --overwrite_output_dir removes what the directory's last run
-  /// left, then writes config.json; --config of it repeats the run. The first rank's alone.
+  /// left, if there was one, then writes config.json; --config of it repeats the run. The first
+  /// rank's alone.
   void begin(const TrainConfig& train, const Json& options);
 
  private:

@@ -59,6 +59,13 @@ TEST_F(RunDirectoryTest, DiscardsNoLogsThatLieElsewhere) {
   EXPECT_TRUE(fs::exists(at("logs") / "precious"));
 }
 
+TEST_F(RunDirectoryTest, DiscardsNothingWhereThereWasNoRun) {
+  fs::create_directories(at("project/validation"));
+  write_file_atomically(at("project/validation") / "precious", "not ours");
+  EXPECT_EQ(train(at("project"), {"--overwrite_output_dir"}).status, 0);
+  EXPECT_TRUE(fs::exists(at("project/validation") / "precious"));
+}
+
 TEST_F(RunDirectoryTest, IsNoInputOfTheRun) {
   fs::copy(test::kTinyModel, at("model"), fs::copy_options::recursive);
   const std::string model = at("model").string();
