@@ -19,7 +19,7 @@ void print_json(const PictureReport& picture) {
                      {"weights_seconds", picture.weights_seconds},
                      {"peak_memory", picture.peak_memory},
                      {"kept", picture.kept}};
-  std::printf("%s\n", line.dump().c_str());
+  std::printf("%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
 void print_row(const PictureReport& picture, int width) {

@@ -11,6 +11,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "config/memory_advice.h"
+#include "data/captions.h"
 #include "device/device.h"
 #include "io/safetensors.h"
 
@@ -27,6 +28,11 @@ double seconds_since(Clock::time_point start) {
 bool concerns_one_item(ExitStatus status) {
   return status == ExitStatus::kBadData || status == ExitStatus::kBadNumbers ||
          status == ExitStatus::kUsage;
+}
+
+/// A path as text that JSON can hold.
+std::string path_text(const fs::path& path) {
+  return is_utf8(path.string()) ? path.string() : escaped(path.string());
 }
 
 /// What a whole set is called in errors.
@@ -93,14 +99,14 @@ std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
 
 Json InferRun::picture_parameters(const PictureJob& job, const WeightSet& set) const {
   Json json = job.parameters();
-  json["model"] = config_.pretrained_model_name_or_path;
+  json["model"] = path_text(config_.pretrained_model_name_or_path);
   if (config_.pretrained_vae_model_name_or_path) {
-    json["vae"] = *config_.pretrained_vae_model_name_or_path;
+    json["vae"] = path_text(*config_.pretrained_vae_model_name_or_path);
   }
-  if (!set.unet.empty()) json["unet"] = set.unet.string();
+  if (!set.unet.empty()) json["unet"] = path_text(set.unet);
   json["weights"] = set.fingerprint;
   for (const auto& [path, scale] : set.loras) {
-    json["loras"].push_back({{"path", path.string()}, {"scale", scale}});
+    json["loras"].push_back({{"path", path_text(path)}, {"scale", scale}});
   }
   json["scheduler"] = config_.scheduler.value_or("the model's own");
   if (!config_.timesteps.empty()) json["timesteps"] = config_.timesteps;

@@ -84,7 +84,7 @@ void PictureStore::put(const std::string& file, const Json& parameters,
   if (!manifest_) manifest_ = std::make_unique<LineWriter>(manifest_file_);
   Json line = {{"file", file}};
   line.update(parameters);
-  manifest_->line(line.dump());
+  manifest_->line(line.dump(-1, ' ', false, Json::error_handler_t::replace));
   made_[file] = parameters;
 }
 

@@ -294,6 +294,20 @@ fs::path cut_unet_file(const fs::path& model) {
   return file;
 }
 
+TEST(Infer, DrawsFromAndToPathsThatAreNoUtf8) {
+  const TemporaryDirectory directory;
+  const fs::path base = directory.path() / "caf\xE9";
+  fs::create_directories(base);
+  fs::create_directory_symlink(kTinyModel, base / "model");
+  for (const char* kept : {"\"kept\":false", "\"kept\":true"}) {
+    const ProcessResult result = infer({"--prompt=x", "--seed=1", "--num_inference_steps=1",
+                                        "--json", "--output_dir=" + (base / "out").string()},
+                                       (base / "model").string());
+    EXPECT_EQ(result.status, 0) << result.error;
+    EXPECT_NE(result.output.find(kept), std::string::npos) << result.output;
+  }
+}
+
 TEST(Infer, RefusesModelsWhosePartsDoNotBelongTogether) {
   const std::tuple<const char*, const char*, int> changes[] = {
       {"tokenizer/tokenizer_config.json", "model_max_length", 10},
