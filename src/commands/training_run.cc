@@ -68,6 +68,7 @@ class TrainingRun {
     options_["_ranks"] = ranks.size();
     options_["_samples"] = data_.size();
     directory_.require_same_options(options_);
+    require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
   }
@@ -108,6 +109,17 @@ class TrainingRun {
 
  private:
   int64_t first_step() const { return directory_.resumed() ? directory_.resumed()->step : 0; }
+
+  /// A run cannot be made shorter than it is already.
+  void require_steps_to_do() const {
+    if (first_step() <= length_.max_steps) return;
+    throw Error(
+        ExitStatus::kUsage,
+        str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()), " has ",
+            first_step(), " steps behind it and this run shall have ", length_.max_steps,
+            ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
+            "checkpoint"));
+  }
 
   void load_model() {
     std::optional<fs::path> checkpoint;

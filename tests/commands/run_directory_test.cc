@@ -104,6 +104,15 @@ TEST_F(RunDirectoryTest, TellsOfADataSetThatChanged) {
   EXPECT_THAT(result.error, HasSubstr("the data set had 7 samples and has 6"));
 }
 
+TEST_F(RunDirectoryTest, ResumesNoCheckpointPastTheEnd) {
+  ASSERT_EQ(train(at("run")).status, 0);
+  EXPECT_EQ(train(at("run"), {"--resume_from_checkpoint=latest"}).status, 0);
+  const ProcessResult result =
+      train(at("run"), {"--resume_from_checkpoint=latest", "--max_train_steps=1"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("has 2 steps behind it and this run shall have 1"));
+}
+
 TEST_F(RunDirectoryTest, ResumesNoDamagedCheckpoint) {
   ASSERT_EQ(train(at("run")).status, 0);
   const fs::path states = at("run") / "checkpoint-2/optimizer.safetensors";
