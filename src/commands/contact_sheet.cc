@@ -22,6 +22,7 @@ constexpr int64_t kLineHeight = 12 * kScale;
 constexpr int64_t kLargestRowLabel = 320;
 constexpr int64_t kSmallestCell = 128;  // small pictures are enlarged, so that labels fit
 constexpr size_t kHeaderLines = 5;
+constexpr int64_t kMostPixels = int64_t{1} << 27;
 
 std::string ascii(const std::string& text) {
   std::string result;
@@ -162,6 +163,11 @@ Image draw_contact_sheet(const ContactSheet& sheet) {
     }
   }
   return result;
+}
+
+int64_t sheet_columns(int64_t rows, int64_t height, int64_t width) {
+  const int64_t cell = std::max(height, kSmallestCell) * std::max(width, kSmallestCell);
+  return std::max<int64_t>(1, kMostPixels / cell / std::max<int64_t>(rows, 1));
 }
 
 std::string contact_sheet_page(const std::string& title, const std::vector<std::string>& row_labels,

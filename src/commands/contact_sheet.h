@@ -21,6 +21,10 @@ struct ContactSheet {
 /// Labels are drawn in ASCII, those of the columns in several lines where they need them.
 Image draw_contact_sheet(const ContactSheet& sheet);
 
+/// How many columns of `rows` pictures of this size, at least one, a sheet has room for: drawing
+/// one holds it and its pictures in memory.
+int64_t sheet_columns(int64_t rows, int64_t height, int64_t width);
+
 /// One picture of the page: its file relative to the page, and what made it.
 struct PageCell {
   std::string file;

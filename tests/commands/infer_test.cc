@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "commands/contact_sheet.h"
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "support/process.h"
@@ -242,6 +243,12 @@ TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
   const std::string page = read_file(out / "index.html");
   EXPECT_NE(page.find("checkpoint-9/00001_4.png"), std::string::npos);
   EXPECT_NE(page.find("mixed_precision"), std::string::npos);
+}
+
+TEST(ContactSheet, HasRoomForAsManyColumnsAsMemoryHolds) {
+  EXPECT_EQ(sheet_columns(/*rows=*/8, 512, 512), 64);
+  EXPECT_EQ(sheet_columns(8, 8, 8), 1024);  // small pictures are enlarged
+  EXPECT_EQ(sheet_columns(1 << 20, 512, 512), 1);
 }
 
 TEST(Infer, LinksPicturesOfRunsWithAnyName) {
