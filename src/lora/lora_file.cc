@@ -143,6 +143,12 @@ AlphaRule alpha_rule(const Json& config, const std::string& prefix, const std::s
   for (const auto& [key, value] : pattern.items()) {
     if (!value.is_number())
       throw_json_type_error(source, prefix + "alpha_pattern", pattern, "numbers");
+    // PEFT takes a key for a regular expression, which a plain name is too.
+    if (key.find_first_of("^$*+?()[]{}|\\") == std::string::npos) continue;
+    throw Error(ExitStatus::kBadData,
+                str(source, ": ", quoted(key), " in ", prefix,
+                    "alpha_pattern is a regular expression, which is not supported; give an entry "
+                    "with its name to each layer"));
   }
   rule.pattern = pattern;
   rule.rank_stabilised = json_value(config, prefix + "use_rslora", false, source);

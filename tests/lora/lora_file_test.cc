@@ -107,6 +107,23 @@ TEST(LoraFile, RefusesScalesOfInputsAndAlphasOfNoValue) {
   }
 }
 
+TEST(LoraFile, RefusesPatternsOfAlphaThatAreNoNames) {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory.path() / "adapter_model.safetensors";
+  const std::string layer =
+      "base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q";
+  write_safetensors(file, {{layer + ".lora_A.weight", at::ones({4, 32})},
+                           {layer + ".lora_B.weight", at::ones({32, 4})}});
+  const auto write_pattern = [&](const char* key) {
+    write_json(directory.path() / "adapter_config.json",
+               {{"lora_alpha", 4}, {"alpha_pattern", {{key, 8}}}});
+  };
+  write_pattern("attn1.to_q");
+  EXPECT_EQ(read(file).layers.begin()->second.alpha, 8);
+  write_pattern(".*attn1.*");
+  EXPECT_THROW(read(file), Error);
+}
+
 TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
   const test::TemporaryDirectory directory;
   for (const char* name : {"attention", "text_encoders"}) {
