@@ -12,6 +12,19 @@ namespace {
 
 constexpr const char* kRankManifest = ".manifest-rank-";
 
+/// Whether a picture says of itself that it was made with these parameters.
+bool says_that_it_was_made_with(const Json& parameters, const fs::path& file) {
+  if (file.extension() != ".png") return false;
+  try {
+    for (const auto& [key, text] : png_texts(read_file(file))) {
+      if (key == "parameters") return parse_json(text, file.string()) == parameters;
+    }
+  } catch (const Error&) {
+    // It is of somebody else.
+  }
+  return false;
+}
+
 }  // namespace
 
 PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
@@ -67,6 +80,10 @@ bool PictureStore::has(const std::string& file, const Json& parameters) const {
   if (overwrite_ || !fs::exists(directory_ / file)) return false;
   auto found = made_.find(file);
   if (found != made_.end() && found->second == parameters) return true;
+  // Of a run that ended between the picture and its line: it is drawn again.
+  if (found == made_.end() && says_that_it_was_made_with(parameters, directory_ / file)) {
+    return false;
+  }
   throw Error(
       ExitStatus::kUsage,
       str((directory_ / file).string(), " exists and was ",

@@ -127,6 +127,21 @@ TEST(Infer, GoesOnWithAnInterruptedBatch) {
   EXPECT_EQ(infer(other).status, 2);
 }
 
+TEST(Infer, GoesOnWhereALineOfTheManifestWasTorn) {
+  const TemporaryDirectory directory;
+  const fs::path out = directory.path() / "out", manifest = out / "manifest.jsonl";
+  const auto draw = [&] {
+    return infer({"--prompt=a cat", "--prompt=a dog", "--seed=5", "--num_inference_steps=1",
+                  "--output_dir=" + out.string()});
+  };
+  ASSERT_EQ(draw().status, 0);
+  const std::string whole = read_file(manifest);
+  write_file_atomically(manifest, whole.substr(0, whole.size() - 40));
+  const ProcessResult again = draw();
+  EXPECT_EQ(again.status, 0) << again.error;
+  EXPECT_NE(read_file(manifest).find(whole.substr(whole.find("00001_6.png"))), std::string::npos);
+}
+
 TEST(Infer, DrawsTheSamePictureWhateverTheBatchSize) {
   const TemporaryDirectory directory;
   for (const char* size : {"1", "3"}) {
