@@ -292,6 +292,10 @@ LoraWeights read_lora(const fs::path& path, const LayerNames& names) {
     weights.layers.merge(more.layers);
     weights.unmatched.insert(weights.unmatched.end(), more.unmatched.begin(), more.unmatched.end());
   }
+  if (weights.layers.empty() && weights.unmatched.empty()) {
+    throw Error(ExitStatus::kBadData, str("LoRA ", quoted(path.string()),
+                                          " holds no tensors: was its saving cut short?"));
+  }
   return weights;
 }
 

@@ -36,8 +36,8 @@ struct LoraWeights {
 /// A file, or a directory that holds pytorch_lora_weights.safetensors,
 /// paddle_lora_weights.safetensors, adapter_model.safetensors or one .safetensors alone, or PEFT's
 /// adapters of each part in a folder of its name (unet, text_encoder, text_encoder_2).
-/// Error(kBadData) for a malformed file, for shapes that do not fit together, for kinds of adapters
-/// that are none of LoRA or DoRA.
+/// Error(kBadData) for a malformed or empty file, for shapes that do not fit together, for kinds of
+/// adapters that are none of LoRA or DoRA.
 LoraWeights read_lora(const std::filesystem::path& path, const LayerNames& names);
 
 /// The files that read_lora would read.

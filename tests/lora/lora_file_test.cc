@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "io/safetensors.h"
 #include "models/clip_text_model.h"
+#include "support/expect_error.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
@@ -122,6 +123,13 @@ TEST(LoraFile, RefusesPatternsOfAlphaThatAreNoNames) {
   EXPECT_EQ(read(file).layers.begin()->second.alpha, 8);
   write_pattern(".*attn1.*");
   EXPECT_THROW(read(file), Error);
+}
+
+TEST(LoraFile, RefusesAFileWithoutTensors) {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory / "empty.safetensors";
+  write_safetensors(file, {});
+  EXPECT_SDXL_ERROR(read(file), ExitStatus::kBadData, "holds no tensors");
 }
 
 TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
