@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -179,6 +180,17 @@ std::vector<std::string> endless() {
           "--checkpoints_total_limit=2", "--ddp_timeout=20"};
 }
 
+/// The steps of the checkpoints that a run left.
+std::set<int64_t> checkpoints(const fs::path& output) {
+  const std::string prefix = "checkpoint-";
+  std::set<int64_t> steps;
+  for (const auto& entry : fs::directory_iterator(output)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(prefix)) steps.insert(std::stoll(name.substr(prefix.size())));
+  }
+  return steps;
+}
+
 TEST(RankTraining, AKilledRankEndsTheRunWithItsNameAndLeavesCheckpoints) {
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
@@ -193,10 +205,10 @@ TEST(RankTraining, AKilledRankEndsTheRunWithItsNameAndLeavesCheckpoints) {
     EXPECT_NE(result.error.find("rank 1 died"), std::string::npos) << result.error;
   }
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
-  const std::vector<ProcessResult> again =
-      train("train-full", 2, output,
-            {"--train_batch_size=1", "--max_train_steps=1", "--resume_from_checkpoint=latest"});
-  expect_done(again);
+  ASSERT_FALSE(checkpoints(output).empty());
+  const std::string steps = str("--max_train_steps=", *checkpoints(output).rbegin() + 1);
+  expect_done(train("train-full", 2, output,
+                    {"--train_batch_size=1", steps, "--resume_from_checkpoint=latest"}));
 }
 
 TEST(RankTraining, AStoppedRankEndsTheRunWithinTheTimeout) {
@@ -234,11 +246,7 @@ TEST(RankTraining, ASignalToOneRankSavesOnceAndStopsAll) {
   ASSERT_TRUE(test::wait_for_text(output / "metrics.jsonl", "\"step\":3"));
   ranks.signal(1, SIGTERM);
   for (const ProcessResult& result : ranks.wait()) EXPECT_EQ(result.status, 75) << result.error;
-  int checkpoints = 0;
-  for (const auto& entry : fs::directory_iterator(output)) {
-    checkpoints += entry.path().filename().string().rfind("checkpoint-", 0) == 0;
-  }
-  EXPECT_EQ(checkpoints, 1);
+  EXPECT_EQ(checkpoints(output).size(), 1u);
 }
 
 TEST(RankTraining, RefusesRanksWithOtherOptions) {
