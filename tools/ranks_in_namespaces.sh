@@ -50,7 +50,7 @@ cut_cable() {  # cut_cable NAME: ends both ranks
     status=0
     wait "${pids[$rank]}" || status=$?
     echo "cable cut, $1: rank $rank ended with $status after $((SECONDS - begin)) s: $(tail -1 "$work/$1.$rank")"
-    [ "$status" = 69 ] && [ $((SECONDS - begin)) -lt 30 ]
+    if [ "$status" != 69 ] || [ $((SECONDS - begin)) -ge 30 ]; then exit 1; fi
   done
   ip -n rank1 link set cable1 up
 }
