@@ -109,14 +109,18 @@ Json read_json(const fs::path& path) {
   return parse_json(read_file(path, kMaximalFileSize), path.string());
 }
 
+std::string one_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 void write_json(const fs::path& path, const Json& json) {
   write_file_atomically(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void throw_json_type_error(const std::string& source, const std::string& key, const Json& value,
                            const char* expected) {
-  const std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  refuse(source, str("the key ", quoted(key), " must be ", expected, ", not ", quoted(found, 80)));
+  refuse(source, str("the key ", quoted(key), " must be ", expected, ", not ",
+                     quoted(one_line(value), 80)));
 }
 
 }  // namespace sdxl

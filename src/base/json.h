@@ -18,6 +18,8 @@ using Json = nlohmann::ordered_json;
 Json parse_json(std::string_view text, const std::string& source);
 /// The same for a file of at most 64 MiB.
 Json read_json(const std::filesystem::path& path);
+/// On one line; bytes that are no UTF-8 are replaced.
+std::string one_line(const Json& json);
 /// Two-space indentation and a final newline, published by rename.
 void write_json(const std::filesystem::path& path, const Json& json);
 

@@ -135,7 +135,7 @@ class InferCommand : public Command {
       for (const PictureJob& job : plan.jobs) {
         Json line = job.parameters();
         if (!set.label.empty()) line["weights"] = set.label;
-        std::printf("%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+        std::printf("%s\n", one_line(line).c_str());
       }
     }
     run.report().throw_if_failed();

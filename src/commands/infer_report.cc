@@ -19,7 +19,7 @@ void print_json(const PictureReport& picture) {
                      {"weights_seconds", picture.weights_seconds},
                      {"peak_memory", picture.peak_memory},
                      {"kept", picture.kept}};
-  std::printf("%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+  std::printf("%s\n", one_line(line).c_str());
 }
 
 void print_row(const PictureReport& picture, int width) {
@@ -58,8 +58,7 @@ void InferReport::merge(Ranks& ranks) {
   for (const Error& failure : failures_) {
     mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
   }
-  const std::vector<std::string> all =
-      ranks.gather(mine.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const std::vector<std::string> all = ranks.gather(one_line(mine));
   std::set<std::string> told;
   pictures_.clear();
   failures_.clear();

@@ -101,7 +101,7 @@ void PictureStore::put(const std::string& file, const Json& parameters,
   if (!manifest_) manifest_ = std::make_unique<LineWriter>(manifest_file_);
   Json line = {{"file", file}};
   line.update(parameters);
-  manifest_->line(line.dump(-1, ' ', false, Json::error_handler_t::replace));
+  manifest_->line(one_line(line));
   made_[file] = parameters;
 }
 

@@ -234,7 +234,7 @@ void assign_json(const Option& option, const Json& value, const std::string& sou
   try {
     std::visit([&](auto* field) { assign(*field, option.rule, value); }, option.target);
   } catch (const Refusal& refusal) {
-    const std::string shown = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string shown = one_line(value);
     refuse(str(escaped(source), ": ", option.name), quoted(shown), refusal);
   }
 }

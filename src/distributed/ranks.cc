@@ -54,7 +54,7 @@ void require_equal_options(Ranks& ranks, Json options) {
   if (ranks.alone()) return;
   for (const std::string& name : kOwnOptions) options.erase(name);
   const Json mine = {{"build", build_text()}, {"options", options}};
-  const std::string text = mine.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = one_line(mine);
   const std::vector<std::string> hashes = ranks.gather(sha256(text));
   const std::string first = ranks.share(text);
   for (int64_t rank = 1; rank < ranks.size(); ++rank) {

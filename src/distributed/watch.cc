@@ -133,8 +133,7 @@ void Watch::tick() {
   }
   if (!to_post) return;
   const Json json = {{"status", static_cast<int>(to_post->status)}, {"message", to_post->message}};
-  store_->compareSet(kFailureKey, {},
-                     bytes_of(json.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  store_->compareSet(kFailureKey, {}, bytes_of(one_line(json)));
   {
     const std::lock_guard lock(mutex_);
     to_post_.reset();

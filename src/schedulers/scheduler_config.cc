@@ -90,8 +90,7 @@ std::string SchedulerConfig::choice(const std::string& key, const std::string& f
 
 void SchedulerConfig::refuse(const std::string& key, const std::string& remedy) const {
   const Json* value = find(key);
-  const std::string shown =
-      value ? value->dump(-1, ' ', false, Json::error_handler_t::replace) : "not given";
+  const std::string shown = value ? one_line(*value) : "not given";
   const std::string problem = str(
       "the scheduler ", scheduler_, " cannot work with ", escaped(key), " ",
       quoted(value && value->is_string() ? value->get<std::string>() : shown, 80), ": ", remedy);

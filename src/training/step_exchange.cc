@@ -42,8 +42,7 @@ void RankedStep::complete(StepReport& report) {
   report.samples.clear();
   report.loss = 0;
   int stop = 0;
-  for (const std::string& text :
-       ranks_.gather(mine.dump(-1, ' ', false, Json::error_handler_t::replace))) {
+  for (const std::string& text : ranks_.gather(one_line(mine))) {
     const Json theirs = parse_json(text, "another rank's report");
     report.loss += theirs["loss"].get<double>() / static_cast<double>(ranks_.size());
     stop = std::max(stop, theirs["stop"].get<int>());

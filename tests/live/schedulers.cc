@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
     } catch (const std::exception& error) {
       answer = {{"crash", error.what()}};
     }
-    std::cout << answer.dump(-1, ' ', false, sdxl::Json::error_handler_t::replace) << "\n";
+    std::cout << sdxl::one_line(answer) << "\n";
   }
   return 0;
 }
