@@ -129,22 +129,17 @@ void RunDirectory::open(const TrainConfig& config) {
     warn_of_later(checkpoints_.list(), resumed_->step);
     return;
   }
-  const auto result = existing_result(path_);
-  if (resumed_ && result) {
+  if (const auto result = existing_result(path_)) {
+    const std::string directory = quoted(path_.string()), found = result->filename().string();
     throw Error(ExitStatus::kUsage,
-                str("--output_dir ", quoted(path_.string()), " holds a run of its own (",
-                    result->filename().string(), ") and --resume_from_checkpoint ",
-                    quoted(resumed_->path.string()),
-                    " is of another: go on with latest, or give another --output_dir"));
+                resumed_ ? str("--output_dir ", directory, " holds a run of its own (", found,
+                               ") and --resume_from_checkpoint ", quoted(resumed_->path.string()),
+                               " is of another: go on with latest, or give another --output_dir")
+                         : str("--output_dir ", directory, " holds a finished run (", found,
+                               ") without a checkpoint to resume from: discard it with "
+                               "--overwrite_output_dir, or give another directory"));
   }
-  if (resumed_) return;
-  if (result) {
-    throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(path_.string()),
-                                        " holds a finished run (", result->filename().string(),
-                                        ") without a checkpoint to resume from: discard it with "
-                                        "--overwrite_output_dir, or give another directory"));
-  }
-  log::info("there is no checkpoint yet: starting from the beginning");
+  if (!resumed_) log::info("there is no checkpoint yet: starting from the beginning");
 }
 
 int64_t RunDirectory::samples_done() const {

@@ -26,6 +26,15 @@ std::map<std::string, Pieces> by_target(const TensorParts& parts) {
   return targets;
 }
 
+/// The least one that holds the numbers of all.
+at::ScalarType widest_dtype(const Weights& weights, const Pieces& pieces) {
+  at::ScalarType widest = weights.tensor(pieces.front().first).scalar_type();
+  for (const auto& [name, part] : pieces) {
+    widest = at::promote_types(widest, weights.tensor(name).scalar_type());
+  }
+  return widest;
+}
+
 std::vector<int64_t> target_shape(const Pieces& pieces) {
   const TensorPart& first = pieces.front().second;
   std::vector<int64_t> shape = first.shape;
@@ -72,12 +81,8 @@ void plan_part(const PartKind& kind, const fs::path& directory, const std::strin
   const Weights weights = module->under_own_names(Weights::open(directory, kind.stem, variant));
   require_same_names(weights, parts, directory);
   for (const auto& [target, pieces] : by_target(parts)) {
-    at::ScalarType written = dtype;
-    for (const auto& [name, piece] : pieces) {
-      if (dtype != at::ScalarType::Undefined) break;
-      const at::ScalarType stored = weights.tensor(name).scalar_type();
-      written = written == dtype ? stored : at::promote_types(written, stored);  // loses nothing
-    }
+    const at::ScalarType written =
+        dtype == at::ScalarType::Undefined ? widest_dtype(weights, pieces) : dtype;
     tensors->push_back({target, written, target_shape(pieces), [weights, pieces, written] {
                           return target_value(weights, pieces, written);
                         }});

@@ -254,8 +254,9 @@ class TrainingRun {
     const int64_t step = first_step();
     if (step == 0) return;
     const bool measured =
+        !validation_loss_ ||
         first_finds(has_metric(directory_.path() / "metrics.jsonl", step, "validation_loss"));
-    const bool drawn = first_finds(fs::exists(pictures_of("validation", step)));
+    const bool drawn = !pictures_ || first_finds(fs::exists(pictures_of("validation", step)));
     hooks.catch_up(step, measured, drawn);
   }
 
@@ -292,8 +293,7 @@ class TrainingRun {
         const TrainedAgain after{*model_.trainable};
         draw_into(base, "base", step);
       }
-      const std::string folder = tag == "test" ? tag : str("step-", step);
-      with_result_weights([&] { draw_into(directory_.path() / "validation" / folder, tag, step); });
+      with_result_weights([&] { draw_into(pictures_of(tag, step), tag, step); });
     } catch (const Interrupted&) {
       log::info(str("stopped while drawing the pictures of step ", step));
     }
