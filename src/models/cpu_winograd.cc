@@ -17,7 +17,6 @@ namespace {
 constexpr int64_t kBlockTiles = 24;        // most tiles that are multiplied at once
 constexpr int64_t kGroupTiles = 192;       // most tiles for which a kernel is transformed once
 constexpr int64_t kGroupBytes = 16 << 20;  // of their transformed inputs
-constexpr int64_t kTaps = 9;
 
 /// How the kernel lies in memory, seen from the product that is to be computed.
 enum class KernelOrder {

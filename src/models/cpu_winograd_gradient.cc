@@ -12,7 +12,6 @@ namespace sdxl {
 namespace {
 
 constexpr int64_t kGroupBytes = 64 << 20;  // of transformed tiles
-constexpr int64_t kTaps = 9;
 using Filter = WinogradF2;
 constexpr int64_t kPanel = kTileColumns;  // channels, of either side
 

@@ -10,6 +10,8 @@
 
 namespace sdxl {
 
+constexpr int64_t kTaps = 9;  // of a kernel
+
 /// The distance of the points of transformed numbers that fill `size` units of 32 bits each: one
 /// cache line more, since lines at multiples of a power of two drive each other out of the cache.
 constexpr int64_t apart(int64_t size) { return size + kLanes; }
@@ -31,8 +33,8 @@ struct TileGrid {
   int64_t down, across, count;
 
   explicit TileGrid(const FeatureMap& map)
-      : down((map.height + kSide - 1) / kSide),
-        across((map.width + kSide - 1) / kSide),
+      : down(divided(map.height, kSide)),
+        across(divided(map.width, kSide)),
         count(map.batch * down * across) {}
 
   /// Where a tile's first output lies.
@@ -74,42 +76,33 @@ class Patch {
   const Element* cells_[Side * Side];
 };
 
-/// The inputs of a tile, transformed.
-template <typename Type, typename Filter>
-class InputTile {
+/// A square of Side x Side cells, from Margin cells before a tile's first output on, transformed to
+/// the points of its inputs.
+template <typename Type, typename Filter, typename Transform, int Side, int Margin>
+class TransformedTile {
  public:
-  static constexpr int kSide = Filter::kInputs;
-  InputTile(const FeatureMap& map, const TileGrid<Filter>& grid, int64_t tile)
-      : InputTile(map, grid.place(tile)) {}
+  TransformedTile(const FeatureMap& map, const TileGrid<Filter>& grid, int64_t tile)
+      : TransformedTile(map, grid.place(tile)) {}
   SDXL_AVX512_INLINE void transform(int64_t channel, __m512* to) const {
-    __m512 cells[kSide * kSide];
+    __m512 cells[Side * Side];
     patch_.load(channel, cells);
-    apply_both_ways<typename Filter::Input, kSide, kSide>(cells, to);
+    apply_both_ways<Transform, Side, Filter::kInputs>(cells, to);
   }
 
  private:
-  InputTile(const FeatureMap& map, const typename TileGrid<Filter>::Place& place)
-      : patch_(map, place.picture, place.y - 1, place.x - 1) {}
-  Patch<Type, kSide> patch_;
+  TransformedTile(const FeatureMap& map, const typename TileGrid<Filter>::Place& place)
+      : patch_(map, place.picture, place.y - Margin, place.x - Margin) {}
+  Patch<Type, Side> patch_;
 };
 
-/// The gradients of a tile's outputs, transformed.
+/// The inputs of a tile.
 template <typename Type, typename Filter>
-class GradientTile {
- public:
-  GradientTile(const FeatureMap& map, const TileGrid<Filter>& grid, int64_t tile)
-      : GradientTile(map, grid.place(tile)) {}
-  SDXL_AVX512_INLINE void transform(int64_t channel, __m512* to) const {
-    __m512 cells[Filter::kOutputs * Filter::kOutputs];
-    patch_.load(channel, cells);
-    apply_both_ways<typename Filter::OutputAdjoint, Filter::kOutputs, Filter::kInputs>(cells, to);
-  }
+using InputTile = TransformedTile<Type, Filter, typename Filter::Input, Filter::kInputs, 1>;
 
- private:
-  GradientTile(const FeatureMap& map, const typename TileGrid<Filter>::Place& place)
-      : patch_(map, place.picture, place.y, place.x) {}
-  Patch<Type, Filter::kOutputs> patch_;
-};
+/// The gradients of a tile's outputs.
+template <typename Type, typename Filter>
+using GradientTile =
+    TransformedTile<Type, Filter, typename Filter::OutputAdjoint, Filter::kOutputs, 0>;
 
 /// 16 units of two rows of bfloat16: `first` in the low halves, `second` in the high ones.
 SDXL_AVX512_INLINE __m512i pair_units(__m512 first, __m512 second) {
