@@ -1,13 +1,13 @@
 # LibTorch 2.11.0 as sdxl::torch: libtorch_cpu and libc10, nothing of CUDA.
 #
-# By default the folder that tools/wheels.sh unpacked (SDXL_DEPS). With -DTorch_DIR=…/share/cmake/Torch
+# By default the folder that tools/deps/wheels.sh unpacked (SDXL_DEPS). With -DTorch_DIR=…/share/cmake/Torch
 # the LibTorch that this folder belongs to. find_package(Torch) is not used: that of the wheel fails
 # without a CUDA toolkit and links CUDA's libraries with one.
 if(Torch_DIR)
   cmake_path(SET SDXL_TORCH_ROOT NORMALIZE "${Torch_DIR}/../../..")
 else()
   if(NOT SDXL_DEPS)
-    execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/tools/wheels.sh OUTPUT_VARIABLE SDXL_DEPS
+    execute_process(COMMAND bash ${PROJECT_SOURCE_DIR}/tools/deps/wheels.sh OUTPUT_VARIABLE SDXL_DEPS
                     OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   endif()
   set(SDXL_TORCH_ROOT ${SDXL_DEPS})

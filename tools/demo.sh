@@ -22,7 +22,7 @@ echo "Measuring how many of 40 pictures with the new word and of 100 with old wo
 measure() { # NAME OPTIONS …
   local name=$1 accuracy
   shift
-  accuracy=$(tools/world/measure.sh "$out/measured/$name" "$@")
+  accuracy=$(tools/demo_world/measure.sh "$out/measured/$name" "$@")
   printf '%-20s %8s %% %8s %%\n' "$name" $accuracy
 }
 {

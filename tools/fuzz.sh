@@ -13,7 +13,7 @@ cmake --preset fuzz > /dev/null
 cmake --build build-fuzz --target "${names[@]/#/fuzz_}" >&2
 python3 - <<'PY'
 import base64, json, pathlib, struct
-data, out = pathlib.Path("tests/data"), pathlib.Path("build-fuzz/corpus")
+data, out = pathlib.Path("tests/fixtures"), pathlib.Path("build-fuzz/corpus")
 for name in ("safetensors_header", "image", "json"):
     (out / name).mkdir(parents=True, exist_ok=True)
 for i, case in enumerate(json.load(open(data / "safetensors/cases.json"))["cases"]):

@@ -24,7 +24,7 @@ teach() {
 expect() {
   local name=$1
   shift
-  read -r new old < <(tools/world/measure.sh "$out/measured/$name" "$@")
+  read -r new old < <(tools/demo_world/measure.sh "$out/measured/$name" "$@")
   if awk -v new="$new" -v old="$old" -v before="$old_before" 'BEGIN {exit !(new > 80 && before - old < 5)}'; then
     echo "$name: new word $new %, old words $old %"
   else
@@ -33,7 +33,7 @@ expect() {
   fi
 }
 
-read -r new_before old_before < <(tools/world/measure.sh "$out/measured/base")
+read -r new_before old_before < <(tools/demo_world/measure.sh "$out/measured/base")
 echo "base: new word $new_before %, old words $old_before %"
 awk -v new="$new_before" 'BEGIN {exit !(new < 10)}' || { echo "the base knows the new word already"; exit 1; }
 

@@ -1,7 +1,7 @@
 """Writes an SDXL pipeline with random weights in diffusers' layout, for measurements: of the real shape (2.57 billion
 parameters in the UNet, 6.9 GB in bf16), or a small one of the same structure.
 
-    tools/random_pipeline.py full|small DIR [--dtype bf16|fp16|fp32]      with the Python of tools/live/run.sh
+    tools/random_pipeline.py full|small DIR [--dtype bf16|fp16|fp32]      with the Python of tools/parity/run.sh
 """
 import argparse
 import sys

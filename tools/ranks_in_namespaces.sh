@@ -30,8 +30,8 @@ start() {  # start NAME STEPS [WORLD_SIZE]: both ranks in the background
   for rank in 0 1; do
     RANK=$rank WORLD_SIZE="${3:-2}" MASTER_ADDR=10.77.0.1 MASTER_PORT=29500 \
       ip netns exec "rank$rank" "$sdxl" train-full \
-      --pretrained_model_name_or_path=tests/data/tiny-sdxl \
-      --train_data_dir=tests/data/training/pictures --embedding_cache_dir="$work/cache" \
+      --pretrained_model_name_or_path=tests/fixtures/tiny-sdxl \
+      --train_data_dir=tests/fixtures/training/pictures --embedding_cache_dir="$work/cache" \
       --resolution=32 --num_threads=1 --seed=3 --train_batch_size=1 --max_train_steps="$2" \
       --checkpointing_steps=2 --checkpoints_total_limit=2 --ddp_timeout=5 --report_to=none \
       --output_dir="$work/$1" 2>"$work/$1.$rank" &

@@ -12,8 +12,8 @@ for each of its hops in turn: 2 log2(n) in the trees of a sum to all, n in the c
 import argparse
 import math
 
-BUCKET = 25 * 2**20  # bytes, as training/gradient_exchange.cc
-PARCEL = 2**24       # weights, as training/optimizer_shards.cc
+BUCKET = 25 * 2**20  # bytes, as training/parallel/gradient_exchange.cc
+PARCEL = 2**24       # weights, as training/parallel/optimizer_shards.cc
 
 
 def collective(total, piece, speed, hops, hop):

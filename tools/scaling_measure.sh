@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"; [ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true' EXIT
 python3 - "$work/unet.json" <<'P'
 import json, sys
-config = json.load(open("tests/data/tiny-sdxl/unet/config.json"))
+config = json.load(open("tests/fixtures/tiny-sdxl/unet/config.json"))
 config.update(block_out_channels=[160, 320], attention_head_dim=[5, 10], norm_num_groups=32)
 json.dump(config, open(sys.argv[1], "w"))
 P
@@ -19,8 +19,8 @@ run() {  # run NAME PROCESSES THREADS BATCH [FLAG …]
   for ((rank = 0; rank < processes; rank++)); do
     RANK=$rank WORLD_SIZE=$processes LOCAL_RANK=$rank MASTER_ADDR=127.0.0.1 MASTER_PORT=29499 \
       OMP_NUM_THREADS=$threads "$sdxl" train-full --num_threads="$threads" \
-      --pretrained_model_name_or_path=tests/data/tiny-sdxl --unet_config="$work/unet.json" \
-      --train_data_dir=tests/data/training/pictures --embedding_cache_dir="$work/cache" \
+      --pretrained_model_name_or_path=tests/fixtures/tiny-sdxl --unet_config="$work/unet.json" \
+      --train_data_dir=tests/fixtures/training/pictures --embedding_cache_dir="$work/cache" \
       --resolution=64 --seed=3 --train_batch_size="$batch" --max_train_steps=6 --report_to=none \
       --checkpointing_steps=1000 --overwrite_output_dir --output_dir="$work/$name" "$@" \
       >/dev/null 2>"$work/$name.$rank" & pids+=($!)

@@ -6,7 +6,7 @@
 #   tools/setup.sh --npu      also libsdxl_npu.so, for groups of Ascend NPUs (fetches torch-npu, 43 MB)
 # A folder build/ that is there is built as it was configured. Without one, sources are compiled several at a time, which is
 # fastest from nothing; for work on the code, where changes should compile fast, configure it before:
-#   cmake --preset release -DSDXL_DEPS="$(tools/wheels.sh)"
+#   cmake --preset release -DSDXL_DEPS="$(tools/deps/wheels.sh)"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=(sdxl judge)
@@ -37,8 +37,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
 fi
 
-SDXL_DEPS=$(tools/wheels.sh)
+SDXL_DEPS=$(tools/deps/wheels.sh)
 [ -f build/build.ninja ] || cmake --preset release -DSDXL_DEPS="$SDXL_DEPS" -DCMAKE_UNITY_BUILD=ON -DSDXL_CUDA=OFF >&2
 [ -z "$cuda" ] || cmake -DSDXL_CUDA=ON build >&2
-[ -z "$npu" ] || cmake -DSDXL_TORCH_NPU_ROOT="$(tools/torch_npu.sh)" build >&2
+[ -z "$npu" ] || cmake -DSDXL_TORCH_NPU_ROOT="$(tools/deps/torch_npu.sh)" build >&2
 cmake --build --preset release --target "${targets[@]}" >&2

@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/model_export.h"
-#include "commands/model_loading.h"
-#include "commands/model_source.h"
-#include "commands/single_file.h"
+#include "commands/inputs/model_source.h"
 #include "config/convert_config.h"
 #include "config/validation.h"
 #include "lora/lora_file.h"
+#include "pretrained/export.h"
+#include "pretrained/pipeline_directory.h"
+#include "pretrained/single_file.h"
 
 namespace sdxl {
 namespace {

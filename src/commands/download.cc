@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/repositories.h"
+#include "commands/inputs/repositories.h"
 
 namespace sdxl {
 namespace {

@@ -2,12 +2,12 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/pipeline_export.h"
-#include "commands/training_options.h"
-#include "commands/training_run.h"
+#include "commands/train/options.h"
+#include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
-#include "training/full_unet.h"
+#include "pretrained/pipeline_export.h"
+#include "training/trainables/full_unet.h"
 
 namespace sdxl {
 namespace {

@@ -4,11 +4,11 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/training_options.h"
-#include "commands/training_run.h"
+#include "commands/train/options.h"
+#include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
-#include "training/lora_training.h"
+#include "training/trainables/lora_training.h"
 
 namespace sdxl {
 namespace {

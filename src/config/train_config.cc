@@ -171,8 +171,7 @@ void append_memory(OptionTable& table, TrainConfig& c) {
             "clipped tensor by tensor");
   table.add("base_dtype", &c.base_dtype, "keep frozen weights quantised (train-lora)",
             {.choices = {"fp8", "int8"}});
-  table.add("allow_tf32", &c.allow_tf32,
-            "TF32 matrix products on CUDA devices that have them");
+  table.add("allow_tf32", &c.allow_tf32, "TF32 matrix products on CUDA devices that have them");
   table.add("enable_xformers_memory_efficient_attention",
             &c.enable_xformers_memory_efficient_attention,
             "accepted: memory-efficient attention is on by itself");

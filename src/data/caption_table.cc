@@ -6,8 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "data/cache/prompt_cache.h"
 #include "data/parallel_rows.h"
-#include "data/prompt_cache.h"
 
 namespace sdxl {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/cache_store.h"
+#include "data/cache/cache_store.h"
 #include "data/dataset.h"
 
 namespace sdxl {

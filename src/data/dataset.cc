@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "data/data_files.h"
-#include "data/image_folder.h"
-#include "data/metadata_file.h"
-#include "data/parquet_dataset.h"
-#include "data/picture_files.h"
-#include "data/web_dataset.h"
+#include "data/formats/image_folder.h"
+#include "data/formats/metadata_file.h"
+#include "data/formats/parquet_dataset.h"
+#include "data/formats/picture_files.h"
+#include "data/formats/splits.h"
+#include "data/formats/web_dataset.h"
 #include "device/random.h"
 
 namespace sdxl {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "data/cache_store.h"
+#include "data/cache/cache_store.h"
 #include "data/dataset.h"
 #include "data/transform.h"
 

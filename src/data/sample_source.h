@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "data/cache/latent_cache.h"
+#include "data/cache/prompt_cache.h"
 #include "data/dataset.h"
 #include "data/draw_order.h"
-#include "data/latent_cache.h"
 #include "data/picture_table.h"
-#include "data/prompt_cache.h"
 #include "data/transform.h"
 
 namespace sdxl {

@@ -4,7 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "device/random.h"
-#include "models/cpu_linear.h"
+#include "kernels/linear.h"
 #include "models/gradient_checkpointing.h"
 
 namespace sdxl {

@@ -2,7 +2,7 @@
 #include "models/activations.h"
 
 #include "device/device.h"
-#include "models/fused_ops.h"
+#include "kernels/fused_ops.h"
 
 namespace sdxl {
 

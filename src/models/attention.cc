@@ -2,9 +2,9 @@
 #include "models/attention.h"
 
 #include "device/device.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/fused_ops.h"
 #include "models/activations.h"
-#include "models/cpu_attention.h"
-#include "models/fused_ops.h"
 
 namespace sdxl {
 

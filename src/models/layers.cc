@@ -5,13 +5,13 @@
 
 #include <cmath>
 
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/packed_weights.h"
+#include "kernels/cpu/winograd.h"
+#include "kernels/frozen_conv.h"
+#include "kernels/fused_ops.h"
+#include "kernels/linear.h"
 #include "models/activations.h"
-#include "models/cpu_kernels.h"
-#include "models/cpu_linear.h"
-#include "models/cpu_winograd.h"
-#include "models/frozen_conv.h"
-#include "models/fused_ops.h"
-#include "models/packed_weights.h"
 
 namespace sdxl {
 namespace {

@@ -37,7 +37,8 @@ std::vector<const void*> addresses(const UNet2DConditionModel& unet) {
 }
 
 UNetPrompt copy_of(const UNetPrompt& prompt) {
-  UNetPrompt copy{prompt.hidden_states.clone(), prompt.pooled.clone(), prompt.time_ids.clone(), {}, {}};
+  UNetPrompt copy{
+      prompt.hidden_states.clone(), prompt.pooled.clone(), prompt.time_ids.clone(), {}, {}};
   copy.cache.added_embedding = prompt.cache.added_embedding.clone();
   for (const auto& [layer, key_value] : prompt.cache.key_values) {
     copy.cache.key_values[layer] = {key_value.first.clone(), key_value.second.clone()};

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "training/parameters.h"
+#include "training/trainables/parameters.h"
 
 namespace sdxl {
 

@@ -7,8 +7,8 @@
 #include <functional>
 #include <vector>
 
-#include "training/gradient_exchange.h"
-#include "training/parameters.h"
+#include "training/parallel/gradient_exchange.h"
+#include "training/trainables/parameters.h"
 
 namespace sdxl {
 

@@ -13,9 +13,9 @@
 #include "training/loss_scale.h"
 #include "training/lr_schedule.h"
 #include "training/objective.h"
-#include "training/optimizer.h"
-#include "training/step_exchange.h"
-#include "training/trainable.h"
+#include "training/optimizers/optimizer.h"
+#include "training/parallel/step_exchange.h"
+#include "training/trainables/trainable.h"
 
 namespace sdxl {
 

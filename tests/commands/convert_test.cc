@@ -1,5 +1,5 @@
 // sdxl convert on the tiny pipeline. That diffusers draws the same from the single file, and reads
-// the LoRA files, is compared by tools/live/convert_check.py.
+// the LoRA files, is compared by tools/parity/convert_check.py.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

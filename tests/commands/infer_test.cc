@@ -7,7 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "commands/contact_sheet.h"
+#include "commands/infer/contact_sheet.h"
 #include "io/image.h"
 #include "io/safetensors.h"
 #include "support/process.h"

@@ -8,9 +8,9 @@
 
 #include "base/random.h"
 #include "plugins/cuda/kernels.h"
-#include "training/optimizer.h"
 #include "training/optimizers/block_loop.h"
 #include "training/optimizers/dynamic_map.h"
+#include "training/optimizers/optimizer.h"
 
 namespace sdxl {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "models/fused_ops.h"
+#include "kernels/fused_ops.h"
 #include "support/gpu.h"
-#include "training/optimizer.h"
+#include "training/optimizers/optimizer.h"
 
 namespace sdxl {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "data/prompt_cache.h"
-#include "data_test_files.h"
+#include "data/cache/prompt_cache.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

@@ -1,7 +1,7 @@
 // Captions: what data sets may hold, and the choice of each draw.
 #include "data/captions.h"
 
-#include "data_test_files.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

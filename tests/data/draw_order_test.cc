@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "data_test_files.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

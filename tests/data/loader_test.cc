@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "base/stop.h"
-#include "data_test_files.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "data/aspect_buckets.h"
-#include "data_test_files.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

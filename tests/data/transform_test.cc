@@ -2,7 +2,7 @@
 #include "data/transform.h"
 
 #include "base/hash.h"
-#include "data_test_files.h"
+#include "data/data_test_files.h"
 
 namespace sdxl {
 namespace {

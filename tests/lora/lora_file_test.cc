@@ -1,4 +1,4 @@
-// Reading and writing of LoRA files; those of tests/data/lora were written by diffusers
+// Reading and writing of LoRA files; those of tests/fixtures/lora were written by diffusers
 // (tools/reference/lora_training.py).
 #include "lora/lora_file.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 const fs::path kData = SDXL_TEST_DATA;
 
-/// The names of tests/data/tiny-sdxl's layers.
+/// The names of tests/fixtures/tiny-sdxl's layers.
 struct Names {
   Names() {
     const fs::path model = kData / "tiny-sdxl";

@@ -9,9 +9,8 @@ namespace {
 at::Tensor two_blocks(bool recompute, const at::Tensor& input, const at::Tensor& factor) {
   const at::Tensor hidden = run_block(
       recompute, {input}, [](const std::vector<at::Tensor>& inputs) { return inputs[0].sin(); });
-  return run_block(recompute, {hidden}, [&factor](const std::vector<at::Tensor>& inputs) {
-    return inputs[0] * factor;
-  });
+  return run_block(recompute, {hidden},
+                   [&factor](const std::vector<at::Tensor>& inputs) { return inputs[0] * factor; });
 }
 
 at::Tensor gradient_of_factor(bool recompute) {

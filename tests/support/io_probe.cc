@@ -1,5 +1,5 @@
 // For developers: runs src/io on files that a script names, so that it can compare with Pillow and
-// with the reference reader of safetensors (tools/live/io_check.py). One JSON object a line on
+// with the reference reader of safetensors (tools/parity/io_check.py). One JSON object a line on
 // stdin, one on stdout for each:
 //   {"image": FILE, "resize": [H, W] or "shorter": S, "filter": NAME, "crop": [T, L, H, W], "flip":
 //   true,

@@ -5,7 +5,7 @@
     bench.py --device cuda [--build DIR] [--out FILE] [SECTION …]      tools/gpu/bench.sh: its sections, its table; docs/cuda.md
 
 Sections: start unet unet-real picture checkpoints train-full train-lora memory-real; each takes up to some minutes. --models is
-where shared/examples/bench_models.py wrote tiny, small and full-bf16. To be run by the Python of tools/live/run.sh's
+where shared/examples/bench_models.py wrote tiny, small and full-bf16. To be run by the Python of tools/parity/run.sh's
 environment, after `cmake --build build --target sdxl bench_unet`.
 """
 import argparse

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat2,mkdir,unlink,unlinkat,ftruncate"
 STEPS, SAVED = 4, 2
-FLAGS = [f"--pretrained_model_name_or_path={ROOT}/tests/data/tiny-sdxl", f"--train_data_dir={ROOT}/tests/data/training/pictures", "--resolution=32",
+FLAGS = [f"--pretrained_model_name_or_path={ROOT}/tests/fixtures/tiny-sdxl", f"--train_data_dir={ROOT}/tests/fixtures/training/pictures", "--resolution=32",
          "--train_batch_size=1", f"--max_train_steps={STEPS}", f"--checkpointing_steps={SAVED}", "--checkpoints_total_limit=1", "--seed=3",
          "--use_ema", "--report_to=none", "--device=cpu", "--num_threads=1", "--log_level=warning"]
 

@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "device/device.h"
 #include "device/operators.h"
-#include "models/fused_ops.h"
-#include "training/optimizer.h"
+#include "kernels/fused_ops.h"
+#include "training/optimizers/optimizer.h"
 
 namespace sdxl {
 namespace {

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 build=${1:-build}
 pack=${2:-build-gpu-pack}
 deps=$(sed -n 's/^SDXL_DEPS:[A-Z]*=//p' "$build/CMakeCache.txt")
-[ -n "$deps" ] || deps=$(tools/wheels.sh)
+[ -n "$deps" ] || deps=$(tools/deps/wheels.sh)
 
 out=$pack
 pack=$(mktemp -d)
@@ -29,7 +29,7 @@ for program in "$pack"/bin/*; do
 done | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}' | sort -u | while read -r name path; do
   [[ $name =~ $own ]] || { cp -L "$path" "$pack/lib/$name"; strip --strip-unneeded "$pack/lib/$name" 2>/dev/null || true; }
 done
-# diffusers, which the other machine may lack, from the reference environment of tools/live/run.sh.
+# diffusers, which the other machine may lack, from the reference environment of tools/parity/run.sh.
 site=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/sdxl/reference-*/lib/python3*/site-packages | awk '{print $1}')
 mkdir -p "$pack/python"
 for package in diffusers importlib_metadata lazy_importer; do

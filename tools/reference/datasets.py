@@ -1,12 +1,12 @@
 """Small Parquet files in the ways that the Hub's data sets are stored. Needs pyarrow; writes
-tests/data/parquet/. The bytes of row i are the text of i and a comma, 1 + 7 i % 50 times."""
+tests/fixtures/parquet/. The bytes of row i are the text of i and a comma, 1 + 7 i % 50 times."""
 import json
 import pathlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "tests/data/parquet"
+OUT = pathlib.Path(__file__).resolve().parents[2] / "tests/fixtures/parquet"
 ROWS = range(35)
 
 
@@ -50,7 +50,7 @@ def main():
     write("hub/data/test-00000-of-00001.parquet", {"image": structs([99]), "text": captions([99])})
     write("metadata.parquet", {"file_name": pa.array(["b.png", "a.png"]), "text": pa.array(["second", "first"])})
 
-    # The pictures of tests/data/training as a data set of the Hub.
+    # The pictures of tests/fixtures/training as a data set of the Hub.
     folder = OUT.parent / "training/pictures"
     rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
     pictures = [{"bytes": (folder / row["file_name"]).read_bytes(), "path": row["file_name"]} for row in rows]

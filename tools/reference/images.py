@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reference values for src/io/image.h, from Pillow 13.
 
-    tools/reference/images.py        writes tests/data/images/
+    tools/reference/images.py        writes tests/fixtures/images/
 
 cases.safetensors   NAME/file: a picture's file, NAME/pixels: what Pillow makes of it [H, W, 3]
 resize.json         SHA-256 of resized noise for many sizes and all filters
@@ -18,7 +18,7 @@ import PIL
 from PIL import Image, ImageOps, PngImagePlugin
 from safetensors.numpy import save_file
 
-OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/data/images")
+OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/fixtures/images")
 HEIGHT, WIDTH = 19, 23
 
 

@@ -1,4 +1,4 @@
-"""Makes tests/data/lora: one adapter of the tiny pipeline in every naming that LoRA files come in, others with
+"""Makes tests/fixtures/lora: one adapter of the tiny pipeline in every naming that LoRA files come in, others with
 convolutions and with DoRA, and the pictures that diffusers draws with them.
 
     python tools/reference/lora_files.py

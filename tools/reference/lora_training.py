@@ -1,7 +1,7 @@
 """The training of `sdxl train-lora` written in Python with diffusers and peft, on the random streams that sdxl draws
-from. As a script it writes short runs on tests/data/tiny-sdxl that tests hold sdxl to: losses and adapters step by step
-(tests/data/training/lora_runs.json), and for single batches the gradients of every adapter
-(tests/data/training/lora_gradients.safetensors) with the adapters in files as diffusers writes them (tests/data/lora).
+from. As a script it writes short runs on tests/fixtures/tiny-sdxl that tests hold sdxl to: losses and adapters step by step
+(tests/fixtures/training/lora_runs.json), and for single batches the gradients of every adapter
+(tests/fixtures/training/lora_gradients.safetensors) with the adapters in files as diffusers writes them (tests/fixtures/lora).
 """
 import fnmatch
 import json

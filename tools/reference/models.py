@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference values of the UNet, the VAE and the text encoders: tests/data/models/*.
+"""Reference values of the UNet, the VAE and the text encoders: tests/fixtures/models/*.
 
 Small models of unusual shapes in diffusers and transformers, computed in double precision, so that a
 comparison sees the rounding of one side only. Weights and inputs come from a hash of their
@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection  # noqa: E402
 
-OUT = pathlib.Path(__file__).parents[2] / "tests/data/models"
+OUT = pathlib.Path(__file__).parents[2] / "tests/fixtures/models"
 SAMPLES = 4  # Gradient entries that are stored for each parameter.
 
 

@@ -1,4 +1,4 @@
-"""Writes tests/data/training/objective.safetensors and schedules.json: noise, targets, weights and losses as diffusers'
+"""Writes tests/fixtures/training/objective.safetensors and schedules.json: noise, targets, weights and losses as diffusers'
 SDXL training script computes them (its formulas on top of diffusers' schedulers), and learning-rate schedules."""
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import streams
 
-OUTPUT = Path(__file__).parents[2] / "tests/data/training"
+OUTPUT = Path(__file__).parents[2] / "tests/fixtures/training"
 SEED, DRAWS, SHAPE = 11, [5, 6, 40], (4, 6, 5)
 SDXL = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000)
 

@@ -1,4 +1,4 @@
-"""Writes tests/data/training/optimizers.safetensors: what each optimizer's reference implementation makes of the same
+"""Writes tests/fixtures/training/optimizers.safetensors: what each optimizer's reference implementation makes of the same
 weights and gradients in 50 steps.
 
     /path/to/python tools/reference/optimizers.py [NAME ...]
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-OUTPUT = Path(__file__).parents[2] / "tests/data/training/optimizers.safetensors"
+OUTPUT = Path(__file__).parents[2] / "tests/fixtures/training/optimizers.safetensors"
 # "large" is quantised in blocks of 256, the last of them short; its inputs are not in the file but drawn anew.
 STEPS, SHAPES = 50, {"matrix": (7, 5), "vector": (33,), "cube": (4, 3, 5, 2), "large": (40, 120)}
 SNAPSHOTS = (1, 10, 50)

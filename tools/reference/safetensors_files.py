@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reference values for src/io/safetensors*.cc, from the reference implementation of the format.
 
-    tools/reference/safetensors_files.py        writes tests/data/safetensors/
+    tools/reference/safetensors_files.py        writes tests/fixtures/safetensors/
 
 cases.json           files, as base64, with the verdict of the reference reader and ours where it is stricter
 dtypes.safetensors   a tensor of each dtype, as the reference writer lays them out
@@ -17,7 +17,7 @@ import safetensors  # noqa: E402
 import torch  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/data/safetensors")
+OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/fixtures/safetensors")
 
 
 def file(header, data=b"", length=None):

@@ -1,7 +1,7 @@
-"""Trajectories of diffusers' samplers with a stand-in for the model: tests/data/schedulers/.
+"""Trajectories of diffusers' samplers with a stand-in for the model: tests/fixtures/schedulers/.
 
 cases.json lists the runs, trajectories.safetensors holds for each its timesteps and the latents
-after some calls, one run after the other. tools/live/schedulers_check.py walks a far larger grid.
+after some calls, one run after the other. tools/parity/schedulers_check.py walks a far larger grid.
 """
 import inspect
 import json

@@ -1,5 +1,5 @@
-"""Makes tests/data/tiny-sdxl, a whole SDXL pipeline of random weights small enough to commit, and
-pictures that diffusers draws with it (tests/data/pictures.safetensors).
+"""Makes tests/fixtures/tiny-sdxl, a whole SDXL pipeline of random weights small enough to commit, and
+pictures that diffusers draws with it (tests/fixtures/pictures.safetensors).
 
     python tools/reference/tiny_pipeline.py
 

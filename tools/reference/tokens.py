@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/tokenizers: small vocabularies, and the ids that transformers gives for them.
+"""Writes tests/fixtures/tokenizers: small vocabularies, and the ids that transformers gives for them.
 
     python tools/reference/tokens.py            the test data
     python tools/reference/tokens.py --tables   prints the tables of src/tokenizers/unicode_tables.h
@@ -23,7 +23,7 @@ import sentencepiece
 from tokenizers import Regex, normalizers, pre_tokenizers
 from transformers import CLIPTokenizer, T5Tokenizer, logging
 
-OUT = Path(__file__).resolve().parents[2] / "tests/data/tokenizers"
+OUT = Path(__file__).resolve().parents[2] / "tests/fixtures/tokenizers"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 

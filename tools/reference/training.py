@@ -1,6 +1,6 @@
 """The training of `sdxl train-full` written in Python with diffusers and torch.optim, on the random streams that sdxl
-draws from. As a script it writes tests/data/training/pictures/ and runs.json: short runs on tests/data/tiny-sdxl whose
-losses and weights tests/commands/train_full_test.cc holds the binary to. tools/live/training_check.py makes longer ones.
+draws from. As a script it writes tests/fixtures/training/pictures/ and runs.json: short runs on tests/fixtures/tiny-sdxl whose
+losses and weights tests/commands/train_full_test.cc holds the binary to. tools/parity/training_check.py makes longer ones.
 """
 import json
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 import streams
 from objective import timestep_weights
 
-TESTS = Path(__file__).resolve().parents[2] / "tests/data"
+TESTS = Path(__file__).resolve().parents[2] / "tests/fixtures"
 
 
 @dataclass

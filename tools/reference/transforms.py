@@ -1,6 +1,6 @@
 """Reference values of the training transform: torchvision's Resize, flip, crop and normalisation on
 Pillow pictures, driven by the random stream `image`. Needs torch, torchvision and Pillow; writes
-tests/data/transforms/cases.json."""
+tests/fixtures/transforms/cases.json."""
 import hashlib
 import json
 import pathlib
@@ -100,7 +100,7 @@ def caption_cases():
 
 
 def main():
-    out = pathlib.Path(__file__).resolve().parents[2] / "tests/data/transforms"
+    out = pathlib.Path(__file__).resolve().parents[2] / "tests/fixtures/transforms"
     out.mkdir(parents=True, exist_ok=True)
     content = {"transforms": transform_cases(), "orders": order_cases(), "captions": caption_cases()}
     (out / "cases.json").write_text(json.dumps(content, indent=0) + "\n")

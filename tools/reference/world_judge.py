@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/world: grids of drawn pictures, as they are and as the demo's VAE rebuilds them, with a line
+"""Writes tests/fixtures/world: grids of drawn pictures, as they are and as the demo's VAE rebuilds them, with a line
 of JSON for each cell that says what it shows."""
 import json
 import random
@@ -12,10 +12,10 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools/world"))
+sys.path.insert(0, str(ROOT / "tools/demo_world"))
 import draw  # noqa: E402
 
-OUTPUT = ROOT / "tests/data/world"
+OUTPUT = ROOT / "tests/fixtures/world"
 COLUMNS = 20
 
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/operators.h"
-#include "training/optimizer.h"
+#include "training/optimizers/optimizer.h"
 
 namespace sdxl {
 

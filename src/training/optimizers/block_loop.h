@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/simd.h"
-#include "training/parameters.h"
+#include "training/trainables/parameters.h"
 
 namespace sdxl {
 

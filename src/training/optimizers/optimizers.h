@@ -1,10 +1,10 @@
-// The makers of all optimizers, for the table of training/optimizer.cc.
+// The makers of all optimizers, for the table of training/optimizers/optimizer.cc.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "training/optimizer.h"
+#include "training/optimizers/optimizer.h"
 
 namespace sdxl {
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "training/tracker.h"
+#include "training/trackers/tracker.h"
 
 namespace sdxl {
 

@@ -1,0 +1,49 @@
+// Reading of LoRA files, once each.
+#include "commands/infer/lora_library.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+bool adapts_encoders(const LoraWeights& lora) {
+  return lora.adapts("text_encoder") || lora.adapts("text_encoder_2");
+}
+
+}  // namespace
+
+LoraLibrary::LoraLibrary(LayerNames names, bool allow_unmatched)
+    : names_(std::move(names)), allow_unmatched_(allow_unmatched) {}
+
+void LoraLibrary::read(const WeightSet& set) {
+  for (const auto& [path, scale] : set.loras) {
+    if (files_.count(path) != 0) continue;
+    LoraWeights lora = read_lora(path, names_);
+    if (!allow_unmatched_) {
+      require_all_matched(lora);
+    } else if (!lora.unmatched.empty()) {
+      log::warning(str(lora.source, ": left out ", lora.unmatched.size(),
+                       " tensors that match no layer: ", escaped(join(lora.unmatched, ", "))));
+    }
+    files_.emplace(path, std::move(lora));
+  }
+}
+
+ScaledLoras LoraLibrary::of(const WeightSet& set, double factor) const {
+  ScaledLoras result;
+  for (const auto& [path, scale] : set.loras) {
+    result.emplace_back(&files_.at(path), scale * factor);
+  }
+  return result;
+}
+
+std::string LoraLibrary::encoder_state(const WeightSet& set, double factor) const {
+  std::string state;
+  for (const auto& [path, scale] : set.loras) {
+    if (adapts_encoders(files_.at(path))) state += str(path.string(), '*', scale * factor, '\n');
+  }
+  return state;
+}
+
+}  // namespace sdxl

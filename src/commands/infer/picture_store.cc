@@ -1,0 +1,118 @@
+// Writing pictures and their manifest.
+#include "commands/infer/picture_store.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace sdxl {
+namespace {
+
+constexpr const char* kRankManifest = ".manifest-rank-";
+
+/// Whether a picture says of itself that it was made with these parameters.
+bool says_that_it_was_made_with(const Json& parameters, const fs::path& file) {
+  if (file.extension() != ".png") return false;
+  try {
+    for (const auto& [key, text] : png_texts(read_file(file))) {
+      if (key == "parameters") return parse_json(text, file.string()) == parameters;
+    }
+  } catch (const Error&) {
+    // It is of somebody else.
+  }
+  return false;
+}
+
+}  // namespace
+
+PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
+    : directory_(std::move(directory)), overwrite_(overwrite) {
+  make_directories(directory_);
+  const fs::path manifest = directory_ / "manifest.jsonl";
+  if (fs::exists(manifest)) {
+    for (const std::string& line : split(read_file(manifest), '\n')) {
+      try {
+        Json entry = parse_json(line, manifest.string());
+        const std::string file = entry.at("file").get<std::string>();
+        entry.erase("file");
+        made_[file] = std::move(entry);
+      } catch (const std::exception&) {
+        // A line torn by a kill: its picture is drawn again.
+      }
+    }
+  }
+  manifest_file_ = rank == 0 ? manifest : directory_ / str(kRankManifest, rank, ".jsonl");
+}
+
+void PictureStore::gather_manifests(const fs::path& directory) {
+  if (!fs::is_directory(directory)) return;
+  std::vector<fs::path> parts;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename().string().rfind(kRankManifest, 0) == 0) {
+      parts.push_back(entry.path());
+    }
+  }
+  std::sort(parts.begin(), parts.end());
+  if (parts.empty()) return;
+  LineWriter manifest(directory / "manifest.jsonl");
+  for (const fs::path& part : parts) {
+    for (const std::string& line : split(read_file(part), '\n')) {
+      if (!line.empty() && line.back() == '}') manifest.line(line);
+    }
+    fs::remove(part);
+  }
+}
+
+PictureStore PictureStore::single(fs::path file, bool overwrite) {
+  if (fs::exists(file) && !overwrite) {
+    throw Error(ExitStatus::kUsage, str("--output ", quoted(file.string()),
+                                        " exists: give --overwrite or another file"));
+  }
+  PictureStore store;
+  store.single_ = std::move(file);
+  store.overwrite_ = true;
+  return store;
+}
+
+bool PictureStore::has(const std::string& file, const Json& parameters) const {
+  if (overwrite_ || !fs::exists(directory_ / file)) return false;
+  auto found = made_.find(file);
+  if (found != made_.end() && found->second == parameters) return true;
+  // Of a run that ended between the picture and its line: it is drawn again.
+  if (found == made_.end() && says_that_it_was_made_with(parameters, directory_ / file)) {
+    return false;
+  }
+  throw Error(
+      ExitStatus::kUsage,
+      str((directory_ / file).string(), " exists and was ",
+          found == made_.end() ? "not made by this command (manifest.jsonl does not name it)"
+                               : "made with other parameters",
+          ": give --overwrite or another --output_dir"));
+}
+
+void PictureStore::put(const std::string& file, const Json& parameters,
+                       const std::function<void(const fs::path&)>& write) {
+  const fs::path target = path(file);
+  if (target.has_parent_path()) make_directories(target.parent_path());
+  write(target);
+  if (manifest_file_.empty()) return;
+  if (!manifest_) manifest_ = std::make_unique<LineWriter>(manifest_file_);
+  Json line = {{"file", file}};
+  line.update(parameters);
+  manifest_->line(one_line(line));
+  made_[file] = parameters;
+}
+
+void PictureStore::put(const std::string& file, const Image& image, const Json& parameters) {
+  put(file, parameters, [&](const fs::path& path) {
+    write_file_atomically(path, png_with_parameters(image, parameters));
+  });
+}
+
+std::string png_with_parameters(const Image& image, const Json& parameters) {
+  return encode_png(image, {{"parameters", parameters.dump()}, {"Software", "sdxl"}});
+}
+
+}  // namespace sdxl

@@ -1,0 +1,98 @@
+// The work of `sdxl infer`: the drawing of planned pictures with each set of weights.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "commands/infer/encoded_prompts.h"
+#include "commands/infer/picture_store.h"
+#include "commands/infer/plan.h"
+#include "commands/infer/report.h"
+#include "commands/infer/swappable_unet.h"
+#include "commands/infer/weight_sets.h"
+#include "distributed/ranks.h"
+#include "pretrained/pipeline_directory.h"
+
+namespace sdxl {
+
+class InferRun {
+ public:
+  /// Opens the model and reads its configs; loads no weights.
+  InferRun(const InferConfig& config, at::Device device, Ranks& ranks);
+
+  int64_t default_side() const { return unet_config_.sample_size * latent_scale(); }
+  int64_t latent_scale() const { return vae_config_.scale_factor(); }
+
+  const std::vector<WeightSet>& sets() const { return sets_; }
+
+  /// Draws every job of `plan` with every set of weights into `store`, except what is there; of
+  /// several ranks each its share, in the batches that one rank would draw.
+  /// Failures of one picture or one checkpoint go to the report and do not end the rest, unless
+  /// they end the process (disk, stop). Error(kUsage), before anything is loaded, for a picture
+  /// that is there but was made otherwise.
+  void draw(const PicturePlan& plan, PictureStore& store);
+
+  /// All that shaped the pictures of `job` with `set`, as the manifest and the PNG's text say it.
+  Json picture_parameters(const PictureJob& job, const WeightSet& set) const;
+
+  const InferReport& report() const { return report_; }
+  InferReport& report() { return report_; }
+
+ private:
+  using Batch = std::vector<const PictureJob*>;
+  /// What is to be drawn with one set.
+  struct Work {
+    const WeightSet* set;
+    std::vector<const PictureJob*> jobs;
+  };
+
+  std::vector<Work> find_work(const PicturePlan& plan, const PictureStore& store);
+  /// Leaves this rank's share: whole sets where there are enough, else batches.
+  void take_share(std::vector<Work>* work) const;
+  void read_loras(std::vector<Work>* work);
+  void encode_prompts(std::vector<Work>* work);
+  /// Jobs that can share calls of the UNet, with what they have in common equal; those with one
+  /// scale of the LoRAs follow one another.
+  std::vector<Batch> batches(const std::vector<const PictureJob*>& jobs) const;
+  uint64_t count_steps(const std::vector<Work>& work) const;
+  /// Draws with one set while the files of `next`, if there is one, are read.
+  void draw_set(const Work& work, const Work* next, PictureStore& store);
+  /// The last one holds no memory of the UNet's calls while it is decoded.
+  void draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store, bool is_last);
+  std::vector<at::Tensor> denoise_batch(const Batch& batch, const WeightSet& set);
+  std::vector<Image> decode(const at::Tensor& latents);
+  void put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
+                    PictureStore& store);
+  std::string file_of(const PictureJob& job, int64_t number, const WeightSet& set) const;
+  /// Runs `work`; an error that concerns no more than `what` goes to the report. Whether it went
+  /// well.
+  bool attempt(const std::string& what, const std::function<void()>& work);
+  /// Where the UNet and the VAE go.
+  Placement for_inference() const;
+  std::string variant() const { return config_.variant.value_or(""); }
+  std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
+
+  const InferConfig& config_;
+  Ranks& ranks_;
+  Placement placement_;
+  PipelineDirectory pipeline_;
+  std::filesystem::path vae_directory_;
+  std::vector<WeightSet> sets_;
+  UNet2DConditionConfig unet_config_;
+  AutoencoderKLConfig vae_config_;
+
+  std::unique_ptr<LoraLibrary> loras_;
+  std::unique_ptr<PromptBook> prompts_;
+  std::unique_ptr<UNetSwitch> unet_;
+  UNetReplay replay_;
+  std::shared_ptr<AutoencoderKL> vae_;
+  std::unique_ptr<Progress> progress_;
+  double weights_seconds_ = 0;  // that the weights of the set took
+  InferReport report_;
+};
+
+}  // namespace sdxl

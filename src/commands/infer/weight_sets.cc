@@ -1,0 +1,185 @@
+// Finding of checkpoints.
+#include "commands/infer/weight_sets.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "io/lora_names.h"
+#include "io/pretrained.h"
+#include "lora/lora_file.h"
+
+namespace sdxl {
+namespace {
+
+/// N of "checkpoint-N", -1 for another name.
+int64_t checkpoint_number(const std::string& name) {
+  constexpr std::string_view kPrefix = "checkpoint-";
+  int64_t number = -1;
+  if (name.rfind(kPrefix, 0) != 0) return -1;
+  const char* end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, number);
+  return error == std::errc() && stop == end ? number : -1;
+}
+
+/// What `directory` holds, if it holds anything: a UNet or LoRA weights.
+bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
+  *set = common;
+  const fs::path unet = directory / (use_ema ? "unet_ema" : "unet");
+  if (fs::is_directory(unet)) {
+    set->unet = unet;
+    return true;
+  }
+  const fs::path lora = use_ema ? directory / kLoraEmaWeights : lora_weights_in(directory);
+  if (lora.empty() || !fs::is_regular_file(lora)) return false;
+  set->loras.emplace_back(lora, 1.0);
+  return true;
+}
+
+/// The checkpoints of one run and its final weights; labels begin with `prefix`.
+std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& prefix, bool use_ema,
+                                   const WeightSet& common) {
+  if (!fs::is_directory(root)) {
+    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
+                                          " is no directory; give a run's --output_dir"));
+  }
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const int64_t number = checkpoint_number(entry.path().filename().string());
+    if (number >= 0 && entry.is_directory()) found.emplace_back(number, entry.path());
+  }
+  std::sort(found.begin(), found.end());
+
+  std::vector<WeightSet> sets;
+  WeightSet set;
+  for (const auto& [number, path] : found) {
+    if (!fill_from(path, use_ema, common, &set)) {
+      set.problem = Error(ExitStatus::kBadData,
+                          str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",
+                              " nor ", use_ema ? kLoraEmaWeights : kLoraWeights,
+                              use_ema ? ": leave out --use_ema where the run had none"
+                                      : ": remove it, or see whether its save was cut short"));
+    }
+    set.label = prefix + path.filename().string();
+    sets.push_back(set);
+  }
+  if (fill_from(root, false, common, &set)) {
+    set.label = prefix + "final";
+    sets.push_back(set);
+  }
+  if (sets.empty()) {
+    throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
+                                          " holds no checkpoint-N and no final weights"));
+  }
+  return sets;
+}
+
+/// The last part of a run's path, which tells its rows and folders from those of other runs.
+std::string run_name(const fs::path& root) {
+  const fs::path path = fs::absolute(root).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+std::vector<WeightSet> find_sets(const InferConfig& config) {
+  WeightSet common;
+  common.unet = config.unet.value_or("");
+  for (size_t i = 0; i < config.lora.size(); ++i) {
+    common.loras.emplace_back(config.lora[i],
+                              i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
+  }
+  if (config.checkpoints.empty()) return {common};
+
+  std::vector<WeightSet> sets;
+  if (config.include_base) {
+    sets.push_back(common);
+    sets.back().label = "base";
+  }
+  std::set<std::string> names;
+  for (const std::string& root : config.checkpoints) {
+    const std::string name = run_name(root);
+    if (!names.insert(name).second) {
+      throw Error(
+          ExitStatus::kUsage,
+          str("--checkpoints ", quoted(root), ": another directory is called ", quoted(name),
+              " too, and their pictures would lie in one folder; rename one"));
+    }
+    const std::string prefix = config.checkpoints.size() > 1 ? name + "/" : "";
+    for (WeightSet& set : sets_of_run(root, prefix, config.use_ema, common)) {
+      sets.push_back(std::move(set));
+    }
+  }
+  return sets;
+}
+
+constexpr size_t kSampleBytes = 4096;
+constexpr size_t kSamples = 64;
+
+void add_sample(Hasher* hasher, const fs::path& file) {
+  const MappedFile mapped(file);
+  hasher->update(str(file.filename().string(), ' ', mapped.size(), '\n'));
+  const size_t stride = std::max(kSampleBytes, mapped.size() / kSamples);
+  for (size_t at = 0; at < mapped.size(); at += stride) {
+    hasher->update(mapped.data() + at, std::min(kSampleBytes, mapped.size() - at));
+  }
+}
+
+}  // namespace
+
+std::string weights_fingerprint(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (const auto view = read_tensor_view(path, "diffusion_pytorch_model")) {
+    files.push_back(view->file);
+  } else if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(path);
+  }
+  Hasher hasher;
+  for (const fs::path& file : files) add_sample(&hasher, file);
+  return hasher.hex().substr(0, 16);
+}
+
+namespace {
+
+std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
+  const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
+  if (!fs::is_directory(unet)) {
+    throw Error(ExitStatus::kBadData,
+                str("there is no UNet in ", quoted(unet.string()),
+                    ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
+                    "that has its unet/ folder"));
+  }
+  read_component_config(unet, "UNet2DConditionModel");
+  std::string result = weights_fingerprint(unet);
+  for (const auto& [path, scale] : set.loras) {
+    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
+  std::vector<WeightSet> sets = find_sets(config);
+  bool any = false;
+  for (WeightSet& set : sets) {
+    try {
+      if (!set.problem) set.fingerprint = fingerprint(set, pipeline_unet);
+    } catch (const Error& error) {
+      if (config.checkpoints.empty()) throw;
+      set.problem = error;
+    }
+    any |= !set.problem;
+  }
+  if (!any) throw *sets.front().problem;
+  return sets;
+}
+
+}  // namespace sdxl

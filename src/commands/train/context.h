@@ -1,0 +1,30 @@
+// What every part of a training run is built from.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "config/train_config.h"
+#include "distributed/ranks.h"
+#include "pretrained/pipeline_directory.h"
+
+namespace sdxl {
+
+struct TrainingContext {
+  const TrainConfig& config;
+  const PipelineDirectory& pipeline;
+  at::Device device;
+  at::ScalarType dtype;  ///< What frozen parts compute in.
+  uint64_t seed;
+  Ranks& ranks;
+
+  std::filesystem::path vae_directory() const;
+  std::string variant() const { return config.variant.value_or(""); }
+  /// --embedding_cache_dir, or the user's.
+  std::filesystem::path cache_directory() const;
+};
+
+}  // namespace sdxl

@@ -1,0 +1,252 @@
+// Opening and resuming a run's directory.
+#include "commands/train/output_directory.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "io/lora_names.h"
+
+namespace sdxl {
+namespace {
+
+/// Results that a new run would overwrite.
+std::optional<fs::path> existing_result(const fs::path& directory) {
+  for (const char* name : {"model_index.json", kLoraWeights}) {
+    if (fs::exists(directory / name)) return directory / name;
+  }
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (is_complete_checkpoint(entry.path())) return entry.path();
+  }
+  return std::nullopt;
+}
+
+/// Whether `folder` lies in the directory that it is relative to and is not that directory.
+bool is_inside(const fs::path& folder) {
+  const fs::path normal = folder.lexically_normal();
+  return !normal.empty() && normal.is_relative() && normal != "." && *normal.begin() != "..";
+}
+
+/// Removes what a discarded run left, so that nothing of two runs lies side by side. Logs that lie
+/// elsewhere may be those of other runs too.
+void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
+  store.clear();
+  for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
+                           kLoraWeights, kKohyaLoraWeights, "validation", "README.md"}) {
+    fs::remove_all(directory / name);
+  }
+  if (is_inside(logs)) fs::remove_all(directory / logs);
+}
+
+/// Checkpoints past the step that a run goes back to are those that "latest" finds.
+void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
+  std::vector<std::string> later;
+  for (const Checkpoint& one : all) {
+    if (one.step > step) later.push_back(one.path.filename().string());
+  }
+  if (later.empty()) return;
+  log::warning(str("going back to step ", step, ", before ", join(later, ", "),
+                   ": --resume_from_checkpoint latest would go on from there until this run is "
+                   "past it; remove what is not wanted"));
+}
+
+bool is_same(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error);
+}
+
+/// Whether `path` is `directory` or something in it.
+bool lies_in(const fs::path& path, const fs::path& directory) {
+  const fs::path whole = fs::absolute(path).lexically_normal();
+  for (fs::path part = whole; part.has_relative_path(); part = part.parent_path()) {
+    if (is_same(part, directory)) return true;
+  }
+  return false;
+}
+
+/// A run writes over files of its directory and may discard them, which shall not be its own input.
+void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
+  const auto refuse = [&](const char* option, const std::string& path) {
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(output_dir.string()), " is where --", option, " ",
+                    quoted(path), " lies: give another directory"));
+  };
+  const std::pair<const char*, std::optional<std::string>> inputs[] = {
+      {"pretrained_model_name_or_path", config.pretrained_model_name_or_path},
+      {"pretrained_vae_model_name_or_path", config.pretrained_vae_model_name_or_path},
+      {"dataset_name", config.dataset_name},
+      {"train_data_dir", config.train_data_dir}};
+  for (const auto& [option, path] : inputs) {
+    if (path && is_same(*path, output_dir)) refuse(option, *path);
+  }
+  if (config.overwrite_output_dir && config.lora_weights &&
+      lies_in(*config.lora_weights, output_dir)) {
+    refuse("lora_weights", *config.lora_weights);
+  }
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
+    : path_(config.output_dir), checkpoints_(path_, config.checkpoints_total_limit) {
+  if (ranks.is_first()) open(config);
+  if (!ranks.alone()) share(ranks);
+  if (resumed_) saved_state_ = read_json(resumed_->path / kTrainerStateFile);
+}
+
+void RunDirectory::share(Ranks& ranks) {
+  Json found = Json::object();
+  if (resumed_) found = {{"path", fs::absolute(resumed_->path).string()}, {"step", resumed_->step}};
+  found = parse_json(ranks.share(found.dump()), "rank 0");
+  if (ranks.is_first() || found.empty()) return;
+  resumed_ = Checkpoint{found["path"].get<std::string>(), found["step"].get<int64_t>()};
+  if (!fs::is_directory(resumed_->path)) {
+    throw Error(ExitStatus::kFileError,
+                str("--output_dir: ", quoted(resumed_->path.string()),
+                    " is not to be seen here: all ranks need the same file system"));
+  }
+}
+
+void RunDirectory::open(const TrainConfig& config) {
+  refuse_inputs(path_, config);
+  lock_ = lock_output_directory(path_);
+  if (config.overwrite_output_dir) return;  // begin() discards what there is
+  if (!config.resume_from_checkpoint) {
+    if (const auto result = existing_result(path_)) {
+      throw Error(ExitStatus::kUsage,
+                  str("--output_dir ", quoted(path_.string()), " holds a run already (",
+                      result->filename().string(),
+                      "): go on with --resume_from_checkpoint latest, discard it with "
+                      "--overwrite_output_dir, or give another directory"));
+    }
+    return;
+  }
+  resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
+  if (resumed_) verify_checkpoint(resumed_->path);
+  if (resumed_ && lies_in(resumed_->path, path_)) {
+    warn_of_later(checkpoints_.list(), resumed_->step);
+    return;
+  }
+  if (const auto result = existing_result(path_)) {
+    const std::string directory = quoted(path_.string()), found = result->filename().string();
+    throw Error(ExitStatus::kUsage,
+                resumed_ ? str("--output_dir ", directory, " holds a run of its own (", found,
+                               ") and --resume_from_checkpoint ", quoted(resumed_->path.string()),
+                               " is of another: go on with latest, or give another --output_dir")
+                         : str("--output_dir ", directory, " holds a finished run (", found,
+                               ") without a checkpoint to resume from: discard it with "
+                               "--overwrite_output_dir, or give another directory"));
+  }
+  if (!resumed_) log::info("there is no checkpoint yet: starting from the beginning");
+}
+
+int64_t RunDirectory::samples_done() const {
+  if (!resumed_) return 0;
+  const std::string source = saved_state_source();
+  return json_value(json_value(saved_state_, "trainer", Json(Json::object()), source), "samples",
+                    int64_t{0}, source);
+}
+
+std::string RunDirectory::saved_state_source() const {
+  return (resumed_->path / kTrainerStateFile).string();
+}
+
+namespace {
+
+const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
+
+/// How many samples a step has.
+int64_t samples_of_step(const Json& options) {
+  return options.value("train_batch_size", int64_t{1}) *
+         options.value("gradient_accumulation_steps", int64_t{1}) *
+         options.value("_ranks", int64_t{1});
+}
+
+}  // namespace
+
+std::vector<std::string> differing_options(const Json& saved, const Json& now) {
+  static const std::set<std::string> kHarmless = {"output_dir",
+                                                  "_ranks",
+                                                  "_samples",
+                                                  "overwrite_output_dir",
+                                                  "resume_from_checkpoint",
+                                                  "checkpointing_steps",
+                                                  "checkpoints_total_limit",
+                                                  "keep_best_checkpoint",
+                                                  "validation_prompt",
+                                                  "num_validation_images",
+                                                  "validation_epochs",
+                                                  "validation_steps",
+                                                  "validation_resolution",
+                                                  "validation_loss_steps",
+                                                  "report_to",
+                                                  "logging_dir",
+                                                  "embedding_cache_dir",
+                                                  "cache_dir",
+                                                  "dataloader_num_workers",
+                                                  "num_threads",
+                                                  "log_level",
+                                                  "offline",
+                                                  "device",
+                                                  "local_rank",
+                                                  "ddp_timeout",
+                                                  "zero_stage",
+                                                  "gradient_checkpointing",
+                                                  "save_kohya",
+                                                  "debug_loss",
+                                                  "enable_xformers_memory_efficient_attention",
+                                                  "push_to_hub",
+                                                  "hub_model_id"};
+  // How long a run is shapes only schedules that end.
+  const std::string schedule = now.value("lr_scheduler", "constant");
+  const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
+  const bool same_group = samples_of_step(saved) == samples_of_step(now);
+  std::vector<std::string> differing;
+  for (const auto& [key, value] : now.items()) {
+    if (kHarmless.count(key) != 0 || (same_group && kGroup.count(key) != 0)) continue;
+    if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
+    const auto before = saved.find(key);
+    if (before == saved.end() || *before == value) continue;
+    differing.push_back(str("--", key, " was ", before->dump(), " and is ", value.dump()));
+  }
+  return differing;
+}
+
+void RunDirectory::require_same_options(const Json& options) const {
+  if (!resumed_) return;
+  const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
+  const std::vector<std::string> differing = differing_options(saved, options);
+  if (differing.empty()) {
+    const int64_t samples = options.value("_samples", int64_t{0});
+    const int64_t samples_then = saved.value("_samples", samples);
+    if (samples_then != samples) {
+      log::warning(str("the data set had ", samples_then, " samples and has ", samples,
+                       ": the order of the samples is another from here on"));
+    }
+    const int64_t before = samples_of_step(saved), after = samples_of_step(options);
+    if (before != after) {
+      log::warning(str("a step had ", before, " samples and has ", after,
+                       " with this number of processes: the run goes on from the same sample, but "
+                       "not to the same result"));
+    }
+    return;
+  }
+  throw Error(ExitStatus::kUsage,
+              str("--resume_from_checkpoint ", quoted(resumed_->path.string()),
+                  " was trained with other options: ", escaped(join(differing, "; ")),
+                  "; give the same, or train anew in another --output_dir"));
+}
+
+void RunDirectory::begin(const TrainConfig& train, const Json& options) {
+  // A directory without a run may hold a README.md or logs of its owner's.
+  const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
+  if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
+  Json config = options;
+  for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
+  config["_sdxl_version"] = version();
+  write_json(path_ / "config.json", config);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,87 @@
+// One pair of files of a cache directory: the layout in cache_store.h. Only cache_store.cc uses it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_errors.h"
+#include "base/files.h"
+#include "data/cache/cache_store.h"
+
+namespace sdxl {
+
+inline constexpr uint64_t kCacheAlignment = 64;
+
+struct CacheRecord {
+  CacheKey key;
+  uint64_t offset, length;
+  uint32_t value_checksum, zeros[2], record_checksum;
+
+  /// The checksum that the record must have.
+  uint32_t expected_checksum() const;
+};
+static_assert(sizeof(CacheRecord) == 64);
+
+/// A shard that is read: its index and, from the first value on, its data mapped.
+class CacheShard {
+ public:
+  /// Maps the index. A torn record at its end is left out.
+  explicit CacheShard(const std::filesystem::path& index);
+  /// A shard that this process writes: add() tells its records.
+  explicit CacheShard(std::string name, const std::filesystem::path& directory);
+
+  const std::string& name() const { return name_; }
+  uint32_t size() const;
+  const CacheRecord& record(uint32_t index) const;
+  void add(const CacheRecord& record) { written_.push_back(record); }
+  uint64_t file_bytes() const;
+
+  /// Whether the value lies within the data file.
+  bool in_bounds(uint32_t index) const;
+  /// A copy of the value; its pages do not pile up in this process's memory.
+  std::string value(uint32_t index) const;
+  /// Lets go of the index's pages; they come back when a record is asked for.
+  void release_index() const;
+
+ private:
+  std::shared_ptr<const MappedFile> mapped_data(uint64_t end) const;
+  std::filesystem::path data_path() const { return directory_ / (name_ + ".data"); }
+
+  std::string name_;
+  std::filesystem::path directory_;
+  std::unique_ptr<MappedFile> index_;
+  std::vector<CacheRecord> written_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const MappedFile> data_;
+  mutable std::atomic<uint64_t> read_since_release_{0};
+};
+
+/// Appends values to a new shard.
+class CacheShardWriter {
+ public:
+  explicit CacheShardWriter(const std::filesystem::path& directory);
+
+  const std::string& name() const { return name_; }
+  /// Writes the value; its record follows with flush().
+  CacheRecord append(const CacheKey& key, std::string_view value);
+  void flush();
+  bool wants_flush() const;
+  bool full() const;
+
+ private:
+  std::string name_;
+  std::filesystem::path data_path_, index_path_;
+  Descriptor data_, index_;
+  uint64_t position_ = 0, unflushed_ = 0;
+  std::chrono::steady_clock::time_point flushed_;
+  std::string records_;
+};
+
+}  // namespace sdxl

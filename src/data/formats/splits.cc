@@ -1,0 +1,328 @@
+// Splits by README.md, by shard names, by keywords.
+#include "data/formats/splits.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "data/formats/metadata_file.h"
+
+namespace sdxl {
+namespace {
+
+using Files = std::vector<std::string>;
+
+// ---- patterns ----------------------------------------------------------------------------------
+
+// "a{b,c}d" -> "abd", "acd".
+Files expand_braces(const std::string& pattern) {
+  const size_t open = pattern.find('{'), close = pattern.find('}', open);
+  if (open == std::string::npos || close == std::string::npos) return {pattern};
+  Files expanded;
+  for (const std::string& choice : split(pattern.substr(open + 1, close - open - 1), ','))
+    for (const std::string& rest : expand_braces(pattern.substr(close + 1)))
+      expanded.push_back(pattern.substr(0, open) + choice + rest);
+  return expanded;
+}
+
+// Takes one [...] from the pattern; whether it holds `c`.
+bool matches_set(std::string_view* pattern, char c) {
+  const size_t close = pattern->find(']', 2);
+  std::string_view set = pattern->substr(1, close - 1);
+  pattern->remove_prefix(close + 1);
+  const bool negated = !set.empty() && (set[0] == '!' || set[0] == '^');
+  if (negated) set.remove_prefix(1);
+  bool found = false;
+  for (size_t i = 0; i < set.size(); ++i) {
+    const bool range = i + 2 < set.size() && set[i + 1] == '-';
+    found = found || (range ? set[i] <= c && c <= set[i + 2] : set[i] == c);
+    if (range) i += 2;
+  }
+  return found != negated;
+}
+
+bool glob(std::string_view path, std::string_view pattern) {
+  while (!pattern.empty()) {
+    if (pattern.substr(0, 3) == "**/") {
+      pattern.remove_prefix(3);
+      for (size_t i = 0; i <= path.size(); ++i)
+        if ((i == 0 || path[i - 1] == '/') && glob(path.substr(i), pattern)) return true;
+      return false;
+    }
+    const bool any_depth = pattern.substr(0, 2) == "**";
+    if (pattern[0] == '*') {
+      pattern.remove_prefix(any_depth ? 2 : 1);
+      for (size_t i = 0; i <= path.size(); ++i) {
+        if (glob(path.substr(i), pattern)) return true;
+        if (i < path.size() && path[i] == '/' && !any_depth) return false;
+      }
+      return false;
+    }
+    if (path.empty()) return false;
+    if (pattern[0] == '[' && pattern.find(']', 2) != std::string_view::npos) {
+      if (path[0] == '/' || !matches_set(&pattern, path[0])) return false;
+    } else if (pattern[0] == '?' ? path[0] == '/' : pattern[0] != path[0]) {
+      return false;
+    } else {
+      pattern.remove_prefix(1);
+    }
+    path.remove_prefix(1);
+  }
+  return path.empty();
+}
+
+Files matching(const Files& files, const Files& patterns) {
+  Files found;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(found), [&](const std::string& file) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& p) { return matches_pattern(file, p); });
+  });
+  return found;
+}
+
+// ---- README.md ---------------------------------------------------------------------------------
+
+struct Config {
+  std::string name;
+  bool is_default = false;
+  std::string directory;
+  std::map<std::string, Files> patterns;  // By split; empty: by the rules of names.
+};
+
+Files texts_of(const YAML::Node& node) {
+  if (node.IsScalar()) return {node.as<std::string>()};
+  return node.as<Files>();
+}
+
+Config read_config(const YAML::Node& node) {
+  Config config;
+  config.name = node["config_name"].as<std::string>("default");
+  config.is_default = node["default"].as<bool>(false);
+  config.directory = node["data_dir"].as<std::string>("");
+  const YAML::Node data_files = node["data_files"];
+  if (!data_files) return config;
+  if (data_files.IsMap()) {
+    for (const auto& entry : data_files)
+      config.patterns[entry.first.as<std::string>()] = texts_of(entry.second);
+  } else if (data_files.IsSequence() && data_files.size() > 0 && data_files[0].IsMap()) {
+    for (const YAML::Node& entry : data_files)
+      config.patterns[entry["split"].as<std::string>("train")] = texts_of(entry["path"]);
+  } else {
+    config.patterns["train"] = texts_of(data_files);
+  }
+  return config;
+}
+
+// The YAML between the first two lines "---".
+std::string front_matter(const std::string& readme) {
+  std::string_view text = readme;
+  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+  if (text.substr(0, 4) != "---\n" && text.substr(0, 5) != "---\r\n") return "";
+  const size_t begin = text.find('\n') + 1, end = text.find("\n---", begin - 1);
+  if (end == std::string_view::npos || end < begin) return "";
+  return std::string(text.substr(begin, end - begin + 1));
+}
+
+std::vector<Config> read_configs(const std::string& readme, const std::string& source) {
+  constexpr size_t kLongest = size_t{1} << 20;
+  std::vector<Config> configs;
+  const std::string yaml = front_matter(readme);
+  try {
+    if (yaml.empty() || yaml.size() > kLongest) return configs;
+    const YAML::Node node = YAML::Load(yaml);
+    if (!node.IsMap() || !node["configs"] || !node["configs"].IsSequence()) return configs;
+    for (const YAML::Node& config : node["configs"]) configs.push_back(read_config(config));
+  } catch (const YAML::Exception& error) {
+    throw Error(ExitStatus::kBadData, str("the configurations in README.md of ", quoted(source),
+                                          " cannot be read: ", escaped(error.what())));
+  }
+  return configs;
+}
+
+const Config* choose(const std::vector<Config>& configs, const std::string& name,
+                     const std::string& source) {
+  std::vector<std::string> names;
+  for (const Config& config : configs) {
+    names.push_back(config.name);
+    const bool wanted =
+        name.empty() ? config.is_default || config.name == "default" : config.name == name;
+    if (wanted) return &config;
+  }
+  if (configs.empty() && (name.empty() || name == "default")) return nullptr;
+  if (configs.size() == 1 && name.empty()) return &configs.front();
+  throw Error(
+      ExitStatus::kBadData,
+      str("the data set ", quoted(source), " has ",
+          names.empty() ? "no configurations" : "the configurations " + escaped(join(names, ", ")),
+          name.empty() ? "; choose one with --dataset_config_name"
+                       : ", but not " + quoted(name) + " (--dataset_config_name)"));
+}
+
+// ---- names -------------------------------------------------------------------------------------
+
+const std::map<std::string, Files>& keywords() {
+  static const std::map<std::string, Files> words = {
+      {"train", {"train", "training"}},
+      {"validation", {"validation", "valid", "dev", "val"}},
+      {"test", {"test", "testing", "eval", "evaluation"}}};
+  return words;
+}
+
+bool is_separator(char c) {
+  return std::string_view("-._ 0123456789/").find(c) != std::string::npos;
+}
+
+// Whether `text` holds `word` between separators or ends.
+bool holds_word(const std::string& text, const std::string& word) {
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    if ((at == 0 || is_separator(text[at - 1])) && (end == text.size() || is_separator(text[end])))
+      return true;
+  }
+  return false;
+}
+
+bool has_keyword(const std::string& text, const std::string& split) {
+  const Files& words = keywords().at(split);
+  return std::any_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return holds_word(text, word); });
+}
+
+// data/{split}-ddddd-of-ddddd*.*
+std::optional<std::string> split_of_shard(const std::string& file) {
+  static const std::string kShape = "-ddddd-of-ddddd";
+  if (file.compare(0, 5, "data/") != 0 || file.find('/', 5) != std::string::npos) return {};
+  for (size_t dash = file.find('-', 5); dash != std::string::npos;
+       dash = file.find('-', dash + 1)) {
+    if (file.size() < dash + kShape.size()) return {};
+    bool fits = dash > 5 && file.find('.', dash + kShape.size()) != std::string::npos;
+    for (size_t i = 0; i < kShape.size() && fits; ++i) {
+      const char c = file[dash + i];
+      fits = kShape[i] == 'd' ? c >= '0' && c <= '9' : c == kShape[i];
+    }
+    if (fits) return file.substr(5, dash - 5);
+  }
+  return {};
+}
+
+using Splits = std::map<std::string, Files>;
+
+Splits splits_by_shards(const Files& files) {
+  Splits splits;
+  for (const std::string& file : files)
+    if (const auto name = split_of_shard(file)) splits[*name].push_back(file);
+  return splits;
+}
+
+// By the directories' names or by the files' names.
+Splits splits_by_keyword(const Files& files, bool directories) {
+  Splits splits;
+  for (const std::string& file : files) {
+    const size_t slash = file.rfind('/');
+    const std::string text = directories ? slash == std::string::npos ? "" : file.substr(0, slash)
+                                         : file.substr(slash == std::string::npos ? 0 : slash + 1);
+    for (const auto& [split, words] : keywords())
+      if (has_keyword(text, split)) splits[split].push_back(file);
+  }
+  return splits;
+}
+
+Splits splits_by_name(const Files& files) {
+  Splits splits = splits_by_shards(files);
+  if (splits.empty()) splits = splits_by_keyword(files, true);
+  if (splits.empty()) splits = splits_by_keyword(files, false);
+  if (splits.empty()) splits["train"] = files;
+  return splits;
+}
+
+bool is_passed_over(const std::string& file) {
+  static const std::set<std::string> kNames = {"README.md",         "config.json",
+                                               "dataset_info.json", "dataset_infos.json",
+                                               "dummy_data.zip",    "dataset_dict.json"};
+  const size_t slash = file.rfind('/');
+  if (kNames.count(slash == std::string::npos ? file : file.substr(slash + 1))) return true;
+  for (const std::string& part : split(file, '/'))
+    if (part.empty() || part[0] == '.' || part.compare(0, 2, "__") == 0) return true;
+  return false;
+}
+
+Files below(const Files& files, const std::string& directory) {
+  if (directory.empty() || directory == ".") return files;
+  const std::string prefix = directory.back() == '/' ? directory : directory + "/";
+  Files found;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(found),
+               [&](const std::string& file) { return file.starts_with(prefix); });
+  return found;
+}
+
+std::string directory_of_name(const std::string& file) {
+  const size_t slash = file.rfind('/');
+  return slash == std::string::npos ? "" : file.substr(0, slash + 1);
+}
+
+// Caption files, and metadata files of the folders above: patterns and keywords often name the
+// pictures alone.
+Files with_companions(Files chosen, const Files& files) {
+  std::set<std::string> folders = {""};
+  for (const std::string& file : chosen)
+    for (size_t slash = file.find('/'); slash != std::string::npos;
+         slash = file.find('/', slash + 1))
+      folders.insert(file.substr(0, slash + 1));
+  for (const std::string& file : files) {
+    const bool caption = file.ends_with(".txt") || file.ends_with(".caption");
+    if (caption || (is_metadata_file(file) && folders.count(directory_of_name(file))))
+      chosen.push_back(file);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  return chosen;
+}
+
+}  // namespace
+
+bool matches_pattern(const std::string& path, const std::string& pattern) {
+  constexpr size_t kLongest = 1000;
+  if (pattern.size() > kLongest) return false;
+  for (const std::string& expanded : expand_braces(pattern)) {
+    std::string_view text = expanded;
+    if (text.substr(0, 2) == "./") text.remove_prefix(2);
+    if (glob(path, text)) return true;
+  }
+  return false;
+}
+
+Files resolve_data_files(Files files, const std::string& readme, const std::string& config_name,
+                         const std::string& split, const std::string& source) {
+  std::sort(files.begin(), files.end());
+  std::erase_if(files, is_passed_over);
+  const std::vector<Config> configs = read_configs(readme, source);
+  const Config* config = choose(configs, config_name, source);
+  if (config) files = below(files, config->directory);
+  Splits splits;
+  if (config && !config->patterns.empty()) {
+    for (const auto& [name, patterns] : config->patterns) {
+      Files within = patterns;
+      if (!config->directory.empty())
+        for (std::string& pattern : within) pattern = config->directory + "/" + pattern;
+      splits[name] = matching(files, within);
+    }
+  } else {
+    splits = splits_by_name(files);
+  }
+  const auto found = splits.find(split);
+  if (found != splits.end() && !found->second.empty()) return with_companions(found->second, files);
+  std::vector<std::string> names;
+  for (const auto& [name, members] : splits)
+    if (!members.empty()) names.push_back(name);
+  throw Error(ExitStatus::kBadData,
+              str("the data set ", quoted(source), " has no files of the split ", quoted(split),
+                  names.empty() ? "" : " but of " + escaped(join(names, ", "))));
+}
+
+}  // namespace sdxl

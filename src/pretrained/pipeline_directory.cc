@@ -1,0 +1,152 @@
+// Loading of a pipeline's parts.
+#include "pretrained/pipeline_directory.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "io/pretrained.h"
+
+namespace sdxl {
+namespace {
+
+std::string text_encoder_folder(int number) {
+  return number == 1 ? "text_encoder" : "text_encoder_2";
+}
+
+}  // namespace
+
+PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
+    : root_(directory), variant_(std::move(variant)) {
+  const fs::path index = root_ / "model_index.json";
+  if (!fs::is_directory(root_) || !fs::exists(index)) {
+    throw Error(ExitStatus::kBadData,
+                str("--pretrained_model_name_or_path ", quoted(root_.string()),
+                    " is no pipeline directory: it has no model_index.json; give a directory that "
+                    "diffusers' save_pretrained wrote, or a Hub repository's name"));
+  }
+  index_ = read_json(index);
+  const auto class_name = json_value<std::string>(index_, "_class_name", "", index.string());
+  if (class_name.rfind("StableDiffusionXL", 0) != 0) {
+    throw Error(ExitStatus::kBadData,
+                str(index.string(), ": _class_name is ", quoted(class_name),
+                    ", which is no SDXL pipeline; only StableDiffusionXLPipeline is supported"));
+  }
+}
+
+bool PipelineDirectory::force_zeros_for_empty_prompt() const {
+  return json_value(index_, "force_zeros_for_empty_prompt", true,
+                    (root_ / "model_index.json").string());
+}
+
+fs::path PipelineDirectory::part(const std::string& name) const {
+  fs::path directory = root_ / name;
+  if (!fs::is_directory(directory)) {
+    throw Error(ExitStatus::kBadData, str(quoted(root_.string()), " has no folder ", name,
+                                          "/: the pipeline is incomplete, download it again"));
+  }
+  return directory;
+}
+
+std::string PipelineDirectory::scheduler_config_source() const {
+  return (root_ / "scheduler" / "scheduler_config.json").string();
+}
+
+Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_config_source()); }
+
+std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const {
+  std::shared_ptr<const Tokenizer>& kept = tokenizers_[number - 1];
+  if (!kept) kept = load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
+  return kept;
+}
+
+std::shared_ptr<CLIPTextModel> PipelineDirectory::empty_text_encoder(int number) const {
+  return std::make_shared<CLIPTextModel>(
+      read_text_encoder_config(part(text_encoder_folder(number)), /*with_projection=*/number == 2));
+}
+
+std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
+                                                               const Placement& placement) const {
+  std::shared_ptr<CLIPTextModel> model = empty_text_encoder(number);
+  model->load(text_encoder_weights(number), placement);
+  return model;
+}
+
+Weights PipelineDirectory::text_encoder_weights(int number) const {
+  return Weights::open(part(text_encoder_folder(number)), "model", variant_);
+}
+
+PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) const {
+  return PromptEncoder(tokenizer(1), tokenizer(2), text_encoder(1, placement),
+                       text_encoder(2, placement));
+}
+
+std::shared_ptr<AutoencoderKL> PipelineDirectory::vae(const Placement& placement, bool with_encoder,
+                                                      bool with_decoder) const {
+  return load_vae(part("vae"), variant_, placement, with_encoder, with_decoder);
+}
+
+std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& placement) const {
+  return load_unet(part("unet"), variant_, placement);
+}
+
+UNet2DConditionConfig read_unet_config(const fs::path& directory) {
+  return UNet2DConditionConfig::from_json(read_component_config(directory, "UNet2DConditionModel"),
+                                          (directory / "config.json").string());
+}
+
+AutoencoderKLConfig read_vae_config(const fs::path& directory) {
+  return AutoencoderKLConfig::from_json(read_component_config(directory, "AutoencoderKL"),
+                                        (directory / "config.json").string());
+}
+
+CLIPTextConfig read_text_encoder_config(const fs::path& directory, bool with_projection) {
+  const fs::path file = directory / "config.json";
+  CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
+  config.with_projection = with_projection;
+  return config;
+}
+
+std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
+                                                const std::string& variant,
+                                                const Placement& placement) {
+  auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
+  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  return model;
+}
+
+std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& directory,
+                                                          const std::string& variant,
+                                                          const Placement& placement,
+                                                          QuantisedFormat format) {
+  const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
+  auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
+  // As it lies in the file, which is mapped: only what is quantised already takes memory.
+  const at::ScalarType stored = weights.contains("conv_in.weight")
+                                    ? weights.tensor("conv_in.weight").scalar_type()
+                                    : placement.dtype;
+  model->load(weights, {at::kCPU, stored});
+  quantise_linears(*model, format, placement,
+                   [&weights](const std::string& name) { weights.release(name); });
+  return model;
+}
+
+std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::string& variant,
+                                        Placement placement, bool with_encoder, bool with_decoder) {
+  const AutoencoderKLConfig config = read_vae_config(directory);
+  placement.dtype = vae_dtype(config, placement.dtype);
+  auto model = std::make_shared<AutoencoderKL>(config, with_encoder, with_decoder);
+  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  return model;
+}
+
+at::ScalarType compute_dtype(const std::string& mixed_precision) {
+  if (mixed_precision == "fp16") return at::kHalf;
+  return mixed_precision == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+at::ScalarType vae_dtype(const AutoencoderKLConfig& config, at::ScalarType compute) {
+  return config.force_upcast && compute == at::kHalf ? at::kFloat : compute;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,57 @@
+// The exchanges of one step.
+#include "training/parallel/step_exchange.h"
+
+#include <cmath>
+
+#include "base/stop.h"
+#include "training/trainer.h"
+
+namespace sdxl {
+
+RankedStep::RankedStep(Ranks& ranks, const std::vector<TrainedTensor>& tensors,
+                       OptimizerShards* shards)
+    : ranks_(ranks),
+      shards_(shards),
+      gradients_(ranks, tensors, shards != nullptr ? shards->owners() : std::vector<int64_t>()) {
+  hold_stops(true);
+}
+
+RankedStep::~RankedStep() { hold_stops(false); }
+
+double RankedStep::norm(double own) const {
+  if (shards_ == nullptr) return own;  // all ranks have all sums
+  const at::Tensor squares = at::full({1}, own * own, at::kDouble);
+  ranks_.start_sum(squares)->wait();
+  return std::sqrt(squares.item<double>());
+}
+
+std::vector<at::Tensor> RankedStep::own(std::vector<at::Tensor> gradients) const {
+  return shards_ != nullptr ? shards_->own(gradients) : std::move(gradients);
+}
+
+void RankedStep::finish_update() {
+  if (shards_ != nullptr) shards_->exchange_weights();
+}
+
+void RankedStep::complete(StepReport& report) {
+  Json samples = Json::array();
+  for (const SampleLoss& sample : report.samples) {
+    samples.push_back({sample.draw, sample.name, sample.timestep, sample.loss});
+  }
+  const Json mine = {{"loss", report.loss}, {"stop", stop_signalled()}, {"samples", samples}};
+  report.samples.clear();
+  report.loss = 0;
+  int stop = 0;
+  for (const std::string& text : ranks_.gather(one_line(mine))) {
+    const Json theirs = parse_json(text, "another rank's report");
+    report.loss += theirs["loss"].get<double>() / static_cast<double>(ranks_.size());
+    stop = std::max(stop, theirs["stop"].get<int>());
+    for (const Json& sample : theirs["samples"]) {
+      report.samples.push_back({sample[0].get<int64_t>(), sample[1].get<std::string>(),
+                                sample[2].get<int64_t>(), sample[3].get<double>()});
+    }
+  }
+  if (stop != 0) agree_on_stop(stop);
+}
+
+}  // namespace sdxl

@@ -1,0 +1,193 @@
+// Writing, finding and pruning checkpoints.
+#include "training/run/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "base/version.h"
+
+namespace sdxl {
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-";
+constexpr const char* kManifest = "manifest.json";
+constexpr int64_t kFormatVersion = 1;
+
+/// N of "checkpoint-N", nothing for another name.
+std::optional<int64_t> step_of(const std::string& name) {
+  if (name.rfind(kPrefix, 0) != 0) return std::nullopt;
+  int64_t step = 0;
+  const char* end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  if (error != std::errc() || stop != end || step < 0) return std::nullopt;
+  return step;
+}
+
+void write_manifest(const fs::path& directory, int64_t step) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  Json list = Json::array();
+  for (const fs::path& file : files) {
+    list.push_back({{"name", fs::relative(file, directory).generic_string()},
+                    {"size", fs::file_size(file)},
+                    {"sha256", sha256_of_file(file)}});
+  }
+  write_json(directory / kManifest, {{"format_version", kFormatVersion},
+                                     {"step", step},
+                                     {"sdxl_version", version()},
+                                     {"files", list}});
+}
+
+struct ManifestFile {
+  fs::path path;
+  uint64_t size;
+  std::string sha256;
+};
+
+/// Error(kBadData) when the manifest is of a later format or malformed.
+std::vector<ManifestFile> read_manifest(const fs::path& directory) {
+  const fs::path path = directory / kManifest;
+  const std::string source = path.string();
+  const Json manifest = read_json(path);
+  if (json_value(manifest, "format_version", int64_t{0}, source) != kFormatVersion) {
+    throw Error(ExitStatus::kBadData, str(source, ": format_version is not ", kFormatVersion,
+                                          ": a later sdxl wrote this checkpoint"));
+  }
+  std::vector<ManifestFile> files;
+  for (const Json& entry : json_value(manifest, "files", Json::array(), source)) {
+    const auto name = json_value<std::string>(entry, "name", "", source);
+    files.push_back({directory / name, json_value(entry, "size", uint64_t{0}, source),
+                     json_value<std::string>(entry, "sha256", "", source)});
+  }
+  return files;
+}
+
+}  // namespace
+
+bool is_complete_checkpoint(const fs::path& directory) {
+  if (!fs::exists(directory / kManifest)) return false;
+  try {
+    for (const ManifestFile& file : read_manifest(directory)) {
+      std::error_code error;
+      if (fs::file_size(file.path, error) != file.size || error) return false;
+    }
+  } catch (const Error& error) {
+    log::warning(error.what());
+    return false;
+  }
+  return true;
+}
+
+void verify_checkpoint(const fs::path& directory) {
+  for (const ManifestFile& file : read_manifest(directory)) {
+    throw_if_stop_requested("checking the checkpoint");
+    if (!fs::exists(file.path) || sha256_of_file(file.path) != file.sha256) {
+      throw Error(ExitStatus::kBadData,
+                  str(quoted(file.path.string()),
+                      " is not what the checkpoint's manifest says: it is damaged; resume from "
+                      "an earlier checkpoint"));
+    }
+  }
+}
+
+CheckpointStore::CheckpointStore(fs::path output_dir, std::optional<int64_t> total_limit)
+    : output_dir_(std::move(output_dir)), total_limit_(total_limit) {}
+
+std::vector<Checkpoint> CheckpointStore::list() const {
+  std::vector<Checkpoint> found;
+  if (!fs::is_directory(output_dir_)) return found;
+  for (const auto& entry : fs::directory_iterator(output_dir_)) {
+    const std::optional<int64_t> step = step_of(entry.path().filename().string());
+    if (!step || !entry.is_directory()) continue;
+    if (is_complete_checkpoint(entry.path())) {
+      found.push_back({entry.path(), *step});
+    } else {
+      log::warning(str(quoted(entry.path().string()), " is no complete checkpoint: passed over"));
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const Checkpoint& a, const Checkpoint& b) { return a.step < b.step; });
+  return found;
+}
+
+std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const {
+  if (which == "latest") {
+    const std::vector<Checkpoint> all = list();
+    return all.empty() ? std::nullopt : std::optional(all.back());
+  }
+  fs::path path = which;
+  if (!fs::is_directory(path)) path = output_dir_ / path.lexically_normal().filename();
+  if (!fs::is_directory(path)) {
+    throw Error(ExitStatus::kUsage,
+                str("--resume_from_checkpoint ", quoted(which),
+                    " is neither a directory nor a checkpoint in ", quoted(output_dir_.string())));
+  }
+  const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
+  const std::optional<int64_t> step = step_of(name.string());
+  if (!step || !is_complete_checkpoint(path)) {
+    throw Error(ExitStatus::kBadData, str(quoted(path.string()),
+                                          " is no complete checkpoint of sdxl (a directory "
+                                          "checkpoint-N with a manifest.json that fits)"));
+  }
+  return Checkpoint{path, *step};
+}
+
+void CheckpointStore::save(int64_t step, uint64_t expected_bytes,
+                           const std::function<void(const fs::path&)>& write) {
+  require_free_space(output_dir_, expected_bytes + expected_bytes / 20);
+  AtomicDirectory directory(output_dir_ / str(kPrefix, step));
+  write(directory.working_path());
+  write_manifest(directory.working_path(), step);
+  directory.commit(/*replace=*/true);
+  prune(step);
+}
+
+void CheckpointStore::prune(int64_t newest) const {
+  if (!total_limit_) return;
+  std::vector<Checkpoint> all = list();
+  const auto is_protected = [this](const Checkpoint& one) { return one.step == protected_step_; };
+  std::erase_if(all, is_protected);
+  // A run that went back to an earlier step has later ones besides: the new one is the last to go.
+  std::stable_partition(all.begin(), all.end(),
+                        [newest](const Checkpoint& one) { return one.step != newest; });
+  const int64_t surplus = std::ssize(all) - *total_limit_;
+  for (int64_t i = 0; i < surplus; ++i) {
+    // Under a name that is no checkpoint's first, so that a kill leaves no half of one.
+    const fs::path doomed = output_dir_ / str(".tmp-pruned-", all[i].path.filename().string());
+    fs::remove_all(doomed);
+    fs::rename(all[i].path, doomed);
+    fs::remove_all(doomed);
+  }
+}
+
+void CheckpointStore::clear() {
+  for (const auto& entry : fs::directory_iterator(output_dir_)) {
+    if (step_of(entry.path().filename().string())) fs::remove_all(entry.path());
+  }
+}
+
+std::unique_ptr<FileLock> lock_output_directory(const fs::path& directory) {
+  create_directories(directory);
+  std::unique_ptr<FileLock> lock = FileLock::try_acquire(directory / ".lock");
+  if (!lock) {
+    throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(directory.string()),
+                                        " is in use by another run: wait for it, or give another"));
+  }
+  remove_stale_temporaries(directory);
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename().string().rfind(".tmp-pruned-", 0) == 0) {
+      fs::remove_all(entry.path());
+    }
+  }
+  return lock;
+}
+
+}  // namespace sdxl

@@ -1,0 +1,153 @@
+// Lines, scalars and the bar.
+#include "training/run/run_log.h"
+
+#include <array>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "device/device.h"
+
+namespace sdxl {
+namespace {
+
+/// Schema of metrics.jsonl; raised when a key changes its meaning.
+constexpr int kSchema = 1;
+
+/// The step that a line tells of; nothing for a torn or foreign line.
+std::optional<int64_t> step_of_line(const std::string& line) {
+  try {
+    return parse_json(line, "metrics.jsonl").at("step").get<int64_t>();
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+/// The losses of each quarter of the timesteps that has samples: "loss_timesteps_250_499".
+std::vector<std::pair<std::string, double>> losses_by_quarter(
+    const std::vector<SampleLoss>& samples) {
+  constexpr int64_t kQuarter = 250;
+  std::array<double, 4> sums{};
+  std::array<int, 4> counts{};
+  for (const SampleLoss& sample : samples) {
+    const int64_t quarter = std::min<int64_t>(sample.timestep / kQuarter, 3);
+    sums[quarter] += sample.loss;
+    ++counts[quarter];
+  }
+  std::vector<std::pair<std::string, double>> losses;
+  for (int64_t i = 0; i < 4; ++i) {
+    if (counts[i] == 0) continue;
+    losses.emplace_back(str("loss_timesteps_", i * kQuarter, "_", (i + 1) * kQuarter - 1),
+                        sums[i] / counts[i]);
+  }
+  return losses;
+}
+
+std::string short_number(double value) {
+  std::array<char, 32> text;
+  std::snprintf(text.data(), text.size(), "%.4g", value);
+  return text.data();
+}
+
+}  // namespace
+
+void truncate_metrics(const fs::path& file, int64_t step) {
+  if (!fs::exists(file)) return;
+  std::string kept;
+  for (const std::string& line : split(read_file(file), '\n')) {
+    const std::optional<int64_t> of_step = step_of_line(line);
+    if (of_step && *of_step <= step) kept += line + "\n";
+  }
+  write_file_atomically(file, kept);
+}
+
+bool has_metric(const fs::path& file, int64_t step, const std::string& key) {
+  if (!fs::exists(file)) return false;
+  for (const std::string& line : split(read_file(file), '\n')) {
+    if (step_of_line(line) == step && parse_json(line, file.string()).contains(key)) return true;
+  }
+  return false;
+}
+
+RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>> trackers,
+               int64_t first_step, int64_t max_steps, int64_t steps_per_epoch)
+    : metrics_(std::in_place, output_dir / "metrics.jsonl"),
+      trackers_(std::move(trackers)),
+      steps_per_epoch_(steps_per_epoch),
+      progress_(std::make_unique<Progress>("training", static_cast<uint64_t>(max_steps), "step",
+                                           static_cast<uint64_t>(first_step))) {}
+
+double RunLog::seconds_since_last_step() {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - last_).count();
+  last_ = now;
+  return seconds;
+}
+
+void RunLog::step(const StepReport& report) {
+  if (!metrics_) return;
+  const double seconds = seconds_since_last_step();
+  const int64_t epoch = (report.step - 1) / steps_per_epoch_;
+  std::vector<std::pair<std::string, double>> scalars = {
+      {"lr", report.learning_rate},
+      {"grad_norm", report.gradient_norm},
+      {"data_wait", report.data_wait},
+      {"memory", static_cast<double>(peak_memory())}};
+  if (!paused_) {
+    scalars.emplace_back("samples_per_second",
+                         static_cast<double>(report.samples.size()) / seconds);
+  }
+  if (report.loss_scale > 0.0) scalars.emplace_back("loss_scale", report.loss_scale);
+  paused_ = false;
+
+  for (auto& loss : losses_by_quarter(report.samples)) scalars.push_back(std::move(loss));
+
+  Json line = {{"schema", kSchema}, {"step", report.step}, {"epoch", epoch}, {"loss", report.loss}};
+  for (const auto& [name, value] : scalars) line[name] = value;
+  if (tells_pictures_) {
+    for (const SampleLoss& sample : report.samples) {
+      line["pictures"].push_back(
+          {{"name", sample.name}, {"timestep", sample.timestep}, {"loss", sample.loss}});
+      scalars.emplace_back("loss_for_" + sample.name, sample.loss);
+    }
+  }
+  metrics_->line(line.dump());
+
+  scalars.emplace_back("train_loss", report.loss);
+  for (auto& tracker : trackers_) tracker->scalars(report.step, scalars);
+  progress_->note(
+      str("loss=", short_number(report.loss), " lr=", short_number(report.learning_rate)));
+  progress_->set(static_cast<uint64_t>(report.step));
+}
+
+void RunLog::event(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
+  if (!metrics_) return;
+  Json line = {{"schema", kSchema}, {"step", step}};
+  for (const auto& [name, value] : values) line[name] = value;
+  metrics_->line(line.dump());
+  for (auto& tracker : trackers_) tracker->scalars(step, values);
+}
+
+void RunLog::images(const std::string& tag, int64_t step, const std::vector<TrackedImage>& images) {
+  for (auto& tracker : trackers_) tracker->images(tag, step, images);
+}
+
+void RunLog::text(const std::string& tag, int64_t step, const std::string& text) {
+  for (auto& tracker : trackers_) tracker->text(tag, step, text);
+}
+
+void RunLog::flush() {
+  for (auto& tracker : trackers_) tracker->flush();
+}
+
+void RunLog::finish(int exit_code) {
+  progress_.reset();
+  for (auto& tracker : trackers_) {
+    tracker->finish(exit_code);
+    if (!tracker->closing_note().empty()) log::info(tracker->closing_note());
+  }
+}
+
+}  // namespace sdxl

@@ -1,0 +1,141 @@
+// Validation pictures and validation loss.
+#include "training/run/validation.h"
+
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "io/image.h"
+
+namespace sdxl {
+
+ValidationPictures::ValidationPictures(PictureOptions options,
+                                       std::vector<ValidationPrompt> prompts, SchedulerPlan plan,
+                                       std::shared_ptr<const UNet2DConditionModel> unet,
+                                       std::shared_ptr<const AutoencoderKL> vae, Ranks& ranks)
+    : options_(std::move(options)),
+      prompts_(std::move(prompts)),
+      plan_(std::move(plan)),
+      unet_(std::move(unet)),
+      vae_(std::move(vae)),
+      ranks_(ranks) {
+  options_.denoise.on_step = [](int64_t, int64_t) {
+    if (stop_signalled() != 0) throw Interrupted("drawing validation pictures");
+  };
+}
+
+std::vector<Image> ValidationPictures::draw_prompt(size_t k) const {
+  const auto side = static_cast<float>(options_.side);
+  const DrawRequest request{prompts_[k].conditioning,
+                            options_.seed + k,
+                            options_.images_per_prompt,
+                            options_.side,
+                            options_.side,
+                            {side, side, 0, 0, side, side},
+                            options_.guidance_scale,
+                            0.0};
+  const std::vector<at::Tensor> latents = denoise(*unet_, plan_, {request}, options_.denoise);
+  return decode_latents(*vae_, latents.front(), {.slicing = true});
+}
+
+std::optional<std::map<size_t, std::vector<Image>>> ValidationPictures::draw_share() const {
+  std::map<size_t, std::vector<Image>> drawn;
+  try {
+    for (size_t k = ranks_.rank(); k < prompts_.size(); k += ranks_.size()) {
+      drawn[k] = draw_prompt(k);
+    }
+  } catch (const Interrupted&) {
+    return std::nullopt;
+  }
+  return drawn;
+}
+
+std::vector<Image> ValidationPictures::collect(size_t k, const std::vector<Image>& drawn) const {
+  const int64_t from = static_cast<int64_t>(k) % ranks_.size();
+  if (from == 0) return drawn;
+  std::vector<Image> images;
+  for (int64_t i = 0; i < options_.images_per_prompt; ++i) {
+    const at::Tensor like =
+        at::empty({options_.side, options_.side, 3}, at::dtype(at::kByte).device(at::kMeta));
+    at::Tensor pixels;
+    if (ranks_.rank() == from) {
+      pixels = at::empty(like.sizes(), at::kByte);
+      std::copy(drawn[i].rgb.begin(), drawn[i].rgb.end(), pixels.data_ptr<uint8_t>());
+    }
+    pixels = ranks_.to_first(pixels, like, from);
+    if (!ranks_.is_first()) continue;
+    const uint8_t* data = pixels.const_data_ptr<uint8_t>();
+    images.push_back({options_.side, options_.side, {data, data + pixels.numel()}});
+  }
+  return images;
+}
+
+std::vector<TrackedImage> ValidationPictures::draw(const fs::path& directory) const {
+  const c10::NoGradGuard no_grad;
+  // 1. Each rank draws its prompts; all or none are shown.
+  std::optional<std::map<size_t, std::vector<Image>>> drawn = draw_share();
+  for (const std::string& state : ranks_.gather(drawn ? "drawn" : "stopped")) {
+    if (state != "drawn")
+      throw Interrupted("stopped by a signal while drawing validation pictures");
+  }
+
+  // 2. The first collects and writes them.
+  std::vector<TrackedImage> tracked;
+  if (ranks_.is_first()) create_directories(directory);
+  for (size_t k = 0; k < prompts_.size(); ++k) {
+    for (Image& image : collect(k, (*drawn)[k])) {
+      if (!ranks_.is_first()) continue;
+      std::array<char, 64> name;
+      std::snprintf(name.data(), name.size(), "%05zu_%llu.png", tracked.size(),
+                    static_cast<unsigned long long>(options_.seed + k));
+      write_file_atomically(directory / name.data(),
+                            encode_png(image, {{"prompt", prompts_[k].text}}));
+      tracked.push_back({std::move(image), prompts_[k].text});
+    }
+  }
+  return tracked;
+}
+
+ValidationLoss::ValidationLoss(Trainable& trainable, const Objective& objective,
+                               std::vector<TrainingBatch> batches, Ranks& ranks)
+    : trainable_(trainable), objective_(objective), batches_(std::move(batches)), ranks_(ranks) {}
+
+double ValidationLoss::measure() const {
+  const c10::NoGradGuard no_grad;
+  constexpr int64_t kTimestepsPerSample = 4;
+  constexpr int64_t kFirstDraw = int64_t{1} << 48;  // beyond every draw of training
+  const int64_t count = objective_.schedule().num_train_timesteps();
+  const at::Tensor sums = at::zeros({std::ssize(batches_) * kTimestepsPerSample}, at::kDouble);
+  int64_t samples = 0, index = 0, place_of_sum = 0;
+  for (const TrainingBatch& batch : batches_) {
+    for (int64_t k = 0; k < kTimestepsPerSample; ++k, ++place_of_sum) {
+      throw_if_stop_requested("measuring the validation loss");
+      samples += batch.size();
+      if (place_of_sum % ranks_.size() != ranks_.rank()) continue;
+      std::vector<int64_t> draws, timesteps;
+      for (int64_t i = 0; i < batch.size(); ++i) {
+        // Sample after sample takes the next quarter of each of the four stretches.
+        const int64_t place = 4 * k + (index + i) % 4;
+        timesteps.push_back((2 * place + 1) * count / 32);
+        draws.push_back(kFirstDraw + (index + i) * kTimestepsPerSample + k);
+      }
+      const NoisedBatch noised =
+          objective_.noised_at(batch.latents, draws, at::tensor(timesteps, at::kLong));
+      const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
+      sums[place_of_sum] = objective_.losses(prediction, noised).sum().item<double>();
+    }
+    index += batch.size();
+  }
+  ranks_.start_sum(sums)->wait();  // of each, one rank has the value and the others 0
+  double sum = 0;
+  for (int64_t i = 0; i < sums.numel(); ++i) sum += sums[i].item<double>();
+  return sum / static_cast<double>(samples);
+}
+
+}  // namespace sdxl

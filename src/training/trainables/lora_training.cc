@@ -1,0 +1,151 @@
+// Adapters as a Trainable.
+#include "training/trainables/lora_training.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "device/device.h"
+
+namespace sdxl {
+namespace {
+
+std::map<std::string, Module*> adapted_components(UNet2DConditionModel& unet,
+                                                  PromptEncoder* encoder) {
+  std::map<std::string, Module*> components = {{"unet", &unet}};
+  if (encoder) {
+    components["text_encoder"] = encoder->text_encoder(1).get();
+    components["text_encoder_2"] = encoder->text_encoder(2).get();
+  }
+  return components;
+}
+
+/// What is asked for and would not happen.
+void require_adapted_encoders(const LoraAdapters& adapters,
+                              const std::vector<std::string>& targets) {
+  const LoraWeights weights = adapters.weights();
+  if (weights.adapts("text_encoder") || weights.adapts("text_encoder_2")) return;
+  throw Error(ExitStatus::kUsage,
+              sdxl::str("--train_text_encoder has nothing to train: --lora_target_modules ",
+                        join(targets, ", "),
+                        " match no layer of the text encoders; give theirs too, such as q_proj, or "
+                        "leave it out"));
+}
+
+at::Tensor& tensor_of(LoraLayer& layer, const std::string& role) {
+  if (role == "down") return layer.down;
+  return role == "up" ? layer.up : layer.magnitude;
+}
+
+}  // namespace
+
+LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
+                           std::shared_ptr<PromptEncoder> encoder,
+                           const LoraTrainingOptions& options)
+    : unet_(std::move(unet)), encoder_(std::move(encoder)), options_(options) {
+  adapters_ = std::make_unique<LoraAdapters>(adapted_components(*unet_, encoder_.get()),
+                                             options.adapters, options.seed);
+  if (encoder_) require_adapted_encoders(*adapters_, options.adapters.target_modules);
+  // One group for each learning rate: the UNet's and the encoders', with LoRA+ the up matrices'
+  // apart.
+  for (const bool is_unet : {true, false}) {
+    for (const bool is_up : {false, true}) {
+      const double rate = is_unet ? options.learning_rate : options.text_encoder_learning_rate;
+      ParameterGroup group{is_unet ? "unet" : "text_encoders",
+                           rate * (is_up ? options.up_ratio : 1.0),
+                           options.weight_decay,
+                           {}};
+      if (is_up) group.name += ".up";
+      for (const LoraParameter& parameter : adapters_->parameters()) {
+        if ((parameter.layer.component == "unet") != is_unet || (parameter.role == "up") != is_up)
+          continue;
+        group.tensors.push_back(
+            {parameter.layer.text() + "." + parameter.role, parameter.tensor, {}});
+        flat_.push_back(parameter);
+      }
+      if (!group.tensors.empty()) groups_.push_back(std::move(group));
+    }
+  }
+  unet_->set_gradient_checkpointing(options.gradient_checkpointing);
+  if (!encoder_) return;
+  encoder_->text_encoder(1)->set_gradient_checkpointing(options.gradient_checkpointing);
+  encoder_->text_encoder(2)->set_gradient_checkpointing(options.gradient_checkpointing);
+}
+
+at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& noisy,
+                                 const at::Tensor& timesteps) {
+  // 1. Prompts: embedded already, or encoded here with the graph to the encoders' adapters.
+  adapters_->set_dropout_draws(batch.draws);
+  at::Tensor hidden_states = batch.hidden_states, pooled = batch.pooled;
+  if (encoder_) {
+    std::vector<std::string> captions = batch.captions;
+    std::vector<float> kept;
+    for (size_t i = 0; i < captions.size(); ++i) {
+      const bool dropped = batch.caption_dropped[i];
+      if (dropped) captions[i].clear();
+      kept.push_back(dropped && options_.force_zeros_for_empty_prompt ? 0.0f : 1.0f);
+    }
+    const PromptEmbedding embedding = encoder_->encode(captions, captions);
+    const at::Tensor mask =
+        at::tensor(kept).to(noisy.device(), embedding.pooled.scalar_type()).view({-1, 1});
+    hidden_states = embedding.hidden_states * mask.unsqueeze(-1);  // [B, S, D]
+    pooled = embedding.pooled * mask;                              // [B, P]
+  }
+
+  // 2. The UNet with its adapters.
+  return unet_->forward(noisy.to(options_.compute_dtype),
+                        to_device(timesteps, noisy.device()).to(at::kFloat), hidden_states, pooled,
+                        batch.time_ids);
+}
+
+void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>& values,
+                        const WeightSetName& name) const {
+  LoraWeights weights = adapters_->weights();
+  for (size_t i = 0; i < flat_.size(); ++i) {
+    tensor_of(weights.layers.at(flat_[i].layer), flat_[i].role) = values[i].detach();
+  }
+  write_diffusers_lora(directory / ("pytorch_lora_weights" + name.suffix + ".safetensors"),
+                       weights);
+  if (options_.save_kohya) {
+    write_kohya_lora(directory / ("kohya_lora_weights" + name.suffix + ".safetensors"), weights,
+                     unet_->config());
+  }
+}
+
+LoraWeights LoraTraining::read(const fs::path& file) const {
+  LayerNames names;
+  names.add_unet(*unet_);
+  if (encoder_) {
+    names.add_text_encoder("text_encoder", *encoder_->text_encoder(1));
+    names.add_text_encoder("text_encoder_2", *encoder_->text_encoder(2));
+  }
+  LoraWeights weights = read_lora(file, names);
+  require_all_matched(weights, encoder_
+                                   ? "leave them out of the file"
+                                   : "with --train_text_encoder those of the text encoders are "
+                                     "trained on too");
+  return weights;
+}
+
+std::vector<at::Tensor> LoraTraining::load(const fs::path& directory,
+                                           const WeightSetName& name) const {
+  const fs::path file = directory / ("pytorch_lora_weights" + name.suffix + ".safetensors");
+  LoraWeights weights = read(file);
+  std::vector<at::Tensor> values;
+  for (const LoraParameter& parameter : flat_) {
+    auto layer = weights.layers.find(parameter.layer);
+    const at::Tensor value =
+        layer == weights.layers.end() ? at::Tensor() : tensor_of(layer->second, parameter.role);
+    if (!value.defined() || value.sizes() != parameter.tensor.sizes()) {
+      throw Error(
+          ExitStatus::kBadData,
+          sdxl::str(file.string(), ": the ", parameter.role, " matrix of ", parameter.layer.text(),
+                    " is missing or of another shape: the checkpoint is of another run"));
+    }
+    values.push_back(value);
+  }
+  return values;
+}
+
+void LoraTraining::start_from(const fs::path& file) { adapters_->load(read(file)); }
+
+}  // namespace sdxl

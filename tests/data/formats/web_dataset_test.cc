@@ -1,0 +1,116 @@
+// WebDataset: tar files with pictures and captions of one key.
+#include "data/formats/web_dataset.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <gmock/gmock.h>
+
+#include "data/data_test_files.h"
+#include "data/formats/tar_scan.h"
+
+namespace sdxl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+void write_tar(const fs::path& path, const Members& members, bool pax = true) {
+  archive* out = archive_write_new();
+  if (pax)
+    archive_write_set_format_pax(out);
+  else
+    archive_write_set_format_ustar(out);
+  ASSERT_EQ(archive_write_open_filename(out, path.c_str()), ARCHIVE_OK);
+  for (const auto& [name, content] : members) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_size(entry, static_cast<int64_t>(content.size()));
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_write_header(out, entry);
+    archive_write_data(out, content.data(), content.size());
+    archive_entry_free(entry);
+  }
+  archive_write_free(out);
+}
+
+TEST(WebDataset, MembersAreReadFromWhereTheyLie) {
+  TemporaryDirectory d;
+  const std::string long_name(180, 'n');
+  for (const bool pax : {true, false}) {
+    write_tar(d / "0.tar",
+              {{"a/1.jpg", std::string(3000, 'x')},
+               {"a/1.txt", "one\n"},
+               {"a/" + (pax ? long_name : "b") + ".png", "PNG"},
+               {"\xC3\xA9.txt", ""}},
+              pax);
+    std::vector<std::string> names, contents;
+    scan_tar(d / "0.tar", [&](const TarMember& member) {
+      names.push_back(member.name);
+      contents.push_back(read_file(d / "0.tar").substr(member.offset, member.size));
+    });
+    EXPECT_THAT(contents, ElementsAre(std::string(3000, 'x'), "one\n", "PNG", ""));
+    EXPECT_EQ(names[3], "\xC3\xA9.txt");
+  }
+}
+
+TEST(WebDataset, PictureAndCaptionOfOneKey) {
+  TemporaryDirectory d;
+  write_tar(d / "train-1.tar",
+            {{"k3.json", "{\"text\": [\"three\", \"III\"]}"}, {"k3.webp", "P3"}});
+  write_tar(d / "train-0.tar", {{"x/k1.png", "P1"},
+                                {"x/k1.txt", "one"},
+                                {"x/k1.json", "{}"},
+                                {"x/k2.jpg", "P2"},
+                                {"x/k2.caption", "two"}});
+  const auto dataset = open_dataset(in(d));
+  ASSERT_EQ(dataset->size(), 3);
+  EXPECT_EQ(dataset->image_bytes(0), "P1");
+  EXPECT_THAT(dataset->captions(0), ElementsAre("one"));
+  EXPECT_THAT(dataset->captions(1), ElementsAre("two"));
+  EXPECT_EQ(dataset->image_bytes(2), "P3");
+  EXPECT_THAT(dataset->captions(2), ElementsAre("three", "III"));
+  EXPECT_NE(dataset->stamp(0), dataset->stamp(1));
+  EXPECT_EQ(dataset->image_head(2, 1), "P");
+}
+
+TEST(WebDataset, FieldsByName) {
+  TemporaryDirectory d;
+  write_tar(d / "0.tar", {{"1.jpg", "J"},
+                          {"1.small.png", "S"},
+                          {"1.prompt", "p"},
+                          {"1.txt", "t"},
+                          {"1.json", "{\"title\": \"T\"}"}});
+  DatasetOptions options = in(d);
+  options.image_column = "small.png";
+  options.caption_column = "prompt";
+  EXPECT_EQ(open_dataset(options)->image_bytes(0), "S");
+  EXPECT_THAT(open_dataset(options)->captions(0), ElementsAre("p"));
+  options.caption_column = "title";
+  EXPECT_THAT(open_dataset(options)->captions(0), ElementsAre("T"));
+}
+
+TEST(WebDataset, MissingPartsAreCounted) {
+  TemporaryDirectory d;
+  write_tar(d / "0.tar", {{"1.jpg", "J"}, {"1.txt", "t"}, {"2.jpg", "J"}, {"3.txt", "t"}});
+  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("1 pictures in the tar files"));
+  DatasetOptions options = in(d);
+  options.skip_bad_rows = true;
+  EXPECT_THAT(open_dataset(options)->notes(),
+              ElementsAre("1 pictures without a caption are left out",
+                          "1 keys without a picture are left out"));
+}
+
+TEST(WebDataset, WhatIsNoPlainTarIsRefused) {
+  TemporaryDirectory d;
+  d.write("0.tar",
+          "not a tar at all, but long enough to be looked at as one" + std::string(600, 'x'));
+  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("0.tar"));
+  fs::remove(d / "0.tar");
+  d.write("0.tar.gz", "x");
+  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("compressed"));
+}
+
+}  // namespace
+}  // namespace sdxl
