@@ -5,10 +5,12 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/geglu.h"
+#include "kernels/cpu/group_norm.h"
+#include "kernels/cpu/im2col.h"
 #include "kernels/cpu/winograd.h"
+#include "kernels/feature_map.h"
 #include "kernels/plugin_kernels.h"
-#include "models/activations.h"
 
 namespace sdxl {
 namespace {
@@ -103,7 +105,7 @@ class ConvFunction : public torch::autograd::Function<ConvFunction> {
     const at::Tensor rows = rows_of(gradient);  // [cells, O]
     const at::Tensor columns = padding == 0
                                    ? rows_of(input.contiguous(at::MemoryFormat::ChannelsLast))
-                                   : neighbourhoods(input);
+                                   : im2col_3x3(input);
     const at::Tensor to_weight = at::mm(rows.t(), columns).view(weight.sizes());
     return {to_input, to_weight, rows.sum(0)};
   }
@@ -156,6 +158,11 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 };
 
 }  // namespace
+
+bool cpu_kernels_take(const at::Tensor& tensor) {
+  return tensor.is_cpu() &&
+         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
+}
 
 std::optional<at::Tensor> fused_group_norm(const at::Tensor& input, const at::Tensor& shift,
                                            const at::Tensor& weight, const at::Tensor& bias,

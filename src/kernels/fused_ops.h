@@ -11,6 +11,9 @@
 
 namespace sdxl {
 
+/// Whether the CPU's kernels take this tensor: float32 or bfloat16 on the CPU.
+bool cpu_kernels_take(const at::Tensor& tensor);
+
 /// Group normalisation of input + shift: input [B, C, H, W], shift [B, C] or undefined, weight and
 /// bias [C] -> channels last. Nothing where no kernel takes the tensors: the caller computes with
 /// ATen.

@@ -5,13 +5,12 @@
 
 #include <cmath>
 
-#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/packed_weights.h"
 #include "kernels/cpu/winograd.h"
+#include "kernels/feature_map.h"
 #include "kernels/frozen_conv.h"
 #include "kernels/fused_ops.h"
 #include "kernels/linear.h"
-#include "models/activations.h"
 
 namespace sdxl {
 namespace {

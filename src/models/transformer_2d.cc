@@ -2,7 +2,7 @@
 #include "models/transformer_2d.h"
 
 #include "base/text.h"
-#include "models/activations.h"
+#include "kernels/feature_map.h"
 #include "models/gradient_checkpointing.h"
 
 namespace sdxl {

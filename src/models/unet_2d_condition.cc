@@ -2,7 +2,7 @@
 #include "models/unet_2d_condition.h"
 
 #include "base/text.h"
-#include "models/activations.h"
+#include "kernels/feature_map.h"
 #include "models/embeddings.h"
 #include "models/unet_blocks.h"
 

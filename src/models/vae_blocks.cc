@@ -2,7 +2,7 @@
 #include "models/vae_blocks.h"
 
 #include "base/text.h"
-#include "models/activations.h"
+#include "kernels/feature_map.h"
 #include "models/attention.h"
 
 namespace sdxl {

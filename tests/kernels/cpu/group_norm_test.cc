@@ -1,14 +1,12 @@
-// Fused kernels against LibTorch's operators.
-#include "kernels/cpu/cpu_kernels.h"
+// Group normalisation against LibTorch's operators.
+#include "kernels/cpu/group_norm.h"
 
 #include <gtest/gtest.h>
 
+#include "support/tensors.h"
+
 namespace sdxl {
 namespace {
-
-double largest_difference(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
 
 at::Tensor expected_norm(const at::Tensor& input, const at::Tensor& shift, const at::Tensor& weight,
                          const at::Tensor& bias, const GroupNormOptions& options) {
@@ -46,19 +44,6 @@ TEST(GroupNormKernelPrecision, KeepsDigitsFarFromZero) {
   const at::Tensor output = group_norm_forward(input, {}, one, zero, {32, 1e-5, false}).output;
   EXPECT_LT(largest_difference(output, expected_norm(input, {}, one, zero, {32, 1e-5, false})),
             2e-4);
-}
-
-TEST(GegluKernel, EqualsValuesTimesGeluOfGates) {
-  const at::Tensor input = at::linspace(-12, 12, 6 * 2 * 40).view({2, 3, 80}).flip(0);
-  const auto halves = input.to(at::kDouble).chunk(2, -1);
-  const at::Tensor expected = halves[0] * at::gelu(halves[1]);
-  EXPECT_LT(largest_difference(geglu_forward(input), expected), 2e-5);
-  EXPECT_LT(largest_difference(geglu_forward(input.to(at::kBFloat16)), expected), 1.0);
-}
-
-TEST(GegluKernel, LetsNaNThrough) {
-  const at::Tensor output = geglu_forward(at::full({1, 2}, std::nan("")));
-  EXPECT_TRUE(output.isnan().all().item<bool>());
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// Normalisation and activation in one pass each.
-#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/group_norm.h"
 
 #include <ATen/Parallel.h>
 
@@ -103,27 +102,6 @@ SDXL_SIMD void spread_gradients(const T* gradients, const T* rows, T* __restrict
   }
 }
 
-template <typename T>
-SDXL_SIMD void geglu_gradient_row(const T* gradients, const T* values, const T* gates,
-                                  T* __restrict value_gradients, T* __restrict gate_gradients,
-                                  int64_t size) {
-  for (int64_t i = 0; i < size; ++i) {
-    const float gradient = widened(gradients[i]), gate = widened(gates[i]);
-    const Gaussian gaussian = fast_gaussian(gate);
-    narrow(gradient * (gate * gaussian.cumulative), value_gradients + i);
-    const float slope = gaussian.cumulative + gate * gaussian.density * 0.39894228f;
-    narrow(gradient * widened(values[i]) * slope, gate_gradients + i);
-  }
-}
-
-template <typename T>
-SDXL_SIMD void geglu_row(const T* values, const T* gates, T* __restrict to, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) {
-    const float gate = widened(gates[i]);
-    narrow(widened(values[i]) * (gate * fast_gaussian(gate).cumulative), to + i);
-  }
-}
-
 /// Partial sums of all blocks of one picture to mean and variance of each group. `pivot` + `shift`
 /// is what the channel's sums lack.
 void combine(const float* partial, int64_t blocks, int64_t rows, int64_t channels, int64_t groups,
@@ -153,8 +131,9 @@ void combine(const float* partial, int64_t blocks, int64_t rows, int64_t channel
 at::Tensor as_floats(const at::Tensor& tensor) { return tensor.to(at::kFloat).contiguous(); }
 
 template <typename T>
-NormalisedMap normalise(const at::Tensor& input, const at::Tensor& shift, const at::Tensor& weight,
-                        const at::Tensor& bias, const GroupNormOptions& options) {
+NormalisedMap group_norm_forward_as(const at::Tensor& input, const at::Tensor& shift,
+                                    const at::Tensor& weight, const at::Tensor& bias,
+                                    const GroupNormOptions& options) {
   const int64_t batch = input.size(0), channels = input.size(1), groups = options.groups;
   const int64_t rows = input.size(2) * input.size(3), width = channels / groups;
   const int64_t blocks = blocks_of(rows, kRowBlock);
@@ -262,10 +241,10 @@ void find_coefficients(const double* sums, const float* scale, const float* weig
 }
 
 template <typename T>
-GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& input,
-                               const at::Tensor& shift, const at::Tensor& weight,
-                               const at::Tensor& bias, const at::Tensor& mean,
-                               const at::Tensor& rstd, const GroupNormOptions& options) {
+GroupNormGradients group_norm_backward_as(const at::Tensor& gradient, const at::Tensor& input,
+                                          const at::Tensor& shift, const at::Tensor& weight,
+                                          const at::Tensor& bias, const at::Tensor& mean,
+                                          const at::Tensor& rstd, const GroupNormOptions& options) {
   const int64_t batch = input.size(0), channels = input.size(1), groups = options.groups;
   const int64_t rows = input.size(2) * input.size(3), width = channels / groups;
   GroupNormGradients result;
@@ -327,83 +306,16 @@ GroupNormGradients unnormalise(const at::Tensor& gradient, const at::Tensor& inp
   return result;
 }
 
-/// The nine neighbours of cell (y, x) of a picture [H, W, C], each channel's side by side.
-template <typename T>
-void gather_neighbours(const T* picture, int64_t height, int64_t width, int64_t channels, int64_t y,
-                       int64_t x, T* to) {
-  for (int64_t tap = 0; tap < 9; ++tap) {
-    const int64_t row = y + tap / 3 - 1, column = x + tap % 3 - 1;
-    const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-    const T* from = picture + (row * width + column) * channels;
-    for (int64_t c = 0; c < channels; ++c) to[c * 9 + tap] = inside ? from[c] : T(0);
-  }
-}
-
-template <typename T>
-at::Tensor gathered(const at::Tensor& input) {
-  const int64_t channels = input.size(1), height = input.size(2), width = input.size(3);
-  const int64_t cells = height * width;
-  at::Tensor result = at::empty({input.size(0) * cells, channels * 9}, input.options());
-  const T* from = input.const_data_ptr<T>();
-  T* to = result.data_ptr<T>();
-  at::parallel_for(0, result.size(0), 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      gather_neighbours(from + i / cells * cells * channels, height, width, channels,
-                        i % cells / width, i % width, to + i * channels * 9);
-    }
-  });
-  return result;
-}
-
-template <typename T>
-at::Tensor gated_gradient(const at::Tensor& gradient, const at::Tensor& input) {
-  at::Tensor result = at::empty_like(input);
-  const int64_t width = gradient.size(-1);
-  const T* from = input.const_data_ptr<T>();
-  const T* gradients = gradient.const_data_ptr<T>();
-  T* to = result.data_ptr<T>();
-  at::parallel_for(0, gradient.numel() / width, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* values = from + row * 2 * width;
-      T* target = to + row * 2 * width;
-      geglu_gradient_row(gradients + row * width, values, values + width, target, target + width,
-                         width);
-    }
-  });
-  return result;
-}
-
-template <typename T>
-at::Tensor gated(const at::Tensor& input) {
-  std::vector<int64_t> shape = input.sizes().vec();
-  const int64_t width = shape.back() /= 2;
-  at::Tensor output = at::empty(shape, input.options());
-  const T* from = input.const_data_ptr<T>();
-  T* to = output.data_ptr<T>();
-  at::parallel_for(0, output.numel() / width, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* values = from + row * 2 * width;
-      geglu_row(values, values + width, to + row * width, width);
-    }
-  });
-  return output;
-}
-
 }  // namespace
-
-bool cpu_kernels_take(const at::Tensor& tensor) {
-  return tensor.is_cpu() &&
-         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
-}
 
 NormalisedMap group_norm_forward(const at::Tensor& input, const at::Tensor& shift,
                                  const at::Tensor& weight, const at::Tensor& bias,
                                  const GroupNormOptions& options) {
   const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
   if (map.scalar_type() == at::kBFloat16) {
-    return normalise<at::BFloat16>(map, shift, weight, bias, options);
+    return group_norm_forward_as<at::BFloat16>(map, shift, weight, bias, options);
   }
-  return normalise<float>(map, shift, weight, bias, options);
+  return group_norm_forward_as<float>(map, shift, weight, bias, options);
 }
 
 GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const at::Tensor& input,
@@ -412,26 +324,9 @@ GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const 
                                        const at::Tensor& rstd, const GroupNormOptions& options) {
   const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor gradient = output_gradient.contiguous(at::MemoryFormat::ChannelsLast);
-  const auto backward =
-      map.scalar_type() == at::kBFloat16 ? unnormalise<at::BFloat16> : unnormalise<float>;
+  const auto backward = map.scalar_type() == at::kBFloat16 ? group_norm_backward_as<at::BFloat16>
+                                                           : group_norm_backward_as<float>;
   return backward(gradient, map, shift, weight, bias, mean, rstd, options);
-}
-
-at::Tensor geglu_forward(const at::Tensor& values_and_gates) {
-  const at::Tensor input = values_and_gates.contiguous();
-  return input.scalar_type() == at::kBFloat16 ? gated<at::BFloat16>(input) : gated<float>(input);
-}
-
-at::Tensor geglu_backward(const at::Tensor& output_gradient, const at::Tensor& values_and_gates) {
-  const at::Tensor input = values_and_gates.contiguous();
-  const at::Tensor gradient = output_gradient.contiguous();
-  return input.scalar_type() == at::kBFloat16 ? gated_gradient<at::BFloat16>(gradient, input)
-                                              : gated_gradient<float>(gradient, input);
-}
-
-at::Tensor neighbourhoods(const at::Tensor& input) {
-  const at::Tensor map = input.contiguous(at::MemoryFormat::ChannelsLast);
-  return map.scalar_type() == at::kBFloat16 ? gathered<at::BFloat16>(map) : gathered<float>(map);
 }
 
 }  // namespace sdxl
