@@ -1,5 +1,7 @@
-// Files and directories published by rename. A temporary is called `.tmp-NAME-COUNTER-HOST-PID`, so
-// that a later process of the same host can tell which ones nobody fills any more.
+// Temporaries are called `.tmp-NAME-COUNTER-HOST-PID`, so that a later process on the same host can
+// tell which ones are abandoned.
+#include "base/atomic_files.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -13,10 +15,12 @@
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/file_errors.h"
-#include "base/files.h"
 #include "base/text.h"
 
 namespace sdxl {

@@ -1,8 +1,8 @@
-// CRC-32C: by the processor's instruction where there is one, else eight tables of bytes.
+// Uses the processor's CRC32 instruction, or else slicing-by-8 (Kounavis and Berry 2005).
+#include "base/crc32c.h"
+
 #include <array>
 #include <cstring>
-
-#include "base/hash.h"
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -18,7 +18,7 @@ namespace {
 
 using Tables = std::array<std::array<uint32_t, 256>, 8>;
 
-// tables[k][b] is the remainder of byte b followed by k zero bytes, for the reflected polynomial.
+/// tables[k][b] is the remainder of byte b followed by k zero bytes, for the reflected polynomial.
 constexpr Tables make_tables() {
   Tables tables{};
   for (uint32_t byte = 0; byte < 256; ++byte) {
@@ -90,10 +90,6 @@ uint32_t crc32c(std::string_view bytes) {
   static const bool instruction = has_instruction();
   const uint32_t start = ~uint32_t{0};
   return ~(instruction ? by_instruction : by_tables)(start, bytes.data(), bytes.size());
-}
-
-uint32_t crc32c_by_tables(std::string_view bytes) {
-  return ~by_tables(~uint32_t{0}, bytes.data(), bytes.size());
 }
 
 }  // namespace sdxl

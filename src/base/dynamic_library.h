@@ -1,4 +1,4 @@
-// Shared libraries opened at run time. They stay open until the process ends.
+// Shared libraries opened at run time, which stay open until the process ends.
 #pragma once
 
 #include <filesystem>
@@ -8,10 +8,10 @@ namespace sdxl {
 
 class DynamicLibrary {
  public:
-  /// dlopen(RTLD_NOW, RTLD_GLOBAL if `global`). On failure Error(kUnavailable) with dlerror's text.
+  /// dlopen with RTLD_NOW, and RTLD_GLOBAL if `global`. Error(kUnavailable) with dlerror's text.
   explicit DynamicLibrary(const std::filesystem::path& path, bool global = false);
 
-  /// The symbol, or null.
+  /// The address of a symbol; null if the library lacks it.
   void* symbol(const char* name) const;
   template <typename Function>
   Function* function(const char* name) const {
@@ -22,7 +22,7 @@ class DynamicLibrary {
   void* handle_;
 };
 
-/// The directory of the running binary.
+/// The directory of the running executable.
 std::filesystem::path binary_directory();
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// SHA-256 and SHA-1 through OpenSSL's EVP.
 #include "base/hash.h"
 
 #include <fcntl.h>
@@ -7,11 +6,10 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/text.h"
 
 namespace sdxl {
 namespace {
@@ -20,12 +18,7 @@ void check(int result) {
   if (result != 1) throw Error(ExitStatus::kFailure, "OpenSSL cannot compute a hash");
 }
 
-[[noreturn]] void throw_read_error(const std::filesystem::path& path) {
-  throw Error(ExitStatus::kFileError,
-              str("cannot read ", quoted(path.string()), ": ", std::strerror(errno)));
-}
-
-// Fetched once: looking an algorithm up takes longer than hashing a short text.
+/// Fetched once: looking an algorithm up takes longer than hashing a short text.
 const EVP_MD* algorithm(HashKind kind) {
   static const EVP_MD* const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
@@ -73,24 +66,16 @@ std::array<unsigned char, 32> sha256_digest(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw_read_error(path);
+  const Descriptor file(path, O_RDONLY, "read");
   Hasher hasher;
   std::vector<char> buffer(size_t{1} << 20);
   while (true) {
-    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const int error = errno;
-      ::close(descriptor);
-      errno = error;
-      throw_read_error(path);
-    }
-    if (count == 0) break;
-    hasher.update(buffer.data(), size_t(count));
+    if (count < 0) throw_file_error("read", path, errno);
+    if (count == 0) return hasher.hex();
+    hasher.update(buffer.data(), static_cast<size_t>(count));
   }
-  ::close(descriptor);
-  return hasher.hex();
 }
 
 }  // namespace sdxl

@@ -1,8 +1,7 @@
-// SHA-256 and SHA-1 (OpenSSL), CRC-32C.
+// SHA-256 and SHA-1, by OpenSSL.
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@ namespace sdxl {
 
 enum class HashKind { kSha1, kSha256 };
 
+/// Hashes bytes that come in pieces.
 class Hasher {
  public:
   explicit Hasher(HashKind kind = HashKind::kSha256);
@@ -25,14 +25,10 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
+/// SHA-256 in lower-case hexadecimal.
 std::string sha256(std::string_view bytes);
-/// The same, not in hexadecimal.
-std::array<unsigned char, 32> sha256_digest(std::string_view bytes);
 std::string sha256_of_file(const std::filesystem::path& path);
-
-/// CRC-32C (Castagnoli), as TFRecord files use it; unmasked.
-uint32_t crc32c(std::string_view bytes);
-/// The same without the processor's instruction for it.
-uint32_t crc32c_by_tables(std::string_view bytes);
+/// SHA-256 as 32 bytes.
+std::array<unsigned char, 32> sha256_digest(std::string_view bytes);
 
 }  // namespace sdxl

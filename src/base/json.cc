@@ -1,10 +1,11 @@
-// Strict JSON on nlohmann's SAX parser: the handler builds the value itself, so that duplicate keys
-// and depth are checked and objects of any size are built in linear time.
+// Builds values from nlohmann's SAX events instead of its DOM parser, to check duplicate keys and
+// depth and to build objects of any size in linear time.
 #include "base/json.h"
 
 #include <unordered_set>
 #include <vector>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -12,12 +13,8 @@
 namespace sdxl {
 namespace {
 
-constexpr size_t kMaximalDepth = 64;
-constexpr uint64_t kMaximalFileSize = uint64_t{64} << 20;
-
-[[noreturn]] void refuse(const std::string& source, const std::string& problem) {
-  throw Error(ExitStatus::kBadData, str(escaped(source), ": ", problem));
-}
+constexpr size_t kMaxDepth = 64;
+constexpr uint64_t kMaxFileSize = uint64_t{64} << 20;
 
 /// Receives nlohmann's SAX events; each returns true to go on.
 class Builder : public nlohmann::json_sax<Json> {
@@ -40,7 +37,7 @@ class Builder : public nlohmann::json_sax<Json> {
 
   bool key(std::string& name) override {
     if (!levels_.back().keys.insert(name).second) {
-      refuse(source_, str("the key ", quoted(name), " stands twice in one object"));
+      throw bad_data(source_, "the key ", quoted(name), " occurs twice in one object");
     }
     key_ = std::move(name);
     return true;
@@ -49,8 +46,8 @@ class Builder : public nlohmann::json_sax<Json> {
   bool parse_error(size_t, const std::string&, const Json::exception& error) override {
     const std::string_view text = error.what();  // "[json.exception.…] parse error at line …"
     const size_t start = text.find("] ");
-    refuse(source_,
-           str("not valid JSON: ", escaped(text.substr(start == text.npos ? 0 : start + 2))));
+    throw bad_data(source_,
+                   "not valid JSON: ", escaped(text.substr(start == text.npos ? 0 : start + 2)));
   }
 
  private:
@@ -79,8 +76,8 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   bool open(Json container) {
-    if (levels_.size() == kMaximalDepth) {
-      refuse(source_, str("nested deeper than ", kMaximalDepth, " levels"));
+    if (levels_.size() == kMaxDepth) {
+      throw bad_data(source_, "nested deeper than ", kMaxDepth, " levels");
     }
     levels_.push_back({place(std::move(container)), {}});
     return true;
@@ -106,7 +103,7 @@ Json parse_json(std::string_view text, const std::string& source) {
 }
 
 Json read_json(const fs::path& path) {
-  return parse_json(read_file(path, kMaximalFileSize), path.string());
+  return parse_json(read_file(path, kMaxFileSize), path.string());
 }
 
 std::string one_line(const Json& json) {
@@ -119,8 +116,8 @@ void write_json(const fs::path& path, const Json& json) {
 
 void throw_json_type_error(const std::string& source, const std::string& key, const Json& value,
                            const char* expected) {
-  refuse(source, str("the key ", quoted(key), " must be ", expected, ", not ",
-                     quoted(one_line(value), 80)));
+  throw bad_data(source, "the key ", quoted(key), " must be ", expected, ", not ",
+                 quoted(one_line(value), 80));
 }
 
 }  // namespace sdxl

@@ -1,4 +1,4 @@
-// Strict JSON reading: duplicate keys, deep nesting and bad UTF-8 are errors that name the source.
+// Strict JSON: duplicate keys, deep nesting and invalid UTF-8 are errors that name the source.
 #pragma once
 
 #include <filesystem>
@@ -12,19 +12,18 @@ namespace sdxl {
 
 using Json = nlohmann::ordered_json;
 
-/// Parses `text`; `source` names it in errors (Error(kBadData)). Depth at most 64, no duplicate
-/// keys. Takes time linear in the text, also for objects with very many keys; Json's own lookup is
-/// linear in the number of keys, so copy a big object into a map before asking it much.
+/// Parses `text` in linear time; Error(kBadData) names `source`. Nesting is limited to 64 levels.
+/// Json looks keys up linearly, so copy a large object into a map before many look-ups.
 Json parse_json(std::string_view text, const std::string& source);
-/// The same for a file of at most 64 MiB.
+/// Parses a file of at most 64 MiB.
 Json read_json(const std::filesystem::path& path);
-/// On one line; bytes that are no UTF-8 are replaced.
+/// Prints on one line; invalid UTF-8 becomes U+FFFD.
 std::string one_line(const Json& json);
-/// Two-space indentation and a final newline, published by rename.
+/// Writes with two-space indentation and a final newline, published by rename.
 void write_json(const std::filesystem::path& path, const Json& json);
 
-/// The value of `key`, or `fallback` where it is absent or null; Error(kBadData) naming `source`,
-/// the key and what is there when the type is another.
+/// The value of `key`, or `fallback` if it is absent or null. Error(kBadData) with `source`, the
+/// key and the value if it has another type or is out of T's range.
 template <typename T>
 T json_value(const Json& object, const std::string& key, T fallback, const std::string& source);
 

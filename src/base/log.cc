@@ -1,5 +1,4 @@
-// Log lines on spdlog, the only file that includes it: a sink that shares stderr with the progress
-// bar.
+// The only file that includes spdlog, whose fmt clashes with LibTorch's in one translation unit.
 #include "base/log.h"
 
 #include <spdlog/details/null_mutex.h>
@@ -10,11 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 #include <mutex>
 #include <string_view>
 #include <vector>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/terminal.h"
 #include "base/text.h"
@@ -51,8 +50,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
   return spdlog::level::info;
 }
 
-/// Lines with the time of day, for what a run does; never destroyed, since threads may outlive
-/// main().
+/// Writes lines with the time of day. Never destroyed, since threads may outlive main().
 spdlog::logger& logger() {
   static auto* instance = [] {
     auto* made = new spdlog::logger("sdxl", std::make_shared<StderrSink>());
@@ -63,7 +61,7 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-/// Lines without it, for warnings and the final error. "sdxl: error: " stays plain for scripts.
+/// Writes "sdxl: KIND: message" without the time. "sdxl: error: " stays plain for scripts.
 void write_marked(const char* kind, const char* colour_code, const std::string& message) {
   const bool coloured = colour();
   const std::string line = str("sdxl: ", kind, ": ", coloured ? colour_code : "",
@@ -71,6 +69,8 @@ void write_marked(const char* kind, const char* colour_code, const std::string& 
   const std::lock_guard lock(terminal::mutex());
   terminal::write_line(line);
 }
+
+constexpr size_t kShortestSecret = 8;
 
 struct Secrets {
   std::mutex mutex;
@@ -81,8 +81,8 @@ Secrets& secrets() {
   static auto* instance = [] {
     auto* made = new Secrets;
     for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY"}) {
-      const char* value = std::getenv(name);
-      if (value != nullptr && std::string_view(value).size() >= 8) made->values.emplace_back(value);
+      const std::string value = environment(name);
+      if (value.size() >= kShortestSecret) made->values.push_back(value);
     }
     return made;
   }();
@@ -137,18 +137,13 @@ void redact_keys(std::string& text) {
   }
 }
 
-bool environment_flag(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' && std::string_view(value) != "0";
-}
-
 }  // namespace
 
 Level level_from_name(const std::string& name) {
   const auto found = std::find(kLevelNames.begin(), kLevelNames.end(), name);
   if (found == kLevelNames.end()) {
-    throw Error(ExitStatus::kUsage,
-                str("--log_level ", quoted(name), " is none of debug, info, warning, error, off"));
+    throw Error(ExitStatus::kUsage, "--log_level ", quoted(name),
+                ": must be debug, info, warning, error or off");
   }
   return Level(found - kLevelNames.begin());
 }
@@ -172,7 +167,7 @@ void warning(const std::string& message) {
 void error(const std::string& message) { write_marked("error", "\x1b[31m", message); }
 
 void add_secret(const std::string& value) {
-  if (value.size() < 8) return;
+  if (value.size() < kShortestSecret) return;
   const std::lock_guard lock(secrets().mutex);
   secrets().values.push_back(value);
 }
@@ -193,7 +188,7 @@ std::string redacted(std::string text) {
 }
 
 bool colour() {
-  if (const char* value = std::getenv("NO_COLOR"); value != nullptr && *value != '\0') return false;
+  if (!environment("NO_COLOR").empty()) return false;
   if (environment_flag("FORCE_COLOR") || environment_flag("CLICOLOR_FORCE")) return true;
   return terminal::interactive();
 }

@@ -1,4 +1,4 @@
-// Log lines on stderr. spdlog stands behind log.cc alone: its fmt and LibTorch's clash in one file.
+// Log lines on stderr, with secrets redacted and control characters escaped.
 #pragma once
 
 #include <string>
@@ -7,29 +7,29 @@ namespace sdxl::log {
 
 enum class Level { kDebug, kInfo, kWarning, kError, kOff };
 
-/// From --log_level: debug, info, warning, error, off. Throws Error(kUsage) for another name.
+/// Parses --log_level: debug, info, warning, error or off; Error(kUsage) otherwise.
 Level level_from_name(const std::string& name);
 void set_level(Level level);
 /// Whether lines of this level are written.
 bool enabled(Level level);
 
-/// One line each; secrets are redacted and control characters escaped.
+/// Each writes one line if its level is enabled.
 void debug(const std::string& message);
 void info(const std::string& message);
 void warning(const std::string& message);
 
-/// The final line of a failed process, whatever the level: "sdxl: error: …".
+/// Writes the last line of a failed process, "sdxl: error: …", at any level.
 void error(const std::string& message);
 
-/// A secret that was read from a file (a token file, .netrc); redacted() hides it from then on.
+/// Makes redacted() hide a secret that was read from a file (a token file, .netrc).
 void add_secret(const std::string& value);
 
-/// `text` with every known secret (add_secret, HF_TOKEN, WANDB_API_KEY) and everything that looks
-/// like one (hf_…, keys announced as such, passwords in URLs) replaced. For all that is saved or
-/// printed.
+/// `text` with secrets replaced: those of add_secret, HF_TOKEN and WANDB_API_KEY, and what looks
+/// like one (hf_…, keys announced as such, passwords in URLs). Use it for all text that is saved.
 std::string redacted(std::string text);
 
-/// Whether colour may be used on stderr (a terminal, NO_COLOR empty, TERM not dumb, or forced).
+/// Whether stderr gets colour: it is a terminal other than "dumb" and NO_COLOR is empty, or
+/// FORCE_COLOR or CLICOLOR_FORCE is set.
 bool colour();
 
 }  // namespace sdxl::log

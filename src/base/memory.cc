@@ -1,4 +1,3 @@
-// The C library's heap, and large blocks beside it.
 #include "base/memory.h"
 
 #include <malloc.h>
@@ -14,8 +13,8 @@
 namespace sdxl {
 namespace {
 
-constexpr size_t kMostKept = size_t{512} << 20;
-constexpr size_t kWorthGivingBack = size_t{256} << 20;
+constexpr size_t kMaxKept = size_t{512} << 20;
+constexpr size_t kMinReturned = size_t{256} << 20;
 
 class LargeBlocks {
  public:
@@ -39,7 +38,7 @@ class LargeBlocks {
     kept_.push_back({address, found->second});
     kept_bytes_ += found->second;
     used_.erase(found);
-    shrink_to(kMostKept);
+    shrink_to(kMaxKept);
     return true;
   }
 
@@ -59,7 +58,7 @@ class LargeBlocks {
     size_t size;
   };
 
-  /// The smallest kept block that fits and wastes no more than a quarter; null without one.
+  /// The smallest kept block that fits and wastes at most a quarter; null if none does.
   void* take(size_t size) {
     auto best = kept_.end();
     for (auto block = kept_.begin(); block != kept_.end(); ++block) {
@@ -98,7 +97,7 @@ LargeBlocks& large_blocks() {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  ::mallopt(M_MMAP_THRESHOLD, int{kLargeBlock});  // the most that it takes
+  ::mallopt(M_MMAP_THRESHOLD, int{kLargeBlock});  // glibc's upper bound
   ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   ::mallopt(M_TOP_PAD, 16 << 20);
 #endif
@@ -106,7 +105,7 @@ void keep_freed_memory() {
 
 void give_back_freed_memory() {
 #ifdef __GLIBC__
-  if (::mallinfo2().fordblks + large_blocks().kept_bytes() < kWorthGivingBack) return;
+  if (::mallinfo2().fordblks + large_blocks().kept_bytes() < kMinReturned) return;
   ::malloc_trim(0);
 #endif
   large_blocks().give_back();

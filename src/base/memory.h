@@ -1,27 +1,26 @@
-// How freed memory is kept for what comes next, instead of going back to the system.
+// Keeps freed memory in the process for the next tensors instead of returning it to the system.
 #pragma once
 
 #include <cstddef>
 
 namespace sdxl {
 
-/// From now on freed memory stays with the process for the tensors to come. By default the C
-/// library gives large blocks back at once, and a model's every activation is zeroed anew, a page
-/// at a time, when it is next written. Call before other threads start.
+/// Makes malloc keep freed memory. By default glibc returns large blocks to the system at once, so
+/// that each new activation page-faults again. Call before other threads start.
 void keep_freed_memory();
 
-/// Gives what is kept back to the system, for after a phase that held much (encoders that are
-/// gone). Less than 256 MiB stay, which the next phase would only have to be given again.
+/// Returns the kept memory to the system if it is at least 256 MiB. Call after a phase that held
+/// much, such as the text encoders.
 void give_back_freed_memory();
 
-/// Blocks from here on are mapped one by one, as the C library would map them.
+/// Smallest size, in bytes, of the blocks below.
 constexpr size_t kLargeBlock = size_t{32} << 20;
 
-/// A block of at least kLargeBlock bytes at the start of a page, one that was freed where one fits;
-/// null where there is no memory. From any thread.
+/// A page-aligned block of `size` bytes, reused from the freed ones if one fits; null if the system
+/// has no memory. Its bytes are not initialised. Thread-safe, as free_large_block is.
 void* allocate_large_block(size_t size);
-/// Takes a block back and keeps it; false if `address` is none of them. Of what is kept, at most
-/// 512 MiB, the oldest makes way; so does it for new blocks, so that the process does not grow.
+/// Keeps the block for later; false if `address` is not such a block. At most 512 MiB are kept; the
+/// oldest blocks go back to the system first, also when new ones are mapped.
 bool free_large_block(void* address);
 
 }  // namespace sdxl

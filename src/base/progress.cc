@@ -1,49 +1,38 @@
-// A progress bar on a terminal; in a pipe, a plain line now and then.
 #include "base/progress.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <mutex>
-#include <string_view>
 
+#include "base/clock.h"
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace sdxl {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kRedrawInterval{100};
 constexpr std::chrono::seconds kPlainInterval{30};
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-bool environment_set(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' && std::string_view(value) != "0";
-}
 
 enum class Style { kBar, kPlain, kSilent };
 
 Style style() {
-  if (!log::enabled(log::Level::kInfo) || environment_set("TQDM_DISABLE") ||
-      environment_set("HF_HUB_DISABLE_PROGRESS_BARS")) {
+  if (!log::enabled(log::Level::kInfo) || environment_flag("TQDM_DISABLE") ||
+      environment_flag("HF_HUB_DISABLE_PROGRESS_BARS")) {
     return Style::kSilent;
   }
-  return terminal::interactive() && !environment_set("CI") ? Style::kBar : Style::kPlain;
+  return terminal::interactive() && !environment_flag("CI") ? Style::kBar : Style::kPlain;
 }
 
 /// `text` cut to `width` columns, counting a character as one.
 std::string cut(const std::string& text, int width) {
   int used = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool starts_character = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-    if (starts_character && used++ == width) return text.substr(0, i);
+    if (!is_utf8_continuation(text[i]) && used++ == width) return text.substr(0, i);
   }
   return text;
 }
@@ -54,7 +43,7 @@ struct Progress::State {
   std::mutex mutex;
   std::string title, unit, note;
   uint64_t total = 0, position = 0, start = 0;
-  uint64_t plain_position = 0;  // where the last plain line stood
+  uint64_t plain_position = 0;  // at the last plain line
   Style style = Style::kSilent;
   Clock::time_point begun = Clock::now(), drawn = begun;
 

@@ -1,4 +1,4 @@
-// A progress bar on a terminal; in a pipe, a plain line now and then.
+// A progress bar on a terminal; elsewhere a plain line every 30 seconds or more.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,11 @@
 
 namespace sdxl {
 
+/// Safe to use from several threads. Silent below log level info.
 class Progress {
  public:
-  /// `total` 0 when it is not known. `unit` names what is counted ("step", "picture", "B").
+  /// Pass `total` 0 if it is unknown. `unit` names what is counted ("step", "image"); "B" prints
+  /// sizes. `start` is the position of a resumed run, which the rate leaves out.
   Progress(std::string title, uint64_t total, std::string unit = "it", uint64_t start = 0);
   ~Progress();  ///< Ends the line.
   Progress(const Progress&) = delete;
@@ -17,7 +19,7 @@ class Progress {
 
   void advance(uint64_t count = 1);
   void set(uint64_t position);
-  /// Text behind the figures, such as "loss=0.1 lr=1e-05".
+  /// Sets the text after the figures, such as "loss=0.1 lr=1e-05".
   void note(std::string text);
 
  private:

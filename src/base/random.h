@@ -1,5 +1,5 @@
-// Seeds of the random streams: every number that shapes a result is a function of the run's seed,
-// what it is for, and a counter, so that it does not depend on devices, ranks, workers or
+// Counter-based seeds. Every random number that shapes a result is a function of the run's seed,
+// its purpose and a counter. It therefore does not depend on devices, ranks, workers or
 // interruptions.
 #pragma once
 
@@ -7,6 +7,7 @@
 
 namespace sdxl {
 
+/// What a random stream is for.
 enum class Stream : uint64_t {
   kShuffle = 0,
   kImage = 1,
@@ -18,8 +19,8 @@ enum class Stream : uint64_t {
   kWeights = 7
 };
 
-/// mix(run + (index * 8 + stream + 1) * 0x9E3779B97F4A7C15) modulo 2^64, mix being SplitMix64's
-/// finaliser (Steele, Lea and Flood 2014).
+/// The seed of element `index` of a stream: mix(run + (index * 8 + stream + 1) *
+/// 0x9E3779B97F4A7C15) modulo 2^64, with SplitMix64's finaliser as mix (Steele, Lea, Flood 2014).
 constexpr uint64_t stream_seed(uint64_t run, Stream stream, uint64_t index) {
   uint64_t x = run + (index * 8 + static_cast<uint64_t>(stream) + 1) * 0x9E3779B97F4A7C15u;
   x ^= x >> 30;

@@ -1,4 +1,3 @@
-// Stop requests by signal: the handler only notes the signal, the work polls for it.
 #include "base/stop.h"
 
 #include <signal.h>
@@ -14,9 +13,11 @@
 namespace sdxl {
 namespace {
 
-std::atomic<int> requested_signal{0}, agreed_signal{0};
+std::atomic<int> requested_signal{0};  // by this process's handler
+std::atomic<int> agreed_signal{0};     // by all ranks, while stops are held
 std::atomic<bool> stops_held{false};
-static_assert(std::atomic<int>::is_always_lock_free, "the handler may use nothing else");
+static_assert(std::atomic<int>::is_always_lock_free,
+              "a signal handler may only use lock-free atomics");
 
 void on_signal(int signal_number) {
   if (requested_signal.exchange(signal_number) != 0 && signal_number == SIGINT) {

@@ -1,22 +1,24 @@
-// Stop requests: SIGTERM, SIGINT and SIGUSR1 ask the run to save and leave with status 75.
+// Stop requests: on SIGTERM, SIGINT or SIGUSR1 a run saves and exits with status 75. The handler
+// only stores the signal; the work polls for it.
 #pragma once
 
 namespace sdxl {
 
-/// Installs the handlers (a second SIGINT ends the process at once) and ignores SIGPIPE.
+/// Installs the handlers; a second SIGINT kills the process. Also ignores SIGPIPE, SIGXFSZ and,
+/// without a terminal, SIGHUP.
 void install_stop_handlers();
 
-/// The signal that asked for a stop, 0 if none did. Safe to poll from any thread.
+/// The signal that requested a stop, 0 if none. Safe to poll from any thread.
 int stop_requested();
 
-/// Asks for a stop as a signal would (0 takes the request back); for tests.
+/// Requests a stop as a signal would; 0 withdraws the request. For tests.
 void request_stop(int signal);
 
-/// Where several processes must stop at the same point, signals are only noted while stops are
-/// held: stop_requested() then tells what the processes have agreed on.
+/// For processes that must stop at the same point. While stops are held, stop_requested() returns
+/// the signal of agree_on_stop() instead of this process's signal.
 void hold_stops(bool held);
 void agree_on_stop(int signal);
-/// The signal that this process got, held or not.
+/// The signal this process received, held or not; 0 if none.
 int stop_signalled();
 
 /// Throws Interrupted if a stop was requested. For phases that have nothing to save.

@@ -1,4 +1,3 @@
-// Standard error as log lines and the progress bar share it.
 #include "base/terminal.h"
 
 #include <sys/ioctl.h>
@@ -7,6 +6,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+
+#include "base/environment.h"
 
 namespace sdxl::terminal {
 namespace {
@@ -19,7 +20,7 @@ void write_all(std::string_view bytes) {
     const ssize_t count = ::write(STDERR_FILENO, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return;
-    bytes.remove_prefix(size_t(count));
+    bytes.remove_prefix(static_cast<size_t>(count));
   }
 }
 
@@ -32,16 +33,11 @@ std::mutex& mutex() {
   return *instance;
 }
 
-bool interactive() {
-  const char* term = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
-}
+bool interactive() { return ::isatty(STDERR_FILENO) == 1 && environment("TERM", "dumb") != "dumb"; }
 
 int columns() {
-  if (const char* text = std::getenv("COLUMNS")) {
-    const int value = std::atoi(text);
-    if (value >= 20 && value <= 1000) return value;
-  }
+  const int value = std::atoi(environment("COLUMNS").c_str());
+  if (value >= 20 && value <= 1000) return value;
   winsize size = {};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }

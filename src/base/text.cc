@@ -1,4 +1,3 @@
-// Text helpers: escaping for terminals, near misses of names, sizes and durations.
 #include "base/text.h"
 
 #include <algorithm>
@@ -8,29 +7,10 @@
 #include <numeric>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace sdxl {
 namespace {
-
-/// The length of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7), 0
-/// if there is none.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? uint8_t(text[i]) : 0; };
-  const auto follows = [&](size_t i, int low = 0x80, int high = 0xBF) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const int first = byte(0);
-  if (first < 0x80) return text.empty() ? 0 : 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const int low = first == 0xE0 ? 0xA0 : 0x80, high = first == 0xED ? 0x9F : 0xBF;
-    return follows(1, low, high) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const int low = first == 0xF0 ? 0x90 : 0x80, high = first == 0xF4 ? 0x8F : 0xBF;
-    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 bool is_control(std::string_view character) {
   const auto first = uint8_t(character[0]);
@@ -94,7 +74,7 @@ std::string escaped(std::string_view text) {
 std::string quoted(std::string_view text, size_t limit) {
   if (text.size() <= limit) return "'" + escaped(text) + "'";
   size_t end = limit;
-  while (end > 0 && (uint8_t(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
+  while (end > 0 && is_utf8_continuation(text[end])) --end;  // cut between characters
   return "'" + escaped(text.substr(0, end)) + "…'";
 }
 

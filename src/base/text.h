@@ -1,4 +1,4 @@
-// Small text helpers: building messages, escaping what users wrote, near misses of names.
+// Builds messages, escapes text from users, and finds the nearest name to a misspelt one.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace sdxl {
 
-/// The arguments printed one after the other.
+/// Prints the arguments one after the other with operator<<.
 template <typename... Args>
 std::string str(const Args&... args) {
   std::ostringstream out;
@@ -17,13 +17,13 @@ std::string str(const Args&... args) {
   return out.str();
 }
 
-/// User text made safe to print: control characters (C0, DEL, C1) and invalid UTF-8 as \xNN.
+/// Makes text from users safe to print: control characters (C0, DEL, C1) and bytes of invalid UTF-8
+/// become \xNN.
 std::string escaped(std::string_view text);
 
-/// escaped() between single quotes, cut to `limit` bytes with an ellipsis.
+/// escaped() between single quotes, cut to `limit` bytes with an ellipsis at the end.
 std::string quoted(std::string_view text, size_t limit = 200);
-// For std::string itself, since argument-dependent lookup would prefer std::quoted, which escapes
-// nothing.
+// Overloads for std::string, since argument-dependent lookup prefers std::quoted otherwise.
 inline std::string quoted(const std::string& text, size_t limit = 200) {
   return quoted(std::string_view(text), limit);
 }
@@ -34,18 +34,20 @@ inline std::string quoted(std::string& text, size_t limit = 200) {
   return quoted(std::string_view(text), limit);
 }
 
+/// The parts between separators, at least one ("" has one empty part).
 std::vector<std::string> split(std::string_view text, char separator);
+/// `text` without the ASCII white space around it.
 std::string_view trimmed(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-/// The candidate nearest to `name` by edit distance, else the shortest one that has `name` among
-/// its words (steps: max_train_steps), or "" when none is near.
+/// The candidate nearest to `name` by edit distance (optimal string alignment). If none is near,
+/// the shortest one with `name` among its words ("steps": "max_train_steps"), or "".
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
-/// 1536 -> "1.5 KiB"; for tables and messages.
+/// A size for people: 1536 is "1.5 KiB".
 std::string bytes_text(uint64_t bytes);
 
-/// 3725 -> "1:02:05", 65 -> "1:05".
+/// A duration for people: 3725 is "1:02:05", 65 is "1:05"; "?" if it is negative or not finite.
 std::string duration_text(double seconds);
 
 }  // namespace sdxl

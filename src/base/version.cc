@@ -1,4 +1,3 @@
-// The version of sdxl; SDXL_VERSION is defined for this file alone.
 #include "base/version.h"
 
 namespace sdxl {

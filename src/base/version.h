@@ -1,4 +1,4 @@
-// The version of sdxl, as CMake's project() says.
+// The version in CMake's project().
 #pragma once
 
 namespace sdxl {

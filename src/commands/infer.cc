@@ -1,6 +1,7 @@
 // sdxl infer: draws one prompt or many, with one set of weights or every checkpoint in a directory.
 #include <cstdio>
 
+#include "base/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"

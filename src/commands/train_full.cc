@@ -1,4 +1,5 @@
 // sdxl train-full: fine-tunes the UNet.
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "commands/command.h"

@@ -17,9 +17,6 @@ std::vector<std::string> captions_from_json(const Json& value, const std::string
 /// Error(kBadData) naming `source` unless it is UTF-8.
 std::string caption_from_file(std::string bytes, const std::string& source);
 
-/// Whether `text` is valid UTF-8.
-bool is_utf8(std::string_view text);
-
 struct CaptionChoice {
   bool dropped = false;  ///< By proportion_empty_prompts: stands for an absent prompt.
   int64_t choice = 0;    ///< Which of the captions, when not dropped.

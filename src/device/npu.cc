@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/dynamic_library.h"
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -26,11 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 bool is_true(const std::string& text) { return text == "1" || text == "true" || text == "True"; }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"

@@ -11,8 +11,8 @@
 #include <memory>
 #include <random>
 
+#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/file_errors.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"

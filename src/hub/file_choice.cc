@@ -1,13 +1,12 @@
 // Which files of a repository are needed.
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <set>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/text.h"
 #include "hub/resolve.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
@@ -22,40 +21,7 @@ std::string directory_of(const std::string& path) {
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool is_tokenizer_file(const std::string& name) {
-  return name == "merges.txt" || name.ends_with(".model");
-}
-
-bool is_pickle(const std::string& name) {
-  return name.ends_with(".bin") || name.ends_with(".ckpt") || name.ends_with(".pt") ||
-         name.ends_with(".pdparams");
-}
-
-// "model", "fp16" for model.fp16.safetensors, model.fp16-00001-of-00002.safetensors and, as older
-// files have it, model-00001-of-00002.fp16.safetensors; nothing for other names.
-struct WeightName {
-  std::string stem, variant;
-};
-
-bool is_shard_number(std::string_view text) {  // 00001-of-00002
-  return text.size() == 14 && text.substr(5, 4) == "-of-";
-}
-
-bool parse_weight_name(std::string name, WeightName* weight) {
-  constexpr std::string_view kEnding = ".safetensors";
-  if (!name.ends_with(kEnding)) return false;
-  name.resize(name.size() - kEnding.size());
-  const auto drop_shard = [](std::string* text) {
-    if (text->size() < 15 || !is_shard_number(std::string_view(*text).substr(text->size() - 14)) ||
-        (*text)[text->size() - 15] != '-') {
-      return;
-    }
-    text->resize(text->size() - 15);
-  };
-  drop_shard(&name);
-  const size_t dot = name.find('.');
-  *weight = {name.substr(0, dot), dot == std::string::npos ? "" : name.substr(dot + 1)};
-  drop_shard(&weight->stem);
-  return weight->stem == "diffusion_pytorch_model" || weight->stem == "model";
+  return name == kMergesFile || name.ends_with(".model");
 }
 
 // The weights of one part: the variant's where there are any, else the plain ones.
@@ -66,11 +32,11 @@ Names weights_of_part(const std::vector<RepositoryFile>& files, const std::strin
   for (const RepositoryFile& file : files) {
     if (directory_of(file.path) != part) continue;
     const std::string name = file_name(file.path);
-    WeightName weight;
     pickles = pickles || is_pickle(name);
-    if (!parse_weight_name(name, &weight)) continue;
-    if (weight.variant.empty()) plain.push_back(file.path);
-    if (!variant.empty() && weight.variant == variant) special.push_back(file.path);
+    const std::optional<WeightsFileName> weights = parse_weights_file(name);
+    if (!weights) continue;
+    if (weights->variant.empty()) plain.push_back(file.path);
+    if (!variant.empty() && weights->variant == variant) special.push_back(file.path);
   }
   if (plain.empty() && special.empty() && pickles) {
     throw Error(ExitStatus::kBadData,
@@ -89,7 +55,7 @@ FileChoice matching(std::vector<std::string> patterns) {
     for (const RepositoryFile& file : files) {
       const bool wanted = std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) {
         const std::string whole = pattern.ends_with('/') ? pattern + "*" : pattern;
-        return ::fnmatch(whole.c_str(), file.path.c_str(), 0) == 0;
+        return glob_matches(whole, file.path, GlobStyle::kText);
       });
       if (wanted) names.push_back(file.path);
     }
@@ -126,7 +92,7 @@ FileChoice lora_weights() {
         weights = {file.path};
         break;
       }
-      if (file.path.ends_with(".safetensors") && directory_of(file.path).empty()) {
+      if (is_safetensors(file.path) && directory_of(file.path).empty()) {
         weights.push_back(file.path);
       }
     }

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <thread>
 
+#include "base/clock.h"
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stop.h"
@@ -23,17 +24,6 @@ constexpr size_t kLargestBody = size_t{256} << 20;
 constexpr size_t kLargestErrorBody = 4096;
 constexpr double kLongestWait = 8;
 constexpr uint64_t kSlowestRate = 1024;  // Bytes a second.
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point time) {
-  return std::chrono::duration<double>(Clock::now() - time).count();
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 struct UrlParts {
   std::string scheme, host, port;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -12,10 +13,7 @@
 namespace sdxl {
 namespace {
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : std::string(trimmed(value));
-}
+std::string variable(const char* name) { return std::string(trimmed(environment(name))); }
 
 std::string first_of(std::initializer_list<const char*> names) {
   for (const char* name : names) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "io/byte_reader.h"
 
 namespace sdxl::formats {
@@ -42,33 +43,11 @@ std::string utf8_from_latin1(std::string_view latin1) {
   return text;
 }
 
-/// Length of the valid UTF-8 sequence that begins at `at`, 0 if there is none.
-size_t utf8_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) -> unsigned {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0;
-  };
-  const auto follows = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = first == 0xed && byte(1) >= 0xa0;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool overlong = first == 0xf0 && byte(1) < 0x90;
-    const bool beyond = first == 0xf4 && byte(1) >= 0x90;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
-
 /// `text` with U+FFFD in the place of zero bytes and of what is not UTF-8.
 std::string clean_utf8(std::string_view text) {
   std::string clean;
   for (size_t at = 0; at < text.size();) {
-    const size_t length = text[at] == '\0' ? 0 : utf8_length(text, at);
+    const size_t length = text[at] == '\0' ? 0 : utf8_length(text.substr(at));
     if (length == 0) {
       append_utf8(clean, 0xfffd);
     } else {

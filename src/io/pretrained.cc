@@ -8,18 +8,12 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
 
-constexpr const char* kSuffix = ".safetensors";
-
 [[noreturn]] void fail(const std::string& message) { throw Error(ExitStatus::kBadData, message); }
-
-bool has_suffix(const std::string& text, std::string_view suffix) {
-  return text.size() >= suffix.size() &&
-         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
 
 std::vector<std::string> file_names(const fs::path& directory) {
   std::vector<std::string> names;
@@ -31,18 +25,8 @@ std::vector<std::string> file_names(const fs::path& directory) {
   return names;
 }
 
-/// Weights in a format that runs code when it is read, or that only another framework reads.
-std::string find_foreign_weights(const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    for (const char* suffix : {".bin", ".ckpt", ".pt", ".pth", ".pdparams", ".msgpack", ".h5"}) {
-      if (has_suffix(name, suffix)) return name;
-    }
-  }
-  return "";
-}
-
 std::string conversion_hint(const std::string& name) {
-  if (has_suffix(name, ".pdparams")) {
+  if (name.ends_with(".pdparams")) {
     return "load it in ppdiffusers and save it with save_pretrained(DIR, to_diffusers=True, "
            "safe_serialization=True)";
   }
@@ -57,46 +41,37 @@ std::string conversion_hint(const std::string& name) {
     fail(str("there is no directory ", where, ": give one in diffusers' layout"));
   }
   if (!fs::is_directory(directory, error)) {
-    fail(str(where, " is not a directory: give the one that holds ", stem, kSuffix));
+    fail(str(where, " is not a directory: give the one that holds ", stem, kSafetensorsSuffix));
   }
   const std::vector<std::string> names = file_names(directory);
-  const std::string foreign = find_foreign_weights(names);
-  if (!foreign.empty()) {
-    fail(str(where, " has its weights in ", quoted(foreign),
-             ", which only its framework can read "
-             "safely: ",
-             conversion_hint(foreign)));
+  const auto foreign = std::find_if(names.begin(), names.end(), is_foreign_weights);
+  if (foreign != names.end()) {
+    fail(str(where, " has its weights in ", quoted(*foreign),
+             ", which only its framework can read safely: ", conversion_hint(*foreign)));
   }
-  if (std::find(names.begin(), names.end(), "model_index.json") != names.end()) {
+  if (std::find(names.begin(), names.end(), kModelIndexFile) != names.end()) {
     fail(str(where, " is a whole pipeline: give one of its parts, such as its folder unet"));
   }
   for (const std::string& name : names) {
-    if (!has_suffix(name, kSuffix)) continue;
-    if (name.rfind(stem + ".", 0) == 0) {
+    if (!is_safetensors(name)) continue;
+    if (name.starts_with(stem + ".")) {
       const size_t begin = stem.size() + 1;
       const size_t end = name.find_first_of(".-", begin);
-      fail(str("no ", stem, kSuffix, " in ", where, ", only the variant ",
+      fail(str("no ", stem, kSafetensorsSuffix, " in ", where, ", only the variant ",
                quoted(name.substr(begin, end - begin)), ": name it with --variant"));
     }
-    fail(str("no ", stem, kSuffix, " in ", where, ", but ", quoted(name),
+    fail(str("no ", stem, kSafetensorsSuffix, " in ", where, ", but ", quoted(name),
              ": a checkpoint in one file must first be converted to diffusers' layout"));
   }
-  fail(str("no ", stem, kSuffix, " and no ", stem, kSuffix, ".index.json in ", where,
+  fail(str("no ", stem, kSafetensorsSuffix, " and no ", weights_index_file(stem), " in ", where,
            ": not a model's directory, or its download is not complete"));
-}
-
-/// "a.safetensors" and "fp16" -> "a.fp16.safetensors".
-std::string with_variant(const std::string& name, const std::string& variant) {
-  if (variant.empty()) return name;
-  const size_t dot = name.rfind('.');
-  return name.substr(0, dot) + "." + variant + name.substr(dot);
 }
 
 /// The file or index of `stem`, empty if there is neither.
 fs::path find_weights(const fs::path& directory, const std::string& stem,
                       const std::string& variant) {
-  for (const std::string& name : {stem + kSuffix, stem + kSuffix + ".index.json"}) {
-    const fs::path path = directory / with_variant(name, variant);
+  for (const std::string& name : {weights_file(stem, variant), weights_index_file(stem, variant)}) {
+    const fs::path path = directory / name;
     std::error_code error;
     if (fs::is_regular_file(path, error)) return path;
   }
@@ -107,12 +82,9 @@ fs::path find_weights(const fs::path& directory, const std::string& stem,
 /// name files elsewhere.
 void check_shard_name(const std::string& name, const fs::path& index) {
   const bool plain = name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
-  if (plain && name[0] != '.' && name.size() > std::string_view(kSuffix).size() &&
-      has_suffix(name, kSuffix)) {
-    return;
-  }
-  fail(str(escaped(index.string()), " names ", quoted(name), " as a shard: it must be a ", kSuffix,
-           " file beside the index"));
+  if (plain && name[0] != '.' && is_safetensors(name)) return;
+  fail(str(escaped(index.string()), " names ", quoted(name), " as a shard: it must be a ",
+           kSafetensorsSuffix, " file beside the index"));
 }
 
 /// Tensor name -> shard name.
@@ -177,7 +149,7 @@ Weights Weights::open(const fs::path& directory, const std::string& stem,
 
 Weights Weights::open_file(const fs::path& file) {
   const std::string name = file.filename().string();
-  if (!find_foreign_weights({name}).empty()) {
+  if (is_foreign_weights(name)) {
     fail(str(quoted(file.string()),
              " can only be read safely by its framework: ", conversion_hint(name)));
   }
@@ -276,11 +248,11 @@ void Weights::prefetch(const std::function<bool()>& stop) const {
 }
 
 Json read_component_config(const fs::path& directory, const std::string& class_name) {
-  const fs::path path = directory / "config.json";
+  const fs::path path = directory / kConfigFile;
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     const char* remedy = "give a directory in diffusers' layout";
-    if (fs::exists(directory / "model_index.json", error)) {
+    if (fs::exists(directory / kModelIndexFile, error)) {
       remedy = "it is a whole pipeline, give one of its parts, such as its folder unet";
     }
     fail(str("no config.json in ", quoted(directory.string()), " for the ", class_name, ": ",
@@ -334,29 +306,26 @@ std::vector<std::vector<PlannedTensor>> split_shards(const std::vector<PlannedTe
   return shards;
 }
 
-std::string five_digits(size_t number) { return str(std::setw(5), std::setfill('0'), number); }
-
 }  // namespace
 
 void write_pretrained_weights(const fs::path& directory, const std::string& stem,
                               const std::vector<PlannedTensor>& tensors, uint64_t shard_limit) {
   const std::vector<std::vector<PlannedTensor>> shards = split_shards(tensors, shard_limit);
   if (shards.size() == 1) {
-    stream_safetensors(directory / (stem + kSuffix), shards[0], kFormat);
+    stream_safetensors(directory / weights_file(stem), shards[0], kFormat);
     return;
   }
   uint64_t total = 0;
   std::map<std::string, std::string> map;
   for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string name =
-        str(stem, "-", five_digits(i + 1), "-of-", five_digits(shards.size()), kSuffix);
+    const std::string name = weights_shard_file(stem, i + 1, shards.size());
     for (const PlannedTensor& tensor : shards[i]) {
       map[tensor.name] = name;
       total += bytes_of(tensor);
     }
     stream_safetensors(directory / name, shards[i], kFormat);
   }
-  write_json(directory / (stem + kSuffix + ".index.json"),
+  write_json(directory / weights_index_file(stem),
              {{"metadata", {{"total_size", total}}}, {"weight_map", map}});
 }
 

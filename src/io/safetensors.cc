@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <set>
 
+#include "base/atomic_files.h"
+#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/file_errors.h"
-#include "base/files.h"
 #include "base/text.h"
 
 namespace sdxl {

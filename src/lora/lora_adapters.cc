@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/text.h"
 #include "device/random.h"
 #include "lora/lora_layers.h"
@@ -17,21 +18,8 @@ namespace {
 const std::vector<std::string> kUNetTargets = {"to_k", "to_q", "to_v", "to_out.0"};
 const std::vector<std::string> kTextTargets = {"q_proj", "k_proj", "v_proj", "out_proj"};
 
-/// Whether '*' patterns and text agree from here to their ends.
-bool glob_matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern.front() == '*') {
-    for (size_t skip = 0; skip <= text.size(); ++skip) {
-      if (glob_matches(pattern.substr(1), text.substr(skip))) return true;
-    }
-    return false;
-  }
-  return !text.empty() && pattern.front() == text.front() &&
-         glob_matches(pattern.substr(1), text.substr(1));
-}
-
 bool target_matches(const std::string& target, const std::string& path) {
-  if (target.find('*') != std::string::npos) return glob_matches(target, path);
+  if (target.find('*') != std::string::npos) return glob_matches(target, path, GlobStyle::kText);
   return path == target || path.ends_with("." + target);
 }
 

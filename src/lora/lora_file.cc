@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "models/original_names.h"
 

@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "lora/lora_file.h"
 #include "models/original_names.h"

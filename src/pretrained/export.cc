@@ -1,6 +1,7 @@
 // Parts and pipelines written as diffusers' save_pretrained does.
 #include "pretrained/export.h"
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"

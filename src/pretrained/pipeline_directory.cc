@@ -5,16 +5,10 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
-namespace {
-
-std::string text_encoder_folder(int number) {
-  return number == 1 ? "text_encoder" : "text_encoder_2";
-}
-
-}  // namespace
 
 PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
     : root_(directory), variant_(std::move(variant)) {
@@ -56,7 +50,7 @@ Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_co
 
 std::shared_ptr<const Tokenizer> PipelineDirectory::tokenizer(int number) const {
   std::shared_ptr<const Tokenizer>& kept = tokenizers_[number - 1];
-  if (!kept) kept = load_tokenizer(part(number == 1 ? "tokenizer" : "tokenizer_2"));
+  if (!kept) kept = load_tokenizer(part(tokenizer_folder(number)));
   return kept;
 }
 

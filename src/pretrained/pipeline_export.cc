@@ -3,6 +3,7 @@
 
 #include <future>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "io/pretrained.h"
 

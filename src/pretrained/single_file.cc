@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"

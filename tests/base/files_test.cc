@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/atomic_files.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 

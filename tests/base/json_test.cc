@@ -19,7 +19,7 @@ TEST(Json, KeepsTheOrderOfKeysAndEveryDigit) {
 
 TEST(Json, RefusesWhatTheStandardLeavesOpen) {
   EXPECT_SDXL_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "f.json"), ExitStatus::kBadData,
-                    "f.json: the key 'a' stands twice");
+                    "f.json: the key 'a' occurs twice");
   EXPECT_SDXL_ERROR(parse_json("\"\xff\"", "f"), ExitStatus::kBadData, "UTF-8");
   EXPECT_SDXL_ERROR(parse_json("NaN", "f"), ExitStatus::kBadData, "not valid JSON");
   EXPECT_SDXL_ERROR(parse_json("[1] 2", "f"), ExitStatus::kBadData, "not valid JSON");

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"

@@ -1,6 +1,7 @@
 // sdxl cache: filling without training, size, damage, pruning.
 #include <gmock/gmock.h>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "support/process.h"

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "io/image.h"
 #include "io/pretrained.h"

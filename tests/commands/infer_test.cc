@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"

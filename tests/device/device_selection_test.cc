@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "device/torch_npu_library.h"

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/stop.h"
 #include "fake_hub.h"

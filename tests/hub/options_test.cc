@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"

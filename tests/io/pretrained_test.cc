@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "support/expect_error.h"

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <thread>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "support/expect_error.h"

@@ -9,6 +9,7 @@
 // or {"error": MESSAGE, "status": EXIT STATUS}.
 #include <iostream>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"

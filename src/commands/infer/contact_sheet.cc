@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "hub/names.h"
 
 #pragma GCC diagnostic push
@@ -26,9 +27,8 @@ constexpr int64_t kMostPixels = int64_t{1} << 27;
 
 std::string ascii(const std::string& text) {
   std::string result;
-  for (unsigned char c : text) {
-    if ((c & 0xC0) == 0x80) continue;  // the rest of a character beyond ASCII
-    result += c >= 32 && c < 127 ? static_cast<char>(c) : '?';
+  for (const char c : text) {
+    if (!is_utf8_continuation(c)) result += c >= 32 && c < 127 ? c : '?';
   }
   return result;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"

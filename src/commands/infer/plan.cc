@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "data/captions.h"
 
 namespace sdxl {
@@ -119,12 +120,10 @@ int64_t picture_count(const InferConfig& config, const std::string& line) {
 
 /// The lines of a prompt file that are not blank, each after what errors call it.
 std::vector<std::pair<std::string, std::string>> prompt_lines(const std::string& file) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  std::string text = read_file(file);
-  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  const std::string text = read_file(file);
   std::vector<std::pair<std::string, std::string>> result;
   size_t number = 0;
-  for (std::string& line : split(text, '\n')) {
+  for (std::string& line : split(without_byte_order_mark(text), '\n')) {
     ++number;
     if (line.ends_with('\r')) line.pop_back();
     if (!trimmed(line).empty()) result.emplace_back(str(file, " line ", number), std::move(line));

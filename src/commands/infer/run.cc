@@ -6,10 +6,12 @@
 #include <chrono>
 #include <tuple>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "config/memory_advice.h"
 #include "data/captions.h"
 #include "device/device.h"
@@ -17,12 +19,6 @@
 
 namespace sdxl {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Whether an error concerns one batch of pictures or one set of weights only.
 bool concerns_one_item(ExitStatus status) {

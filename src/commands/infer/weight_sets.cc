@@ -9,7 +9,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/text.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 #include "lora/lora_file.h"
 

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "commands/inputs/model_source.h"
 #include "data/formats/splits.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {

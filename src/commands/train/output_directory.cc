@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
-#include "io/lora_names.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {

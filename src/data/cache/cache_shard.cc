@@ -11,8 +11,8 @@
 #include <cstring>
 #include <random>
 
+#include "base/crc32c.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/text.h"
 
 namespace sdxl {

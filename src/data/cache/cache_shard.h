@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file_errors.h"
+#include "base/descriptor.h"
 #include "base/files.h"
 #include "data/cache/cache_store.h"
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"

@@ -5,13 +5,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace sdxl {
 
 CsvReader::CsvReader(std::string_view text, std::string source)
-    : text_(text), source_(std::move(source)) {
-  if (text_.substr(0, 3) == "\xEF\xBB\xBF") position_ = 3;
-}
+    : text_(without_byte_order_mark(text)), source_(std::move(source)) {}
 
 bool CsvReader::next(std::vector<std::string>* fields) {
   fields->clear();

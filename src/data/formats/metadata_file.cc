@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "data/captions.h"
 #include "data/formats/csv.h"
 #include "data/formats/random_access_file.h"
@@ -112,7 +113,7 @@ class JsonlMetadata : public TextMetadata {
     const MappedFile mapped(path);
     const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
     Columns seen;
-    uint64_t begin = text.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0;
+    uint64_t begin = text.size() - without_byte_order_mark(text).size();
     for (int64_t line = 1; begin < text.size(); ++line) {
       const uint64_t end = std::min<uint64_t>(text.find('\n', begin), text.size());
       const std::string_view row = text.substr(begin, end - begin);

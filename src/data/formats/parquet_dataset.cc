@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "data/captions.h"
 #include "data/formats/parquet_reader.h"
 #include "data/formats/picture_files.h"

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "base/file_errors.h"
+#include "base/descriptor.h"
 
 namespace sdxl {
 namespace {

@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/glob.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "data/formats/metadata_file.h"
 
 namespace sdxl {
@@ -29,52 +31,6 @@ Files expand_braces(const std::string& pattern) {
     for (const std::string& rest : expand_braces(pattern.substr(close + 1)))
       expanded.push_back(pattern.substr(0, open) + choice + rest);
   return expanded;
-}
-
-// Takes one [...] from the pattern; whether it holds `c`.
-bool matches_set(std::string_view* pattern, char c) {
-  const size_t close = pattern->find(']', 2);
-  std::string_view set = pattern->substr(1, close - 1);
-  pattern->remove_prefix(close + 1);
-  const bool negated = !set.empty() && (set[0] == '!' || set[0] == '^');
-  if (negated) set.remove_prefix(1);
-  bool found = false;
-  for (size_t i = 0; i < set.size(); ++i) {
-    const bool range = i + 2 < set.size() && set[i + 1] == '-';
-    found = found || (range ? set[i] <= c && c <= set[i + 2] : set[i] == c);
-    if (range) i += 2;
-  }
-  return found != negated;
-}
-
-bool glob(std::string_view path, std::string_view pattern) {
-  while (!pattern.empty()) {
-    if (pattern.substr(0, 3) == "**/") {
-      pattern.remove_prefix(3);
-      for (size_t i = 0; i <= path.size(); ++i)
-        if ((i == 0 || path[i - 1] == '/') && glob(path.substr(i), pattern)) return true;
-      return false;
-    }
-    const bool any_depth = pattern.substr(0, 2) == "**";
-    if (pattern[0] == '*') {
-      pattern.remove_prefix(any_depth ? 2 : 1);
-      for (size_t i = 0; i <= path.size(); ++i) {
-        if (glob(path.substr(i), pattern)) return true;
-        if (i < path.size() && path[i] == '/' && !any_depth) return false;
-      }
-      return false;
-    }
-    if (path.empty()) return false;
-    if (pattern[0] == '[' && pattern.find(']', 2) != std::string_view::npos) {
-      if (path[0] == '/' || !matches_set(&pattern, path[0])) return false;
-    } else if (pattern[0] == '?' ? path[0] == '/' : pattern[0] != path[0]) {
-      return false;
-    } else {
-      pattern.remove_prefix(1);
-    }
-    path.remove_prefix(1);
-  }
-  return path.empty();
 }
 
 Files matching(const Files& files, const Files& patterns) {
@@ -122,7 +78,7 @@ Config read_config(const YAML::Node& node) {
 // The YAML between the first two lines "---".
 std::string front_matter(const std::string& readme) {
   std::string_view text = readme;
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+  text = without_byte_order_mark(text);
   if (text.substr(0, 4) != "---\n" && text.substr(0, 5) != "---\r\n") return "";
   const size_t begin = text.find('\n') + 1, end = text.find("\n---", begin - 1);
   if (end == std::string_view::npos || end < begin) return "";
@@ -291,8 +247,8 @@ bool matches_pattern(const std::string& path, const std::string& pattern) {
   if (pattern.size() > kLongest) return false;
   for (const std::string& expanded : expand_braces(pattern)) {
     std::string_view text = expanded;
-    if (text.substr(0, 2) == "./") text.remove_prefix(2);
-    if (glob(path, text)) return true;
+    if (text.starts_with("./")) text.remove_prefix(2);
+    if (glob_matches(text, path, GlobStyle::kPath)) return true;
   }
   return false;
 }

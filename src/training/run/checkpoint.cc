@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/stop.h"

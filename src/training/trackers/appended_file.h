@@ -6,15 +6,14 @@
 #include <filesystem>
 #include <string_view>
 
+#include "base/descriptor.h"
+
 namespace sdxl {
 
 class AppendedFile {
  public:
   /// Creates the file; Error(kFileError) if it exists.
   explicit AppendedFile(std::filesystem::path path);
-  ~AppendedFile();
-  AppendedFile(const AppendedFile&) = delete;
-  AppendedFile& operator=(const AppendedFile&) = delete;
 
   void append(std::string_view bytes);
   void sync();
@@ -23,7 +22,7 @@ class AppendedFile {
 
  private:
   std::filesystem::path path_;
-  int descriptor_;
+  Descriptor descriptor_;
   uint64_t size_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "base/crc32c.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -18,22 +19,9 @@ namespace {
 
 constexpr int kTypeFloat = 1, kTypeString = 7;  // DataType of tensor.proto
 
-std::array<uint32_t, 256> make_crc32c_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc & 1 ? 0x82F63B78u ^ (crc >> 1) : crc >> 1;
-    table[i] = crc;
-  }
-  return table;
-}
-
 /// TFRecord's masked CRC-32C.
 uint32_t masked_crc32c(std::string_view bytes) {
-  static const std::array<uint32_t, 256> table = make_crc32c_table();
-  uint32_t crc = ~0u;
-  for (unsigned char byte : bytes) crc = table[(crc ^ byte) & 255] ^ (crc >> 8);
-  crc = ~crc;
+  const uint32_t crc = crc32c(bytes);
   return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
 }
 

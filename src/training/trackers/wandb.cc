@@ -5,11 +5,13 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <ctime>
 #include <random>
 #include <thread>
 
+#include "base/atomic_files.h"
+#include "base/clock.h"
+#include "base/environment.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -68,11 +70,6 @@ class WandbLog {
   AppendedFile file_;
   int64_t number_ = 0;
 };
-
-std::string environment(const char* name, const std::string& fallback = "") {
-  const char* value = std::getenv(name);
-  return value && *value ? value : fallback;
-}
 
 std::string new_run_id() {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -207,9 +204,7 @@ class WandbTracker : public Tracker {
     return run.bytes(13, host).message(17, ProtobufMessage().integer(1, std::time(nullptr)));
   }
 
-  double runtime() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double runtime() const { return seconds_since(start_); }
 
   /// What belongs to one step is one record, since W&B takes each step once.
   void begin_step(int64_t step) {
@@ -232,7 +227,7 @@ class WandbTracker : public Tracker {
   std::string id_;
   fs::path directory_;
   WandbLog log_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Clock::time_point start_ = Clock::now();
   int64_t step_ = -1;
   Json pending_ = Json::object(), summary_ = Json::object();
 };

@@ -1,6 +1,7 @@
 // Training from the caches: the same as encoding at every step, once encoded never again.
 #include <gmock/gmock.h>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
