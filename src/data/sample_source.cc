@@ -12,15 +12,16 @@ namespace sdxl {
 namespace {
 
 // As at::stack; undefined where the samples have no such tensor.
-at::Tensor stacked(const std::vector<Sample>& samples, at::Tensor Sample::*member) {
-  const at::Tensor& first = samples.front().*member;
+at::Tensor stacked(const std::vector<Sample>& samples,
+                   const at::Tensor& (*part_of)(const Sample& sample)) {
+  const at::Tensor& first = part_of(samples.front());
   if (!first.defined()) return {};
   std::vector<int64_t> shape = first.sizes().vec();
   shape.insert(shape.begin(), static_cast<int64_t>(samples.size()));
   at::Tensor result = at::empty(shape, first.options());
   auto* out = static_cast<char*>(result.mutable_data_ptr());
   for (const Sample& sample : samples) {
-    const at::Tensor& part = sample.*member;
+    const at::Tensor& part = part_of(sample);
     TORCH_CHECK(part.sizes() == first.sizes() && part.dtype() == first.dtype(),
                 "samples of one batch differ in shape");
     std::memcpy(out, part.const_data_ptr(), part.nbytes());
@@ -55,10 +56,16 @@ Batch collate(const std::vector<Sample>& samples) {
     batch.caption_dropped.push_back(sample.caption_dropped);
   }
   batch.pixels = stacked_pixels(samples);
-  batch.moments = stacked(samples, &Sample::moments);
-  batch.time_ids = stacked(samples, &Sample::time_ids);
-  batch.hidden_states = stacked(samples, &Sample::hidden_states);
-  batch.pooled = stacked(samples, &Sample::pooled);
+  batch.moments =
+      stacked(samples, [](const Sample& sample) -> const at::Tensor& { return sample.moments; });
+  batch.time_ids =
+      stacked(samples, [](const Sample& sample) -> const at::Tensor& { return sample.time_ids; });
+  batch.embeds.prompt_embeds = stacked(samples, [](const Sample& sample) -> const at::Tensor& {
+    return sample.embeds.prompt_embeds;
+  });
+  batch.embeds.pooled_prompt_embeds = stacked(
+      samples,
+      [](const Sample& sample) -> const at::Tensor& { return sample.embeds.pooled_prompt_embeds; });
   return batch;
 }
 
@@ -79,7 +86,7 @@ void SampleSource::use_latents(std::shared_ptr<const LatentCache> cache,
   crops_ = options_.transform.center_crop ? 1 : crops;
 }
 
-void SampleSource::use_prompts(std::shared_ptr<const PromptCache> cache, CaptionEmbedding dropped) {
+void SampleSource::use_prompts(std::shared_ptr<const PromptCache> cache, PromptEmbeds dropped) {
   prompts_ = std::move(cache);
   dropped_ = std::move(dropped);
 }
@@ -165,14 +172,12 @@ void SampleSource::add_caption(Sample* sample) const {
   sample->caption_dropped = choice.dropped;
   if (!choice.dropped) sample->caption = captions[choice.choice];
   if (!prompts_) return;
-  const CaptionEmbedding embedding =
+  sample->embeds =
       choice.dropped ? dropped_ : prompts_->embedding(PromptCache::key(sample->caption));
-  if (!embedding.hidden_states.defined())
+  if (!sample->embeds.prompt_embeds.defined())
     throw Error(ExitStatus::kBadData, "the cache has no embedding of the caption " +
                                           quoted(sample->caption, 60) +
                                           "; run the command again to make it");
-  sample->hidden_states = embedding.hidden_states;
-  sample->pooled = embedding.pooled;
 }
 
 }  // namespace sdxl

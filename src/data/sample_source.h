@@ -14,6 +14,7 @@
 #include "data/dataset.h"
 #include "data/draw_order.h"
 #include "data/picture_table.h"
+#include "data/prompt_embeds.h"
 #include "data/transform.h"
 
 namespace sdxl {
@@ -26,8 +27,7 @@ struct Sample {
   at::Tensor time_ids;  ///< [6] float32
   std::string caption;  ///< "" when dropped.
   bool caption_dropped = false;
-  at::Tensor hidden_states;  ///< [S, D]
-  at::Tensor pooled;         ///< [P]
+  PromptEmbeds embeds;
 };
 
 /// A micro-batch of one rank. Undefined tensors where samples have none.
@@ -38,8 +38,7 @@ struct Batch {
   at::Tensor time_ids;  ///< [B, 6] float32
   std::vector<std::string> captions;
   std::vector<bool> caption_dropped;
-  at::Tensor hidden_states;  ///< [B, S, D]
-  at::Tensor pooled;         ///< [B, P]
+  PromptEmbeds embeds;
 };
 
 /// Stacks samples of one size, without LibTorch's threads (it runs in those of the loader).
@@ -66,7 +65,7 @@ class SampleSource {
   void use_latents(std::shared_ptr<const LatentCache> cache,
                    std::shared_ptr<const PictureTable> pictures, int64_t crops);
   /// Takes prompt embeddings from a cache; captions that are dropped get `dropped` (on the CPU).
-  void use_prompts(std::shared_ptr<const PromptCache> cache, CaptionEmbedding dropped);
+  void use_prompts(std::shared_ptr<const PromptCache> cache, PromptEmbeds dropped);
 
   /// May be called from several threads.
   Sample sample(int64_t draw) const;
@@ -93,7 +92,7 @@ class SampleSource {
   std::shared_ptr<const PictureTable> pictures_;
   int64_t crops_ = 1;
   std::shared_ptr<const PromptCache> prompts_;
-  CaptionEmbedding dropped_;
+  PromptEmbeds dropped_;
 };
 
 }  // namespace sdxl

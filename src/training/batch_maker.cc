@@ -47,9 +47,9 @@ at::Tensor BatchMaker::latents(const Batch& batch) const {
 }
 
 void BatchMaker::embed(const Batch& batch, TrainingBatch& to) const {
-  if (batch.hidden_states.defined()) {
-    to.hidden_states = to_device(batch.hidden_states, options_.device).to(options_.dtype);
-    to.pooled = to_device(batch.pooled, options_.device).to(options_.dtype);
+  if (batch.embeds.prompt_embeds.defined()) {
+    to.hidden_states = to_device(batch.embeds.prompt_embeds, options_.device).to(options_.dtype);
+    to.pooled = to_device(batch.embeds.pooled_prompt_embeds, options_.device).to(options_.dtype);
     return;
   }
   PromptEmbedding embedding = encode_captions_(batch.captions);

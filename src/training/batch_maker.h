@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "conditioning/prompt_encoder.h"
+#include "data/encoders.h"
 #include "data/sample_source.h"
 #include "training/batch.h"
 
@@ -25,8 +26,6 @@ struct BatchMakerOptions {
 
 class BatchMaker {
  public:
-  /// Pixels [B, 3, H, W] float32 in [-1, 1] -> moments [B, 2 * latent, h, w].
-  using EncodePictures = std::function<at::Tensor(const at::Tensor& pixels)>;
   using EncodeCaptions = std::function<PromptEmbedding(const std::vector<std::string>& captions)>;
 
   /// `pictures` and `captions` are called for batches that come without moments or embeddings and

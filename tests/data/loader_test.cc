@@ -110,7 +110,7 @@ TEST(Loader, StacksTensorsThatSamplesHave) {
   EXPECT_EQ(batch.pixels[1][1][0][0].item<float>(), 1.0f);
   EXPECT_EQ(batch.moments.sizes(), (std::vector<int64_t>{2, 8, 2, 2}));
   EXPECT_EQ(batch.moments.scalar_type(), at::kHalf);
-  EXPECT_FALSE(batch.hidden_states.defined());
+  EXPECT_FALSE(batch.embeds.prompt_embeds.defined());
 }
 
 }  // namespace

@@ -125,18 +125,18 @@ std::shared_ptr<PromptCache> TrainingData::filled_prompts() const {
 
 void TrainingData::use_cached_prompts() {
   const std::shared_ptr<PromptCache> cache = filled_prompts();
-  const CaptionEmbedding empty = cache->embedding(PromptCache::key(""));
-  CaptionEmbedding absent = empty;
+  const PromptEmbeds empty = cache->embedding(PromptCache::key(""));
+  PromptEmbeds absent = empty;
   if (context_.pipeline.force_zeros_for_empty_prompt()) {
-    absent = {at::zeros_like(absent.hidden_states), at::zeros_like(absent.pooled)};
+    absent = {at::zeros_like(absent.prompt_embeds), at::zeros_like(absent.pooled_prompt_embeds)};
   }
   const auto on_device = [this](const at::Tensor& tensor) {
     return tensor.to(context_.device, context_.dtype).unsqueeze(0);
   };
   add_validation_prompts([&](const std::string& prompt) -> PromptConditioning {
-    const CaptionEmbedding embedding = cache->embedding(PromptCache::key(prompt));
-    return {on_device(embedding.hidden_states), on_device(embedding.pooled),
-            on_device(absent.hidden_states), on_device(absent.pooled)};
+    const PromptEmbeds embedding = cache->embedding(PromptCache::key(prompt));
+    return {on_device(embedding.prompt_embeds), on_device(embedding.pooled_prompt_embeds),
+            on_device(absent.prompt_embeds), on_device(absent.pooled_prompt_embeds)};
   });
   // The scripts drop a caption to the encoding of "", whatever sampling does without a prompt.
   set_.source->use_prompts(cache, context_.config.compat == "none" ? absent : empty);

@@ -77,7 +77,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
       encoder->warn_of_cuts(false);  // the check of the data told of them
     }
     const PromptEmbedding embedding = encoder->encode(captions, captions);
-    return CaptionEmbedding{embedding.hidden_states, embedding.pooled};
+    return PromptEmbeds{embedding.hidden_states, embedding.pooled};
   };
   const FillOptions options =
       fill_options(context_.device.is_cpu() ? kCaptionsOnCpu : kCaptionsOnDevice);

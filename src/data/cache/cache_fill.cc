@@ -202,29 +202,29 @@ std::vector<CaptionInfo> distinct(const CaptionTable& table) {
   return captions;
 }
 
-void refuse_unless_finite(const CaptionEmbedding& embedding, int64_t i, const std::string& text) {
-  if (at::isfinite(embedding.hidden_states[i]).all().item<bool>() &&
-      at::isfinite(embedding.pooled[i]).all().item<bool>()) {
+void refuse_unless_finite(const PromptEmbeds& embedding, int64_t i, const std::string& text) {
+  if (at::isfinite(embedding.prompt_embeds[i]).all().item<bool>() &&
+      at::isfinite(embedding.pooled_prompt_embeds[i]).all().item<bool>()) {
     return;
   }
   throw Error(ExitStatus::kBadNumbers,
               str("the embedding of the caption ", quoted(text, 60), " is not finite in ",
-                  c10::toString(embedding.pooled.scalar_type()),
+                  c10::toString(embedding.pooled_prompt_embeds.scalar_type()),
                   "; use --mixed_precision no or bf16, or another --cache_dtype"));
 }
 
 // Returns how many of the texts were not in the cache yet.
 int64_t encode_texts(PromptCache& cache, const std::vector<std::string>& texts,
                      const EncodeCaptions& encode) {
-  CaptionEmbedding embedding = encode(texts);
-  embedding.hidden_states = embedding.hidden_states.to(at::kCPU, cache.dtype());
-  embedding.pooled = embedding.pooled.to(at::kCPU, cache.dtype());
+  PromptEmbeds embedding = encode(texts);
+  embedding.prompt_embeds = embedding.prompt_embeds.to(at::kCPU, cache.dtype());
+  embedding.pooled_prompt_embeds = embedding.pooled_prompt_embeds.to(at::kCPU, cache.dtype());
   int64_t encoded = 0;
   for (int64_t i = 0; i < std::ssize(texts); ++i) {
     const CacheKey key = PromptCache::key(texts[i]);
     if (cache.contains(key)) continue;
     refuse_unless_finite(embedding, i, texts[i]);
-    cache.put(key, {embedding.hidden_states[i], embedding.pooled[i]});
+    cache.put(key, {embedding.prompt_embeds[i], embedding.pooled_prompt_embeds[i]});
     ++encoded;
   }
   return encoded;

@@ -3,16 +3,14 @@
 // same bits.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "data/cache/latent_cache.h"
 #include "data/cache/prompt_cache.h"
 #include "data/caption_table.h"
+#include "data/encoders.h"
 #include "data/sample_source.h"
 
 namespace sdxl {
@@ -27,11 +25,6 @@ struct FillReport {
   int64_t wanted = 0;   ///< Values that the data set needs.
   int64_t encoded = 0;  ///< Values that this process made.
 };
-
-/// Pixels [B, 3, H, W] float32 in [-1, 1] on the CPU -> moments [B, 2 * latent, h, w].
-using EncodePictures = std::function<at::Tensor(const at::Tensor& pixels)>;
-/// Captions -> hidden states [B, S, D] and pooled [B, P].
-using EncodeCaptions = std::function<CaptionEmbedding(const std::vector<std::string>& captions)>;
 
 /// Fills `crops` random crops (one with center_crop) of every picture of the source, mirrored too
 /// where flips are drawn. Pictures that cannot be decoded are an error or, with skip_bad_images,

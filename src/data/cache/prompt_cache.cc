@@ -16,7 +16,7 @@ PromptCache::PromptCache(const fs::path& cache_directory, const Json& encoders,
                                    {"encoders", encoders},
                                    {"dtype", c10::toString(dtype)}}) {}
 
-CaptionEmbedding PromptCache::embedding(const CacheKey& key) const {
+PromptEmbeds PromptCache::embedding(const CacheKey& key) const {
   std::optional<std::string> value = store_.read(key);
   if (!value) return {};
   const std::string source = store_.directory().string();
@@ -26,9 +26,9 @@ CaptionEmbedding PromptCache::embedding(const CacheKey& key) const {
   return {tensors[0], tensors[1]};
 }
 
-void PromptCache::put(const CacheKey& key, const CaptionEmbedding& embedding) {
-  store_.put(key, pack_tensors({embedding.hidden_states.to(at::kCPU, dtype_),
-                                embedding.pooled.to(at::kCPU, dtype_)}));
+void PromptCache::put(const CacheKey& key, const PromptEmbeds& embedding) {
+  store_.put(key, pack_tensors({embedding.prompt_embeds.to(at::kCPU, dtype_),
+                                embedding.pooled_prompt_embeds.to(at::kCPU, dtype_)}));
 }
 
 }  // namespace sdxl

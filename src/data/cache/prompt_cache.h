@@ -10,14 +10,9 @@
 
 #include "base/json.h"
 #include "data/cache/cache_store.h"
+#include "data/prompt_embeds.h"
 
 namespace sdxl {
-
-/// What a caption is turned into.
-struct CaptionEmbedding {
-  at::Tensor hidden_states;  ///< [S, D]
-  at::Tensor pooled;         ///< [P]
-};
 
 class PromptCache {
  public:
@@ -29,8 +24,8 @@ class PromptCache {
   static CacheKey key(const std::string& caption) { return CacheKey::of(caption); }
   bool contains(const CacheKey& key) const { return store_.contains(key); }
   /// On the CPU; undefined tensors where there is none.
-  CaptionEmbedding embedding(const CacheKey& key) const;
-  void put(const CacheKey& key, const CaptionEmbedding& embedding);
+  PromptEmbeds embedding(const CacheKey& key) const;
+  void put(const CacheKey& key, const PromptEmbeds& embedding);
 
   at::ScalarType dtype() const { return dtype_; }
   CacheStore& store() { return store_; }

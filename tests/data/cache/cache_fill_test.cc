@@ -203,11 +203,11 @@ TEST(CacheFill, StopRequestKeepsWhatWasMade) {
   EXPECT_EQ(latent_cache(p)->store().statistics().values, 6);  // one batch
 }
 
-CaptionEmbedding embed(const std::vector<std::string>& captions) {
-  CaptionEmbedding result{at::zeros({std::ssize(captions), 2, 3}, at::kFloat),
-                          at::zeros({std::ssize(captions), 4})};
+PromptEmbeds embed(const std::vector<std::string>& captions) {
+  PromptEmbeds result{at::zeros({std::ssize(captions), 2, 3}, at::kFloat),
+                      at::zeros({std::ssize(captions), 4})};
   for (int64_t i = 0; i < std::ssize(captions); ++i)
-    result.hidden_states[i].fill_(captions[i].back());
+    result.prompt_embeds[i].fill_(captions[i].back());
   return result;
 }
 
@@ -225,7 +225,7 @@ TEST(CacheFill, PromptsAreEncodedOnceForEachText) {
   for (int64_t draw = 0; draw < 40; ++draw) {
     const Sample sample = source->sample(draw);
     dropped += sample.caption_dropped;
-    EXPECT_EQ(sample.hidden_states[1][2].item<float>(),
+    EXPECT_EQ(sample.embeds.prompt_embeds[1][2].item<float>(),
               sample.caption_dropped ? 0 : sample.caption.back());
   }
   EXPECT_GT(dropped, 0);
