@@ -15,6 +15,7 @@
 #include "training/objective.h"
 #include "training/optimizers/optimizer.h"
 #include "training/parallel/step_exchange.h"
+#include "training/step_report.h"
 #include "training/trainables/trainable.h"
 
 namespace sdxl {
@@ -27,24 +28,6 @@ struct TrainerOptions {
   /// The optimizer takes each gradient as soon as it is there and frees it; clipping is then by the
   /// norm of each tensor. Needs accumulation 1.
   bool fused_backward = false;
-};
-
-/// One sample of a step, for figures by timestep and by picture.
-struct SampleLoss {
-  int64_t draw;
-  std::string name;
-  int64_t timestep;
-  double loss;
-};
-
-struct StepReport {
-  int64_t step = 0;          ///< Steps done, this one included.
-  double loss = 0;           ///< The weighted objective, mean over the samples.
-  double learning_rate = 0;  ///< What this step used, of the first group.
-  double gradient_norm = 0;  ///< Before clipping.
-  double loss_scale = 0;     ///< 0 without loss scaling.
-  double data_wait = 0;      ///< Seconds until its batches were there.
-  std::vector<SampleLoss> samples;
 };
 
 class TrainerHooks {
@@ -68,9 +51,6 @@ class Trainer {
   /// when a stop was requested, Error(kBadNumbers) when numbers went wrong.
   void run(TrainerHooks& hooks);
 
-  int64_t steps_done() const { return step_; }
-  /// The samples of these steps, of all ranks.
-  int64_t samples_done() const { return samples_; }
   /// What has to survive besides weights, optimizer and average.
   Json state() const;
   void load(const Json& state, const std::string& source);

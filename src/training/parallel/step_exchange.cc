@@ -1,10 +1,8 @@
-// The exchanges of one step.
 #include "training/parallel/step_exchange.h"
 
 #include <cmath>
 
 #include "base/stop.h"
-#include "training/trainer.h"
 
 namespace sdxl {
 

@@ -8,10 +8,9 @@
 
 #include "training/parallel/gradient_exchange.h"
 #include "training/parallel/optimizer_shards.h"
+#include "training/step_report.h"
 
 namespace sdxl {
-
-struct StepReport;
 
 class StepExchange {
  public:

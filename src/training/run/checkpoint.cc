@@ -1,8 +1,6 @@
-// Writing, finding and pruning checkpoints.
 #include "training/run/checkpoint.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/atomic_files.h"
 #include "base/error.h"
@@ -11,23 +9,12 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
 
-constexpr std::string_view kPrefix = "checkpoint-";
-constexpr const char* kManifest = "manifest.json";
 constexpr int64_t kFormatVersion = 1;
-
-/// N of "checkpoint-N", nothing for another name.
-std::optional<int64_t> step_of(const std::string& name) {
-  if (name.rfind(kPrefix, 0) != 0) return std::nullopt;
-  int64_t step = 0;
-  const char* end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
-  if (error != std::errc() || stop != end || step < 0) return std::nullopt;
-  return step;
-}
 
 void write_manifest(const fs::path& directory, int64_t step) {
   std::vector<fs::path> files;
@@ -41,10 +28,10 @@ void write_manifest(const fs::path& directory, int64_t step) {
                     {"size", fs::file_size(file)},
                     {"sha256", sha256_of_file(file)}});
   }
-  write_json(directory / kManifest, {{"format_version", kFormatVersion},
-                                     {"step", step},
-                                     {"sdxl_version", version()},
-                                     {"files", list}});
+  write_json(directory / kManifestFile, {{"format_version", kFormatVersion},
+                                         {"step", step},
+                                         {"sdxl_version", version()},
+                                         {"files", list}});
 }
 
 struct ManifestFile {
@@ -55,7 +42,7 @@ struct ManifestFile {
 
 /// Error(kBadData) when the manifest is of a later format or malformed.
 std::vector<ManifestFile> read_manifest(const fs::path& directory) {
-  const fs::path path = directory / kManifest;
+  const fs::path path = directory / kManifestFile;
   const std::string source = path.string();
   const Json manifest = read_json(path);
   if (json_value(manifest, "format_version", int64_t{0}, source) != kFormatVersion) {
@@ -74,7 +61,7 @@ std::vector<ManifestFile> read_manifest(const fs::path& directory) {
 }  // namespace
 
 bool is_complete_checkpoint(const fs::path& directory) {
-  if (!fs::exists(directory / kManifest)) return false;
+  if (!fs::exists(directory / kManifestFile)) return false;
   try {
     for (const ManifestFile& file : read_manifest(directory)) {
       std::error_code error;
@@ -106,7 +93,7 @@ std::vector<Checkpoint> CheckpointStore::list() const {
   std::vector<Checkpoint> found;
   if (!fs::is_directory(output_dir_)) return found;
   for (const auto& entry : fs::directory_iterator(output_dir_)) {
-    const std::optional<int64_t> step = step_of(entry.path().filename().string());
+    const std::optional<int64_t> step = checkpoint_step(entry.path().filename().string());
     if (!step || !entry.is_directory()) continue;
     if (is_complete_checkpoint(entry.path())) {
       found.push_back({entry.path(), *step});
@@ -132,7 +119,7 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
                     " is neither a directory nor a checkpoint in ", quoted(output_dir_.string())));
   }
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
-  const std::optional<int64_t> step = step_of(name.string());
+  const std::optional<int64_t> step = checkpoint_step(name.string());
   if (!step || !is_complete_checkpoint(path)) {
     throw Error(ExitStatus::kBadData, str(quoted(path.string()),
                                           " is no complete checkpoint of sdxl (a directory "
@@ -144,7 +131,7 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
 void CheckpointStore::save(int64_t step, uint64_t expected_bytes,
                            const std::function<void(const fs::path&)>& write) {
   require_free_space(output_dir_, expected_bytes + expected_bytes / 20);
-  AtomicDirectory directory(output_dir_ / str(kPrefix, step));
+  AtomicDirectory directory(output_dir_ / checkpoint_name(step));
   write(directory.working_path());
   write_manifest(directory.working_path(), step);
   directory.commit(/*replace=*/true);
@@ -161,8 +148,7 @@ void CheckpointStore::prune(int64_t newest) const {
                         [newest](const Checkpoint& one) { return one.step != newest; });
   const int64_t surplus = std::ssize(all) - *total_limit_;
   for (int64_t i = 0; i < surplus; ++i) {
-    // Under a name that is no checkpoint's first, so that a kill leaves no half of one.
-    const fs::path doomed = output_dir_ / str(".tmp-pruned-", all[i].path.filename().string());
+    const fs::path doomed = output_dir_ / doomed_name(all[i].path.filename().string());
     fs::remove_all(doomed);
     fs::rename(all[i].path, doomed);
     fs::remove_all(doomed);
@@ -171,20 +157,20 @@ void CheckpointStore::prune(int64_t newest) const {
 
 void CheckpointStore::clear() {
   for (const auto& entry : fs::directory_iterator(output_dir_)) {
-    if (step_of(entry.path().filename().string())) fs::remove_all(entry.path());
+    if (checkpoint_step(entry.path().filename().string())) fs::remove_all(entry.path());
   }
 }
 
 std::unique_ptr<FileLock> lock_output_directory(const fs::path& directory) {
-  create_directories(directory);
-  std::unique_ptr<FileLock> lock = FileLock::try_acquire(directory / ".lock");
+  make_directories(directory);
+  std::unique_ptr<FileLock> lock = FileLock::try_acquire(directory / kRunLockFile);
   if (!lock) {
     throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(directory.string()),
                                         " is in use by another run: wait for it, or give another"));
   }
   remove_stale_temporaries(directory);
   for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().filename().string().rfind(".tmp-pruned-", 0) == 0) {
+    if (is_doomed_name(entry.path().filename().string())) {
       fs::remove_all(entry.path());
     }
   }

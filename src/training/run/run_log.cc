@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
@@ -20,7 +21,7 @@ constexpr int kSchema = 1;
 /// The step that a line tells of; nothing for a torn or foreign line.
 std::optional<int64_t> step_of_line(const std::string& line) {
   try {
-    return parse_json(line, "metrics.jsonl").at("step").get<int64_t>();
+    return parse_json(line, kMetricsFile).at("step").get<int64_t>();
   } catch (const std::exception&) {
     return std::nullopt;
   }
@@ -74,7 +75,7 @@ bool has_metric(const fs::path& file, int64_t step, const std::string& key) {
 
 RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>> trackers,
                int64_t first_step, int64_t max_steps, int64_t steps_per_epoch)
-    : metrics_(std::in_place, output_dir / "metrics.jsonl"),
+    : metrics_(std::in_place, output_dir / kMetricsFile),
       trackers_(std::move(trackers)),
       steps_per_epoch_(steps_per_epoch),
       progress_(std::make_unique<Progress>("training", static_cast<uint64_t>(max_steps), "step",

@@ -11,8 +11,8 @@
 
 #include "base/files.h"
 #include "base/progress.h"
+#include "training/step_report.h"
 #include "training/trackers/tracker.h"
-#include "training/trainer.h"
 
 namespace sdxl {
 

@@ -4,8 +4,6 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "base/atomic_files.h"
 #include "base/error.h"
@@ -13,6 +11,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "io/image.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 
@@ -88,14 +87,11 @@ std::vector<TrackedImage> ValidationPictures::draw(const fs::path& directory) co
 
   // 2. The first collects and writes them.
   std::vector<TrackedImage> tracked;
-  if (ranks_.is_first()) create_directories(directory);
+  if (ranks_.is_first()) make_directories(directory);
   for (size_t k = 0; k < prompts_.size(); ++k) {
     for (Image& image : collect(k, (*drawn)[k])) {
       if (!ranks_.is_first()) continue;
-      std::array<char, 64> name;
-      std::snprintf(name.data(), name.size(), "%05zu_%llu.png", tracked.size(),
-                    static_cast<unsigned long long>(options_.seed + k));
-      write_file_atomically(directory / name.data(),
+      write_file_atomically(directory / picture_name(tracked.size(), options_.seed + k),
                             encode_png(image, {{"prompt", prompts_[k].text}}));
       tracked.push_back({std::move(image), prompts_[k].text});
     }
