@@ -2,11 +2,11 @@
 """Figures of sdxl beside diffusers on this machine's CPU, both in one run and in turns, as a Markdown table.
 
     bench.py [--build DIR] [--models DIR] [--out FILE] [--rounds N] SECTION …
-    bench.py --device cuda [--build DIR] [--out FILE] [SECTION …]      tools/gpu/bench.sh: its sections, its table; docs/cuda.md
+    bench.py --device cuda [--build DIR] [--out FILE] [SECTION …]      runs tools/gpu/bench.sh, with its own sections
 
-Sections: start unet unet-real picture checkpoints train-full train-lora memory-real; each takes up to some minutes. --models is
-where shared/examples/bench_models.py wrote tiny, small and full-bf16. To be run by the Python of tools/parity/run.sh's
-environment, after `cmake --build build --target sdxl bench_unet`.
+Sections: start unet unet-real picture checkpoints train-full train-lora memory-real; each takes up to some minutes. Models that
+--models lacks are written first (tools/bench/bench_models.py): tiny, small, and full-bf16 for the sections on SDXL's shape.
+Run it with the Python of tools/parity/run.sh, after `cmake --build build --target sdxl bench_unet`; docs/benchmarks.md.
 """
 import argparse
 import datetime
@@ -25,9 +25,15 @@ ROOT = HERE.parent.parent
 
 class Bench:
     def __init__(self, arguments):
-        self.build, self.models, self.rounds = pathlib.Path(arguments.build), arguments.models, arguments.rounds
+        self.build, self.models, self.rounds = pathlib.Path(arguments.build), pathlib.Path(arguments.models), arguments.rounds
         self.threads, self.rows = str(os.cpu_count()), []
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="sdxl-bench-"))
+
+    def make_models(self, sections):
+        needed = {"full-bf16" if section.endswith("-real") else "tiny" if section == "start" else "small" for section in sections}
+        missing = sorted(name for name in needed if not (self.models / name / "model_index.json").exists())
+        if missing:
+            subprocess.run([sys.executable, HERE / "bench_models.py", "--root", self.models, *missing], check=True)
 
     def run(self, command):
         """Runs to the end; gives the last JSON line it printed, with its wall seconds and peak memory beside it."""
@@ -165,7 +171,7 @@ def on_a_gpu(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=ROOT / "build")
-    parser.add_argument("--models", default="perf/models")
+    parser.add_argument("--models", default=ROOT / "build/models")
     parser.add_argument("--out", help="the table is appended to this file")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -176,6 +182,7 @@ def main():
     if not arguments.section or not set(arguments.section) <= set(SECTIONS):
         parser.error(f"give some of the sections {' '.join(SECTIONS)}")
     bench = Bench(arguments)
+    bench.make_models(arguments.section)
     try:
         for section in arguments.section:
             SECTIONS[section](bench)
