@@ -9,6 +9,7 @@
 #   cmake --preset release -DSDXL_DEPS="$(tools/deps/wheels.sh)"
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/deps/packages.sh
 targets=(sdxl judge)
 cuda=
 npu=
@@ -25,17 +26,7 @@ done
 packages=(g++ cmake ninja-build ccache mold git python3 python3-pip pkg-config ca-certificates zlib1g-dev
   libcli11-dev nlohmann-json3-dev libspdlog-dev libstb-dev libjpeg62-turbo-dev libwebp-dev
   libutf8proc-dev libcurl4-openssl-dev libssl-dev libarchive-dev libyaml-cpp-dev libgtest-dev libgmock-dev)
-missing=()
-for package in "${packages[@]}"; do
-  dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  echo "installing: ${missing[*]}" >&2
-  sudo=""
-  [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
-fi
+install_packages "${packages[@]}"
 
 SDXL_DEPS=$(tools/deps/wheels.sh)
 [ -f build/build.ninja ] || cmake --preset release -DSDXL_DEPS="$SDXL_DEPS" -DCMAKE_UNITY_BUILD=ON -DSDXL_CUDA=OFF >&2

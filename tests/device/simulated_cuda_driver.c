@@ -1,4 +1,5 @@
-/* The part of NVIDIA's driver that counts and describes devices, for tests: one GPU and a driver for CUDA 13.0. */
+/* The part of NVIDIA's driver that counts and describes devices, for tests: one GPU and a driver
+ * for CUDA 13.0. */
 #include <stddef.h>
 #include <string.h>
 
