@@ -15,25 +15,6 @@ const std::string& second_text(const std::optional<std::string>& given, const st
   return given && !given->empty() ? *given : first;
 }
 
-}  // namespace
-
-PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
-                                 bool force_zeros_for_empty_prompt,
-                                 const PromptEmbeds* shared_negative) {
-  const PromptEmbeds positive =
-      encoder.encode({texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
-  if (shared_negative != nullptr) return {positive, *shared_negative};
-  if (!texts.negative_prompt && force_zeros_for_empty_prompt) {
-    return {
-        positive,
-        {at::zeros_like(positive.prompt_embeds), at::zeros_like(positive.pooled_prompt_embeds)}};
-  }
-  const std::string negative = texts.negative_prompt.value_or("");
-  return {positive, encoder.encode({negative}, {second_text(texts.negative_prompt_2, negative)})};
-}
-
-namespace {
-
 /// A request while it is denoised.
 struct Drawing {
   const DrawRequest* request;
@@ -121,7 +102,51 @@ at::Tensor guide(const at::Tensor& unconditional, const at::Tensor& conditional,
   return rescale * (guided * ratio) + (1.0 - rescale) * guided;
 }
 
+/// Applies guidance and the scheduler's step to each request, with its own state and generator.
+void step_schedulers(std::vector<Drawing>& drawings, const Prediction& prediction, int64_t step) {
+  int64_t begin = 0;
+  for (Drawing& drawing : drawings) {
+    const DrawRequest& request = *drawing.request;
+    const int64_t end = begin + request.count;
+    at::Tensor noise = prediction.conditional.slice(0, begin, end);
+    if (prediction.unconditional.defined()) {
+      noise = guide(prediction.unconditional.slice(0, begin, end), noise, request.guidance_scale,
+                    request.guidance_rescale);
+    }
+    drawing.latents = drawing.scheduler->step(noise, step, drawing.latents, drawing.generator);
+    begin = end;
+  }
+}
+
+at::Tensor per_channel(const std::vector<double>& values, const at::Tensor& like) {
+  return at::tensor(values, at::kFloat).view({1, -1, 1, 1}).to(like.device(), like.scalar_type());
+}
+
+/// [3, H, W] in [-1, 1] to 8 bits, rounding half to even as numpy does.
+Image to_image(const at::Tensor& pixels) {
+  at::Tensor unit = (pixels / 2 + 0.5).clamp(0, 1).permute({1, 2, 0});  // [H, W, 3]
+  at::Tensor bytes = unit.to(at::kCPU, at::kFloat).mul(255).round().to(at::kByte).contiguous();
+  Image image{bytes.size(0), bytes.size(1), {}};
+  image.rgb.assign(bytes.data_ptr<uint8_t>(), bytes.data_ptr<uint8_t>() + bytes.numel());
+  return image;
+}
+
 }  // namespace
+
+PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
+                                 bool force_zeros_for_empty_prompt,
+                                 const PromptEmbeds* shared_negative) {
+  const PromptEmbeds positive =
+      encoder.encode({texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
+  if (shared_negative != nullptr) return {positive, *shared_negative};
+  if (!texts.negative_prompt && force_zeros_for_empty_prompt) {
+    return {
+        positive,
+        {at::zeros_like(positive.prompt_embeds), at::zeros_like(positive.pooled_prompt_embeds)}};
+  }
+  const std::string negative = texts.negative_prompt.value_or("");
+  return {positive, encoder.encode({negative}, {second_text(texts.negative_prompt_2, negative)})};
+}
 
 std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const SchedulerPlan& plan,
                                 const std::vector<DrawRequest>& requests,
@@ -160,19 +185,8 @@ std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const Schedule
     const at::Tensor timestep = timesteps.slice(0, step, step + 1);
     Prediction prediction = predict(model, input, timestep, chunks, guided);
 
-    // 3. Apply guidance and the scheduler's step, with the state and generator of each request.
-    int64_t begin = 0;
-    for (Drawing& drawing : drawings) {
-      const DrawRequest& request = *drawing.request;
-      const int64_t end = begin + request.count;
-      at::Tensor noise = prediction.conditional.slice(0, begin, end);
-      if (guided) {
-        noise = guide(prediction.unconditional.slice(0, begin, end), noise, request.guidance_scale,
-                      request.guidance_rescale);
-      }
-      drawing.latents = drawing.scheduler->step(noise, step, drawing.latents, drawing.generator);
-      begin = end;
-    }
+    // 3. Remove it from the latents.
+    step_schedulers(drawings, prediction, step);
     if (options.on_step) options.on_step(step, steps);
   }
 
@@ -180,23 +194,6 @@ std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const Schedule
   for (Drawing& drawing : drawings) latents.push_back(drawing.latents);
   return latents;
 }
-
-namespace {
-
-at::Tensor per_channel(const std::vector<double>& values, const at::Tensor& like) {
-  return at::tensor(values, at::kFloat).view({1, -1, 1, 1}).to(like.device(), like.scalar_type());
-}
-
-/// [3, H, W] in [-1, 1] to 8 bits, rounding half to even as numpy does.
-Image to_image(const at::Tensor& pixels) {
-  at::Tensor unit = (pixels / 2 + 0.5).clamp(0, 1).permute({1, 2, 0});  // [H, W, 3]
-  at::Tensor bytes = unit.to(at::kCPU, at::kFloat).mul(255).round().to(at::kByte).contiguous();
-  Image image{bytes.size(0), bytes.size(1), {}};
-  image.rgb.assign(bytes.data_ptr<uint8_t>(), bytes.data_ptr<uint8_t>() + bytes.numel());
-  return image;
-}
-
-}  // namespace
 
 std::vector<Image> decode_latents(const AutoencoderKL& vae, const at::Tensor& latents,
                                   const DecodeOptions& options) {

@@ -8,6 +8,13 @@
 #include "training/optimizers/block_loop.h"
 
 namespace sdxl {
+namespace {
+
+SDXL_SIMD void average(float one_minus_decay, const float* weight, float* value, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) value[i] -= one_minus_decay * (value[i] - weight[i]);
+}
+
+}  // namespace
 
 Ema::Ema(std::vector<TrainedTensor> tensors, EmaOptions options)
     : tensors_(std::move(tensors)), options_(options) {
@@ -25,14 +32,6 @@ double Ema::decay(int64_t update) const {
   const auto n = static_cast<double>(step);
   return std::min(options_.max_decay, (1.0 + n) / (10.0 + n));
 }
-
-namespace {
-
-SDXL_SIMD void average(float one_minus_decay, const float* weight, float* value, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) value[i] -= one_minus_decay * (value[i] - weight[i]);
-}
-
-}  // namespace
 
 void Ema::update() {
   const at::NoGradGuard no_grad;

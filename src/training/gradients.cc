@@ -26,6 +26,36 @@ class CallbackHook : public torch::autograd::PostAccumulateGradHook {
   std::function<void(const at::Tensor&)> callback_;
 };
 
+SDXL_SIMD double sum_of_squares(const float* values, int64_t size) {
+  std::array<double, 16> lanes{};
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    for (int64_t lane = 0; lane < 16; ++lane) {
+      const double value = values[i + lane];
+      lanes[lane] += value * value;
+    }
+  }
+  double sum = 0;
+  for (; i < size; ++i) sum += static_cast<double>(values[i]) * values[i];
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
+/// Adds the sums of blocks in their order, so that the number of threads does not matter.
+double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
+  std::vector<int64_t> sizes;
+  for (const at::Tensor& gradient : gradients) sizes.push_back(gradient.numel());
+  std::vector<double> sums(static_cast<size_t>(count_blocks(sizes)));
+  for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t block) {
+    std::array<float, kUpdateBlock> buffer;
+    const float* values = read_block(gradients[position], begin, size, 1.0f, buffer.data());
+    sums[block] = sum_of_squares(values, size);
+  });
+  double total = 0;
+  for (double sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
 }  // namespace
 
 void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor&)> callback) {
@@ -81,40 +111,6 @@ std::vector<at::Tensor> GradientSum::take() {
   }
   return exchange_->take();
 }
-
-namespace {
-
-SDXL_SIMD double sum_of_squares(const float* values, int64_t size) {
-  std::array<double, 16> lanes{};
-  int64_t i = 0;
-  for (; i + 16 <= size; i += 16) {
-    for (int64_t lane = 0; lane < 16; ++lane) {
-      const double value = values[i + lane];
-      lanes[lane] += value * value;
-    }
-  }
-  double sum = 0;
-  for (; i < size; ++i) sum += static_cast<double>(values[i]) * values[i];
-  for (double lane : lanes) sum += lane;
-  return sum;
-}
-
-/// Adds the sums of blocks in their order, so that the number of threads does not matter.
-double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
-  std::vector<int64_t> sizes;
-  for (const at::Tensor& gradient : gradients) sizes.push_back(gradient.numel());
-  std::vector<double> sums(static_cast<size_t>(count_blocks(sizes)));
-  for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t block) {
-    std::array<float, kUpdateBlock> buffer;
-    const float* values = read_block(gradients[position], begin, size, 1.0f, buffer.data());
-    sums[block] = sum_of_squares(values, size);
-  });
-  double total = 0;
-  for (double sum : sums) total += sum;
-  return std::sqrt(total);
-}
-
-}  // namespace
 
 at::Tensor gradient_norms(const std::vector<at::Tensor>& gradients) {
   const at::NoGradGuard no_grad;

@@ -9,40 +9,6 @@
 #include "device/random.h"
 
 namespace sdxl {
-
-at::Tensor timestep_weights(const TimestepBias& bias, int64_t count) {
-  at::Tensor weights = at::ones({count}, at::kFloat);
-  if (bias.strategy == "none") return weights / static_cast<double>(count);
-  const auto share = static_cast<int64_t>(bias.portion * static_cast<double>(count));
-  int64_t begin = 0, end = count;
-  if (bias.strategy == "earlier") {
-    end = share;
-  } else if (bias.strategy == "later") {
-    begin = count - share;
-  } else if (bias.strategy == "range") {
-    begin = bias.begin;
-    end = bias.end;
-  } else {
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--timestep_bias_strategy ", quoted(bias.strategy),
-                          " is unknown; choose from none, earlier, later, range"));
-  }
-  if (begin < 0 || end > count) {
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--timestep_bias_begin ", begin, " and --timestep_bias_end ", end,
-                          " must lie within the model's ", count, " timesteps"));
-  }
-  weights.slice(0, begin, end).mul_(bias.multiplier);
-  return weights / weights.sum();
-}
-
-Objective::Objective(NoiseSchedule schedule, ObjectiveOptions options)
-    : schedule_(std::move(schedule)), options_(std::move(options)) {
-  if (options_.bias.strategy != "none") {
-    timestep_weights_ = timestep_weights(options_.bias, schedule_.num_train_timesteps());
-  }
-}
-
 namespace {
 
 struct DrawnNoise {
@@ -83,6 +49,39 @@ at::Tensor draw_timesteps(const at::Tensor& weights, int64_t count,
 }
 
 }  // namespace
+
+at::Tensor timestep_weights(const TimestepBias& bias, int64_t count) {
+  at::Tensor weights = at::ones({count}, at::kFloat);
+  if (bias.strategy == "none") return weights / static_cast<double>(count);
+  const auto share = static_cast<int64_t>(bias.portion * static_cast<double>(count));
+  int64_t begin = 0, end = count;
+  if (bias.strategy == "earlier") {
+    end = share;
+  } else if (bias.strategy == "later") {
+    begin = count - share;
+  } else if (bias.strategy == "range") {
+    begin = bias.begin;
+    end = bias.end;
+  } else {
+    throw Error(ExitStatus::kUsage,
+                sdxl::str("--timestep_bias_strategy ", quoted(bias.strategy),
+                          " is unknown; choose from none, earlier, later, range"));
+  }
+  if (begin < 0 || end > count) {
+    throw Error(ExitStatus::kUsage,
+                sdxl::str("--timestep_bias_begin ", begin, " and --timestep_bias_end ", end,
+                          " must lie within the model's ", count, " timesteps"));
+  }
+  weights.slice(0, begin, end).mul_(bias.multiplier);
+  return weights / weights.sum();
+}
+
+Objective::Objective(NoiseSchedule schedule, ObjectiveOptions options)
+    : schedule_(std::move(schedule)), options_(std::move(options)) {
+  if (options_.bias.strategy != "none") {
+    timestep_weights_ = timestep_weights(options_.bias, schedule_.num_train_timesteps());
+  }
+}
 
 NoisedBatch Objective::noised(const at::Tensor& latents, const std::vector<int64_t>& draws) const {
   const uint64_t seed = options_.seed;

@@ -77,6 +77,14 @@ void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float s
   }
 }
 
+/// x * factor modulo 2^32, for int64 tensors of 32-bit values. Splits the factor so that no product
+/// exceeds 63 bits.
+at::Tensor multiply_32(const at::Tensor& x, int64_t factor) {
+  at::Tensor low = x * (factor & 0xFFFF);
+  at::Tensor high = ((x * (factor >> 16)).bitwise_and(0xFFFF)).bitwise_left_shift(16);
+  return (low + high).bitwise_and(0xFFFFFFFF);
+}
+
 }  // namespace
 
 uint32_t element_seed(uint64_t rounding_seed, size_t index) {
@@ -138,18 +146,6 @@ void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<
                {index, begin, size, nullptr, nullptr}, kernel, raw_gradients);
   });
 }
-
-namespace {
-
-/// x * factor modulo 2^32, for int64 tensors of 32-bit values. Splits the factor so that no product
-/// exceeds 63 bits.
-at::Tensor multiply_32(const at::Tensor& x, int64_t factor) {
-  at::Tensor low = x * (factor & 0xFFFF);
-  at::Tensor high = ((x * (factor >> 16)).bitwise_and(0xFFFF)).bitwise_left_shift(16);
-  return (low + high).bitwise_and(0xFFFFFFFF);
-}
-
-}  // namespace
 
 void store_stochastically(const at::Tensor& weight, const at::Tensor& value, uint64_t rounding_seed,
                           size_t index) {

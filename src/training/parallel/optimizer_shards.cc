@@ -10,6 +10,35 @@
 #include "training/parallel/gradient_exchange.h"
 
 namespace sdxl {
+namespace {
+
+/// A tensor in the state of some rank's optimizer.
+struct StateEntry {
+  std::string name;
+  int64_t owner;
+  at::Tensor like;  // a meta tensor: shape and dtype
+};
+
+/// The tensors of all ranks, rank by rank. Collective.
+std::vector<StateEntry> gather_layouts(Ranks& ranks, const NamedTensors& owned) {
+  Json mine = Json::array();
+  for (const auto& [name, tensor] : owned) {
+    mine.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
+  }
+  std::vector<StateEntry> entries;
+  const std::vector<std::string> layouts = ranks.gather(mine.dump());
+  for (int64_t rank = 0; rank < ranks.size(); ++rank) {
+    for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
+      const auto dtype = static_cast<at::ScalarType>(entry[2].get<int>());
+      entries.push_back(
+          {entry[0].get<std::string>(), rank,
+           at::empty(entry[1].get<std::vector<int64_t>>(), at::dtype(dtype).device(at::kMeta))});
+    }
+  }
+  return entries;
+}
+
+}  // namespace
 
 OptimizerShards::OptimizerShards(Ranks& ranks, const std::vector<ParameterGroup>& groups)
     : ranks_(ranks), groups_(groups), tensors_(flatten(groups)) {
@@ -125,45 +154,21 @@ std::vector<at::Tensor> OptimizerShards::gather_to_first(const std::vector<at::T
   return values;
 }
 
-namespace {
-
-/// Names, shapes and dtypes of the tensors, for ranks that do not hold them.
-Json layout_of(const NamedTensors& tensors) {
-  Json layout = Json::array();
-  for (const auto& [name, tensor] : tensors) {
-    layout.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
-  }
-  return layout;
-}
-
-}  // namespace
-
 void write_sharded_state(Ranks& ranks, const NamedTensors& owned,
                          const std::filesystem::path& path) {
   // 1. All ranks learn which tensors there are and which rank owns each.
-  struct Entry {
-    int64_t owner;
-    at::Tensor like;  // a meta tensor: shape and dtype
-  };
   NamedTensors all;
-  std::map<std::string, Entry> entries;
-  const std::vector<std::string> layouts = ranks.gather(layout_of(owned).dump());
-  for (int64_t rank = 0; rank < ranks.size(); ++rank) {
-    for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
-      const at::Tensor like =
-          at::empty(entry[1].get<std::vector<int64_t>>(),
-                    at::dtype(static_cast<at::ScalarType>(entry[2].get<int>())).device(at::kMeta));
-      const auto name = entry[0].get<std::string>();
-      all.emplace_back(name, like);
-      entries[name] = {rank, like};
-    }
+  std::map<std::string, StateEntry> entries;
+  for (const StateEntry& entry : gather_layouts(ranks, owned)) {
+    all.emplace_back(entry.name, entry.like);
+    entries[entry.name] = entry;
   }
-  std::map<std::string, at::Tensor> mine(owned.begin(), owned.end());
+  const std::map<std::string, at::Tensor> mine(owned.begin(), owned.end());
 
   // 2. Rank 0 writes, and requests each tensor by name. An empty name ends the loop.
   if (ranks.is_first()) {
     write_safetensors(path, all, [&](const std::string& name) {
-      const Entry& entry = entries.at(name);
+      const StateEntry& entry = entries.at(name);
       if (entry.owner == 0) return mine.at(name);
       ranks.share(name);
       return ranks.to_first({}, entry.like, entry.owner);
@@ -172,7 +177,7 @@ void write_sharded_state(Ranks& ranks, const NamedTensors& owned,
     return;
   }
   for (std::string name = ranks.share(""); !name.empty(); name = ranks.share("")) {
-    const Entry& entry = entries.at(name);
+    const StateEntry& entry = entries.at(name);
     const auto found = mine.find(name);
     ranks.to_first(found == mine.end() ? at::Tensor() : found->second, entry.like, entry.owner);
   }
