@@ -28,7 +28,7 @@ std::vector<at::Tensor> RankedStep::select_owned(std::vector<at::Tensor> gradien
 }
 
 void RankedStep::finish_update() {
-  if (shards_ != nullptr) shards_->exchange_weights();
+  if (shards_ != nullptr) shards_->broadcast_weights();
 }
 
 void RankedStep::merge_reports(StepReport& report) {

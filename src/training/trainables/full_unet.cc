@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
@@ -65,7 +66,7 @@ at::Tensor FullUNet::predict(const TrainingBatch& batch, const at::Tensor& noisy
 
 void FullUNet::save(const fs::path& directory, const std::vector<at::Tensor>& values,
                     const WeightSetName& name) const {
-  const fs::path folder = directory / ("unet" + name.suffix);
+  const fs::path folder = directory / (kUNetFolder + name.suffix);
   make_directories(folder);
   write(folder, values, name.extra_config);
 }
@@ -74,16 +75,15 @@ void FullUNet::write(const fs::path& folder, const std::vector<at::Tensor>& valu
                      const Json& extra_config) const {
   Json config = unet_->config().json;
   config.update(extra_config);
-  write_json(folder / "config.json", config);
+  write_json(folder / kConfigFile, config);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   const std::vector<TrainedTensor>& trained = groups_.front().tensors;
   for (size_t i = 0; i < trained.size(); ++i) tensors.emplace_back(trained[i].name, values[i]);
-  write_pretrained_weights(folder, "diffusion_pytorch_model", tensors);
+  write_pretrained_weights(folder, kDiffusersStem, tensors);
 }
 
 std::vector<at::Tensor> FullUNet::load(const fs::path& directory, const WeightSetName& name) const {
-  const Weights weights =
-      Weights::open(directory / ("unet" + name.suffix), "diffusion_pytorch_model");
+  const Weights weights = Weights::open(directory / (kUNetFolder + name.suffix), kDiffusersStem);
   std::vector<at::Tensor> values;
   for (const TrainedTensor& tensor : groups_.front().tensors) {
     values.push_back(weights.tensor(tensor.name));

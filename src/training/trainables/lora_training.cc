@@ -4,16 +4,17 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
 
 std::map<std::string, Module*> adapted_components(UNet2DConditionModel& unet,
                                                   PromptEncoder* encoder) {
-  std::map<std::string, Module*> components = {{"unet", &unet}};
+  std::map<std::string, Module*> components = {{kUNetFolder, &unet}};
   if (encoder) {
-    components["text_encoder"] = encoder->text_encoder(1).get();
-    components["text_encoder_2"] = encoder->text_encoder(2).get();
+    components[kTextEncoderFolder] = encoder->text_encoder(1).get();
+    components[kTextEncoder2Folder] = encoder->text_encoder(2).get();
   }
   return components;
 }
@@ -22,7 +23,7 @@ std::map<std::string, Module*> adapted_components(UNet2DConditionModel& unet,
 void require_adapted_encoders(const LoraAdapters& adapters,
                               const std::vector<std::string>& targets) {
   const LoraWeights weights = adapters.weights();
-  if (weights.adapts("text_encoder") || weights.adapts("text_encoder_2")) return;
+  if (weights.adapts(kTextEncoderFolder) || weights.adapts(kTextEncoder2Folder)) return;
   throw Error(ExitStatus::kUsage,
               sdxl::str("--train_text_encoder has nothing to train: --lora_target_modules ",
                         join(targets, ", "),
@@ -54,7 +55,7 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
                            {}};
       if (is_up) group.name += ".up";
       for (const LoraParameter& parameter : adapters_->parameters()) {
-        if ((parameter.layer.component == "unet") != is_unet) continue;
+        if ((parameter.layer.component == kUNetFolder) != is_unet) continue;
         if ((parameter.role == "up") != is_up) continue;
         group.tensors.push_back(
             {parameter.layer.text() + "." + parameter.role, parameter.tensor, {}});
@@ -102,10 +103,9 @@ void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>
   for (size_t i = 0; i < flat_.size(); ++i) {
     tensor_of(weights.layers.at(flat_[i].layer), flat_[i].role) = values[i].detach();
   }
-  write_diffusers_lora(directory / ("pytorch_lora_weights" + name.suffix + ".safetensors"),
-                       weights);
+  write_diffusers_lora(directory / with_suffix(kLoraWeights, name.suffix), weights);
   if (options_.save_kohya) {
-    write_kohya_lora(directory / ("kohya_lora_weights" + name.suffix + ".safetensors"), weights,
+    write_kohya_lora(directory / with_suffix(kKohyaLoraWeights, name.suffix), weights,
                      unet_->config());
   }
 }
@@ -114,8 +114,8 @@ LoraWeights LoraTraining::read(const fs::path& file) const {
   LayerNames names;
   names.add_unet(*unet_);
   if (encoder_) {
-    names.add_text_encoder("text_encoder", *encoder_->text_encoder(1));
-    names.add_text_encoder("text_encoder_2", *encoder_->text_encoder(2));
+    names.add_text_encoder(kTextEncoderFolder, *encoder_->text_encoder(1));
+    names.add_text_encoder(kTextEncoder2Folder, *encoder_->text_encoder(2));
   }
   LoraWeights weights = read_lora(file, names);
   require_all_matched(weights, encoder_
@@ -126,7 +126,7 @@ LoraWeights LoraTraining::read(const fs::path& file) const {
 
 std::vector<at::Tensor> LoraTraining::load(const fs::path& directory,
                                            const WeightSetName& name) const {
-  const fs::path file = directory / ("pytorch_lora_weights" + name.suffix + ".safetensors");
+  const fs::path file = directory / with_suffix(kLoraWeights, name.suffix);
   LoraWeights weights = read(file);
   std::vector<at::Tensor> values;
   for (const LoraParameter& parameter : flat_) {
