@@ -46,9 +46,9 @@ typedef struct sdxl_adamw_tensor {
 
 /* What all tensors of a step share. */
 typedef struct sdxl_adamw_step {
-  float gradient_scale, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon;
-  /* Means as m + beta1_rest * (g - m), as torch.optim; otherwise m * beta1 + beta1_rest * g, as
-   * bitsandbytes. */
+  float gradient_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, correction2_sqrt, epsilon;
+  /* Means as m + one_minus_beta1 * (g - m), as torch.optim; otherwise as m * beta1 +
+   * one_minus_beta1 * g, as bitsandbytes. */
   int32_t lerp;
   /* The 256 ascending values of the 8-bit codes (host memory, copied); null without 8-bit states.
    */

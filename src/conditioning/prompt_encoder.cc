@@ -1,4 +1,3 @@
-// Encoding of prompts with both text encoders.
 #include "conditioning/prompt_encoder.h"
 
 #include "base/error.h"
@@ -16,8 +15,7 @@ at::Tensor token_ids(const Tokenizer& tokenizer, const std::vector<std::string>&
   for (size_t i = 0; i < prompts.size(); ++i) {
     const TokenizedText text = tokenizer.encode(prompts[i]);
     if (warn_of_cuts && !text.truncated.empty()) {
-      log::warning(str("a prompt is longer than ", length,
-                       " tokens; what fell off: ", quoted(text.truncated)));
+      log::warning(str("a prompt exceeds ", length, " tokens; cut off: ", quoted(text.truncated)));
     }
     std::copy(text.ids.begin(), text.ids.end(), ids[static_cast<int64_t>(i)].data_ptr<int64_t>());
   }
@@ -42,14 +40,12 @@ PromptEncoder::PromptEncoder(std::shared_ptr<const Tokenizer> tokenizer,
     throw Error(ExitStatus::kBadData,
                 str("the model_max_length of tokenizer and tokenizer_2 is ",
                     tokenizer_->model_max_length(), " and ", tokenizer_2_->model_max_length(),
-                    ": SDXL needs one length, 77, in both tokenizer_config.json"));
+                    ": set it to 77 in both tokenizer_config.json"));
   }
-  const std::pair<const Tokenizer*, const CLIPTextModel*> pairs[] = {
-      {tokenizer_.get(), text_encoder_.get()}, {tokenizer_2_.get(), text_encoder_2_.get()}};
-  for (const auto& [words, model] : pairs) {
-    if (words->model_max_length() <= model->config().max_position_embeddings) continue;
+  for (const auto& model : {text_encoder_, text_encoder_2_}) {
+    if (tokenizer_->model_max_length() <= model->config().max_position_embeddings) continue;
     throw Error(ExitStatus::kBadData,
-                str("a tokenizer's model_max_length ", words->model_max_length(),
+                str("a tokenizer's model_max_length ", tokenizer_->model_max_length(),
                     " exceeds its text encoder's max_position_embeddings ",
                     model->config().max_position_embeddings));
   }
@@ -61,19 +57,19 @@ std::pair<at::Tensor, at::Tensor> PromptEncoder::tokenize(
           token_ids(*tokenizer_2_, prompts_2, warns_of_cuts_)};
 }
 
-PromptEmbedding PromptEncoder::encode_ids(const at::Tensor& ids, const at::Tensor& ids_2,
-                                          int64_t clip_skip) const {
+PromptEmbeds PromptEncoder::encode_ids(const at::Tensor& ids, const at::Tensor& ids_2,
+                                       int64_t clip_skip) const {
   const int64_t hidden_index = -(clip_skip + 2);
   CLIPTextOutput first = text_encoder_->forward(ids.to(device_of(*text_encoder_)), hidden_index);
   CLIPTextOutput second =
       text_encoder_2_->forward(ids_2.to(device_of(*text_encoder_2_)), hidden_index);
-  return {at::cat({first.hidden_state, second.hidden_state}, -1),
-          second.pooled};  // [B, S, D1 + D2]
+  return {at::cat({first.hidden_state, second.hidden_state}, -1),  // [B, S, D1 + D2]
+          second.pooled};
 }
 
-PromptEmbedding PromptEncoder::encode(const std::vector<std::string>& prompts,
-                                      const std::vector<std::string>& prompts_2,
-                                      int64_t clip_skip) const {
+PromptEmbeds PromptEncoder::encode(const std::vector<std::string>& prompts,
+                                   const std::vector<std::string>& prompts_2,
+                                   int64_t clip_skip) const {
   const auto [ids, ids_2] = tokenize(prompts, prompts_2);
   return encode_ids(ids, ids_2, clip_skip);
 }

@@ -1,4 +1,3 @@
-// The stages of SDXL's pipeline: encode, denoise, decode.
 #include "pipelines/stable_diffusion_xl.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -9,43 +8,14 @@
 #include "base/text.h"
 
 namespace sdxl {
-
 namespace {
 
-/// As in diffusers, the empty text of a second encoder stands for that of the first.
-const std::string& second_text(const std::optional<std::string>& own, const std::string& first) {
-  return own && !own->empty() ? *own : first;
+/// As in diffusers, an empty text for the second encoder means that of the first.
+const std::string& second_text(const std::optional<std::string>& given, const std::string& first) {
+  return given && !given->empty() ? *given : first;
 }
 
-}  // namespace
-
-PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
-                                 bool force_zeros_for_empty_prompt,
-                                 const PromptConditioning* same_negative) {
-  PromptEmbedding positive =
-      encoder.encode({texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
-  PromptConditioning result{positive.hidden_states, positive.pooled, {}, {}};
-  if (same_negative != nullptr) {
-    result.negative_hidden_states = same_negative->negative_hidden_states;
-    result.negative_pooled = same_negative->negative_pooled;
-    return result;
-  }
-  if (!texts.negative_prompt && force_zeros_for_empty_prompt) {
-    result.negative_hidden_states = at::zeros_like(positive.hidden_states);
-    result.negative_pooled = at::zeros_like(positive.pooled);
-    return result;
-  }
-  const std::string negative = texts.negative_prompt.value_or("");
-  PromptEmbedding embedding =
-      encoder.encode({negative}, {second_text(texts.negative_prompt_2, negative)});
-  result.negative_hidden_states = embedding.hidden_states;
-  result.negative_pooled = embedding.pooled;
-  return result;
-}
-
-namespace {
-
-/// A request on its way from noise to latents.
+/// A request while it is denoised.
 struct Drawing {
   const DrawRequest* request;
   std::unique_ptr<Scheduler> scheduler;
@@ -53,14 +23,15 @@ struct Drawing {
   at::Tensor latents;  // [count, C, h, w]
 };
 
-/// Consecutive pictures that go through the UNet together; with guidance the negative half is
-/// first.
+/// Consecutive pictures that go through the UNet together. With guidance the prompt has twice as
+/// many rows, the negative ones first.
 struct Chunk {
   int64_t begin, end;  // of all pictures
-  UNetPrompt prompt;   // of as many, or twice as many
+  UNetPrompt prompt;
 };
 
-/// The model's two answers for every picture, [total, C, h, w]; without guidance only the first.
+/// The UNet's predictions for all pictures, [total, C, h, w]. Without guidance only the first is
+/// set.
 struct Prediction {
   at::Tensor conditional, unconditional;
 };
@@ -78,29 +49,27 @@ Drawing start(const DrawRequest& request, const SchedulerPlan& plan, int64_t cha
 
 Chunk make_chunk(const std::vector<const DrawRequest*>& pictures, int64_t begin, int64_t end,
                  bool guided, const DenoiseOptions& options) {
-  std::vector<at::Tensor> hidden, pooled, ids;
-  auto add = [&](bool negative) {
+  std::vector<at::Tensor> embeds, pooled, ids;
+  auto add = [&](PromptEmbeds PromptConditioning::*part) {
     for (int64_t i = begin; i < end; ++i) {
-      const PromptConditioning& from = pictures[i]->conditioning;
-      hidden.push_back(negative ? from.negative_hidden_states : from.hidden_states);
-      pooled.push_back(negative ? from.negative_pooled : from.pooled);
+      const PromptEmbeds& from = pictures[i]->conditioning.*part;
+      embeds.push_back(from.prompt_embeds);
+      pooled.push_back(from.pooled_prompt_embeds);
       at::Tensor row = at::empty({1, 6}, at::kFloat);
       std::memcpy(row.data_ptr<float>(), pictures[i]->time_ids.data(), 6 * sizeof(float));
       ids.push_back(row);
     }
   };
-  if (guided) add(true);
-  add(false);
-  return {begin,
-          end,
-          {at::cat(hidden).to(options.device, options.dtype),
-           at::cat(pooled).to(options.device, options.dtype),
-           at::cat(ids).to(options.device),
-           {},
-           {}}};
+  if (guided) add(&PromptConditioning::negative);
+  add(&PromptConditioning::positive);
+  UNetPrompt prompt;
+  prompt.embeds = {at::cat(embeds).to(options.device, options.dtype),
+                   at::cat(pooled).to(options.device, options.dtype)};
+  prompt.time_ids = at::cat(ids).to(options.device);
+  return {begin, end, std::move(prompt)};
 }
 
-/// The UNet's call for latents, a timestep and a prompt.
+/// Calls the UNet.
 using Model =
     std::function<at::Tensor(const at::Tensor&, const at::Tensor& timestep, UNetPrompt& prompt)>;
 
@@ -122,7 +91,7 @@ Prediction predict(const Model& model, const at::Tensor& input, const at::Tensor
   return {at::cat(conditional), guided ? at::cat(unconditional) : at::Tensor()};
 }
 
-/// u + g * (c - u), then the rescaling of Lin et al. 2023, section 3.4.
+/// Classifier-free guidance u + g * (c - u), rescaled as in Lin et al. 2023, section 3.4.
 at::Tensor guide(const at::Tensor& unconditional, const at::Tensor& conditional, double scale,
                  double rescale) {
   at::Tensor guided = unconditional + scale * (conditional - unconditional);
@@ -133,67 +102,21 @@ at::Tensor guide(const at::Tensor& unconditional, const at::Tensor& conditional,
   return rescale * (guided * ratio) + (1.0 - rescale) * guided;
 }
 
-}  // namespace
-
-std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const SchedulerPlan& plan,
-                                const std::vector<DrawRequest>& requests,
-                                const DenoiseOptions& options) {
-  // 1. Initial latents of each request, and the conditioning of each call of the UNet.
-  const bool guided = requests.front().guidance_scale > 1.0;
-  std::vector<Drawing> drawings;
-  std::vector<const DrawRequest*> pictures;
-  for (const DrawRequest& request : requests) {
-    drawings.push_back(start(request, plan, unet.config().in_channels, options));
-    pictures.insert(pictures.end(), request.count, &request);
-  }
-  const int64_t total = static_cast<int64_t>(pictures.size());
-  std::vector<Chunk> chunks;
-  for (int64_t begin = 0; begin < total; begin += options.batch_size) {
-    const int64_t end = std::min(total, begin + options.batch_size);
-    chunks.push_back(make_chunk(pictures, begin, end, guided, options));
-  }
-
-  // On the device at once: the loop waits for it nowhere, so that it always has work.
-  const at::Tensor timesteps = drawings.front().scheduler->timesteps().to(options.device);
-  const int64_t steps = timesteps.size(0);
-  if (options.replay != nullptr) options.replay->begin(unet);
-  for (int64_t step = 0; step < steps; ++step) {
-    // 2. The model's prediction for every picture.
-    std::vector<at::Tensor> inputs;
-    for (const Drawing& drawing : drawings) {
-      inputs.push_back(drawing.scheduler->scale_model_input(drawing.latents, step));
+/// Applies guidance and the scheduler's step to each request, with its own state and generator.
+void step_schedulers(std::vector<Drawing>& drawings, const Prediction& prediction, int64_t step) {
+  int64_t begin = 0;
+  for (Drawing& drawing : drawings) {
+    const DrawRequest& request = *drawing.request;
+    const int64_t end = begin + request.count;
+    at::Tensor noise = prediction.conditional.slice(0, begin, end);
+    if (prediction.unconditional.defined()) {
+      noise = guide(prediction.unconditional.slice(0, begin, end), noise, request.guidance_scale,
+                    request.guidance_rescale);
     }
-    at::Tensor input = at::cat(inputs).to(options.dtype);  // [total, C, h, w]
-    const auto model = [&](const at::Tensor& sample, const at::Tensor& timestep,
-                           UNetPrompt& prompt) {
-      if (options.replay == nullptr) return call_unet(unet, sample, timestep, prompt);
-      return options.replay->forward(sample, timestep, prompt, steps - step);
-    };
-    const at::Tensor timestep = timesteps.slice(0, step, step + 1);
-    Prediction prediction = predict(model, input, timestep, chunks, guided);
-
-    // 3. Guidance and the scheduler's step, each request with its own state and generator.
-    int64_t begin = 0;
-    for (Drawing& drawing : drawings) {
-      const DrawRequest& request = *drawing.request;
-      const int64_t end = begin + request.count;
-      at::Tensor noise = prediction.conditional.slice(0, begin, end);
-      if (guided) {
-        noise = guide(prediction.unconditional.slice(0, begin, end), noise, request.guidance_scale,
-                      request.guidance_rescale);
-      }
-      drawing.latents = drawing.scheduler->step(noise, step, drawing.latents, drawing.generator);
-      begin = end;
-    }
-    if (options.on_step) options.on_step(step, steps);
+    drawing.latents = drawing.scheduler->step(noise, step, drawing.latents, drawing.generator);
+    begin = end;
   }
-
-  std::vector<at::Tensor> latents;
-  for (Drawing& drawing : drawings) latents.push_back(drawing.latents);
-  return latents;
 }
-
-namespace {
 
 at::Tensor per_channel(const std::vector<double>& values, const at::Tensor& like) {
   return at::tensor(values, at::kFloat).view({1, -1, 1, 1}).to(like.device(), like.scalar_type());
@@ -209,6 +132,68 @@ Image to_image(const at::Tensor& pixels) {
 }
 
 }  // namespace
+
+PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
+                                 bool force_zeros_for_empty_prompt,
+                                 const PromptEmbeds* shared_negative) {
+  const PromptEmbeds positive =
+      encoder.encode({texts.prompt}, {second_text(texts.prompt_2, texts.prompt)}, texts.clip_skip);
+  if (shared_negative != nullptr) return {positive, *shared_negative};
+  if (!texts.negative_prompt && force_zeros_for_empty_prompt) {
+    return {
+        positive,
+        {at::zeros_like(positive.prompt_embeds), at::zeros_like(positive.pooled_prompt_embeds)}};
+  }
+  const std::string negative = texts.negative_prompt.value_or("");
+  return {positive, encoder.encode({negative}, {second_text(texts.negative_prompt_2, negative)})};
+}
+
+std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const SchedulerPlan& plan,
+                                const std::vector<DrawRequest>& requests,
+                                const DenoiseOptions& options) {
+  // 1. Make the initial latents of each request and the prompts of each call of the UNet.
+  const bool guided = requests.front().guidance_scale > 1.0;
+  std::vector<Drawing> drawings;
+  std::vector<const DrawRequest*> pictures;
+  for (const DrawRequest& request : requests) {
+    drawings.push_back(start(request, plan, unet.config().in_channels, options));
+    pictures.insert(pictures.end(), request.count, &request);
+  }
+  const int64_t total = static_cast<int64_t>(pictures.size());
+  std::vector<Chunk> chunks;
+  for (int64_t begin = 0; begin < total; begin += options.batch_size) {
+    const int64_t end = std::min(total, begin + options.batch_size);
+    chunks.push_back(make_chunk(pictures, begin, end, guided, options));
+  }
+
+  // Copied once, so that the loop never waits for the device.
+  const at::Tensor timesteps = drawings.front().scheduler->timesteps().to(options.device);
+  const int64_t steps = timesteps.size(0);
+  if (options.replay != nullptr) options.replay->begin(unet);
+  for (int64_t step = 0; step < steps; ++step) {
+    // 2. Predict the noise of all pictures.
+    std::vector<at::Tensor> inputs;
+    for (const Drawing& drawing : drawings) {
+      inputs.push_back(drawing.scheduler->scale_model_input(drawing.latents, step));
+    }
+    at::Tensor input = at::cat(inputs).to(options.dtype);  // [total, C, h, w]
+    const auto model = [&](const at::Tensor& sample, const at::Tensor& timestep,
+                           UNetPrompt& prompt) {
+      if (options.replay == nullptr) return call_unet(unet, sample, timestep, prompt);
+      return options.replay->forward(sample, timestep, prompt, steps - step);
+    };
+    const at::Tensor timestep = timesteps.slice(0, step, step + 1);
+    Prediction prediction = predict(model, input, timestep, chunks, guided);
+
+    // 3. Remove it from the latents.
+    step_schedulers(drawings, prediction, step);
+    if (options.on_step) options.on_step(step, steps);
+  }
+
+  std::vector<at::Tensor> latents;
+  for (Drawing& drawing : drawings) latents.push_back(drawing.latents);
+  return latents;
+}
 
 std::vector<Image> decode_latents(const AutoencoderKL& vae, const at::Tensor& latents,
                                   const DecodeOptions& options) {

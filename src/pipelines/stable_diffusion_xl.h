@@ -1,6 +1,6 @@
-// Drawing with SDXL: encoded prompts in, latents and pictures out. After diffusers'
-// pipelines/stable_diffusion_xl/pipeline_stable_diffusion_xl.py, so that a seed means the same
-// picture there and here.
+// The SDXL pipeline: encodes prompts, denoises latents and decodes pictures. It follows diffusers'
+// pipelines/stable_diffusion_xl/pipeline_stable_diffusion_xl.py, so that a seed gives the same
+// picture in both.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -21,67 +21,65 @@
 
 namespace sdxl {
 
-/// The texts of one picture. An absent negative prompt is not the empty one: where the model says
-/// force_zeros_for_empty_prompt it stands for zeros. Absent or empty, prompt_2 and
-/// negative_prompt_2 are the first encoder's texts.
+/// The texts of one picture. If prompt_2 or negative_prompt_2 is absent or empty, the second
+/// encoder gets the text of the first. An absent negative prompt differs from an empty one: it
+/// becomes zeros if the model's config has force_zeros_for_empty_prompt.
 struct PromptTexts {
   std::string prompt;
   std::optional<std::string> prompt_2, negative_prompt, negative_prompt_2;
-  int64_t clip_skip = 0;  ///< For the prompt alone; the negative one never skips.
+  int64_t clip_skip = 0;  ///< Applies to the prompt, not to the negative prompt.
   auto operator<=>(const PromptTexts&) const = default;
 };
 
-/// What one prompt's pictures are conditioned on.
+/// The embeddings of one prompt and of its negative prompt: [1, S, D] and [1, P] each.
 struct PromptConditioning {
-  at::Tensor hidden_states;           ///< [1, S, D]
-  at::Tensor pooled;                  ///< [1, P]
-  at::Tensor negative_hidden_states;  ///< [1, S, D]
-  at::Tensor negative_pooled;         ///< [1, P]
+  PromptEmbeds positive, negative;
 };
 
-/// `same_negative`, if any, is what the same encoder made of the same negative texts: it is shared.
+/// `shared_negative`, if not null, becomes the negative part; it must come from the same encoder
+/// and negative texts.
 PromptConditioning encode_prompt(const PromptEncoder& encoder, const PromptTexts& texts,
                                  bool force_zeros_for_empty_prompt,
-                                 const PromptConditioning* same_negative = nullptr);
+                                 const PromptEmbeds* shared_negative = nullptr);
 
-/// A prompt's pictures: `count` of them share one generator, as one batch of diffusers does.
+/// Pictures of one prompt. They share one generator, as the pictures of a batch do in diffusers.
 struct DrawRequest {
   PromptConditioning conditioning;
   uint64_t seed = 0;
   int64_t count = 1;
   int64_t height = 1024, width = 1024;  ///< Pixels.
-  std::array<float, 6> time_ids{};      ///< original h, w, crop top, left, target h, w
+  std::array<float, 6> time_ids{};      ///< Original h, w; crop top, left; target h, w.
   double guidance_scale = 7.5, guidance_rescale = 0.0;
 };
 
-/// How a run is planned: a fresh scheduler whose timesteps are set.
+/// Returns a new scheduler whose timesteps are set.
 using SchedulerPlan = std::function<std::unique_ptr<Scheduler>()>;
 
 struct DenoiseOptions {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;                         ///< Of the UNet's weights.
-  int64_t latent_scale = 8;                                  ///< Pixels a side of one latent cell.
+  at::ScalarType dtype = at::kFloat;                         ///< The UNet's.
+  int64_t latent_scale = 8;                                  ///< Side of a latent cell in pixels.
   int64_t batch_size = 1;                                    ///< Pictures in one call of the UNet.
-  std::function<void(int64_t step, int64_t steps)> on_step;  ///< After each call of the scheduler.
-  /// Replays the UNet's calls where that is faster, from one denoise() to the next; null never
-  /// does.
+  std::function<void(int64_t step, int64_t steps)> on_step;  ///< Called after each step.
+  /// Replays recorded calls of the UNet if that is faster; null disables this. Can be reused for
+  /// later calls of denoise().
   UNetReplay* replay = nullptr;
 };
 
-/// Latents [count, C, h, w] for each request, in `dtype`. The requests share size and plan, and all
-/// do or all do not use guidance (guidance_scale > 1); how they are batched changes no picture
-/// beyond rounding. On an accelerator the last of the work may still be under way.
+/// Returns latents [count, C, h, w] in `dtype` for each request. All requests must have the same
+/// size, and either all or none must use guidance (guidance_scale > 1). The batch size affects
+/// pictures only by rounding. On an accelerator the last kernels may still be running.
 std::vector<at::Tensor> denoise(const UNet2DConditionModel& unet, const SchedulerPlan& plan,
                                 const std::vector<DrawRequest>& requests,
                                 const DenoiseOptions& options);
 
 struct DecodeOptions {
-  bool tiling = false;   ///< In overlapping tiles, for pictures too large for one pass.
-  bool slicing = false;  ///< One picture at a time.
+  bool tiling = false;   ///< Decodes overlapping tiles, for pictures too large for one pass.
+  bool slicing = false;  ///< Decodes one picture at a time.
 };
 
-/// Pictures of latents [B, C, h, w]; the VAE computes in the dtype of its weights.
-/// Error(kBadNumbers) when its output is not finite.
+/// Decodes latents [B, C, h, w] in the dtype of the VAE's weights. Error(kBadNumbers) if the output
+/// is not finite.
 std::vector<Image> decode_latents(const AutoencoderKL& vae, const at::Tensor& latents,
                                   const DecodeOptions& options = {});
 

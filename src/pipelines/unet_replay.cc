@@ -1,4 +1,3 @@
-// Recording, and copying of inputs to where the recording reads them.
 #include "pipelines/unet_replay.h"
 
 #include <ATen/Parallel.h>
@@ -11,13 +10,13 @@
 namespace sdxl {
 namespace {
 
-/// Latent cells of a call up to which launches are likely to take longer than kernels: two pictures
-/// of 1024 pixels with guidance (on an H100 one is bound by launches, four are not).
-constexpr int64_t kMostCells = 4 * 128 * 128;
-/// Calls that make up for recording, which takes a little longer than a call.
-constexpr int64_t kFewestCalls = 3;
-/// Parts of a batch on the CPU: each reads all weights for itself.
-constexpr int64_t kMostParts = 4;
+/// Latent cells in a call up to which launches dominate: two pictures of 1024 pixels with guidance.
+/// (On an H100, one picture is bound by launches and four are not.)
+constexpr int64_t kMaxCells = 4 * 128 * 128;
+/// Calls that pay for recording, which takes a little longer than a call.
+constexpr int64_t kMinCalls = 3;
+/// Parts of a batch on the CPU. Each part reads all weights, so more do not pay off.
+constexpr int64_t kMaxParts = 4;
 
 bool has_method(const Module& module) {
   if (const auto* linear = dynamic_cast<const Linear*>(&module)) return linear->method != nullptr;
@@ -37,8 +36,9 @@ std::vector<const void*> addresses(const UNet2DConditionModel& unet) {
 }
 
 UNetPrompt copy_of(const UNetPrompt& prompt) {
-  UNetPrompt copy{
-      prompt.hidden_states.clone(), prompt.pooled.clone(), prompt.time_ids.clone(), {}, {}};
+  UNetPrompt copy;
+  copy.embeds = {prompt.embeds.prompt_embeds.clone(), prompt.embeds.pooled_prompt_embeds.clone()};
+  copy.time_ids = prompt.time_ids.clone();
   copy.cache.added_embedding = prompt.cache.added_embedding.clone();
   for (const auto& [layer, key_value] : prompt.cache.key_values) {
     copy.cache.key_values[layer] = {key_value.first.clone(), key_value.second.clone()};
@@ -46,25 +46,29 @@ UNetPrompt copy_of(const UNetPrompt& prompt) {
   return copy;
 }
 
-/// Each thread computes a part of the batch by itself, so that none waits for another within the
-/// call.
+at::Tensor forward_with(const UNet2DConditionModel& unet, const at::Tensor& sample,
+                        const at::Tensor& timestep, UNetPrompt& prompt) {
+  return unet.forward(sample, timestep, prompt.embeds.prompt_embeds,
+                      prompt.embeds.pooled_prompt_embeds, prompt.time_ids, &prompt.cache);
+}
+
+/// Each thread computes a part of the batch, so that threads need no synchronisation in the call.
 at::Tensor call_in_parts(const UNet2DConditionModel& unet, const at::Tensor& sample,
                          const at::Tensor& timestep, UNetPrompt& prompt, int64_t count) {
   const std::vector<at::Tensor> samples = sample.chunk(count);
   if (prompt.parts.empty()) {
-    const auto hidden = prompt.hidden_states.chunk(count), pooled = prompt.pooled.chunk(count),
-               ids = prompt.time_ids.chunk(count);
+    const auto embeds = prompt.embeds.prompt_embeds.chunk(count);
+    const auto pooled = prompt.embeds.pooled_prompt_embeds.chunk(count);
+    const auto ids = prompt.time_ids.chunk(count);
     for (int64_t i = 0; i < count; ++i) {
-      prompt.parts.push_back(UNetPrompt{hidden[i], pooled[i], ids[i], {}, {}});
+      prompt.parts.push_back(UNetPrompt{{embeds[i], pooled[i]}, ids[i], {}, {}});
     }
   }
   std::vector<at::Tensor> outputs(count);
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;  // it is the thread's own
+    const at::NoGradGuard no_grad;  // per thread
     for (int64_t i = begin; i < end; ++i) {
-      UNetPrompt& part = prompt.parts[i];
-      outputs[i] = unet.forward(samples[i], timestep, part.hidden_states, part.pooled,
-                                part.time_ids, &part.cache);
+      outputs[i] = forward_with(unet, samples[i], timestep, prompt.parts[i]);
     }
   });
   return at::cat(outputs);
@@ -75,20 +79,19 @@ at::Tensor call_in_parts(const UNet2DConditionModel& unet, const at::Tensor& sam
 at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
                      const at::Tensor& timestep, UNetPrompt& prompt) {
   const int64_t threads = sample.is_cpu() ? at::get_num_threads() : 1;
-  if (threads > 1 && threads <= kMostParts && sample.size(0) % threads == 0) {
+  if (threads > 1 && threads <= kMaxParts && sample.size(0) % threads == 0) {
     return call_in_parts(unet, sample, timestep, prompt, threads);
   }
-  return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids,
-                      &prompt.cache);
+  return forward_with(unet, sample, timestep, prompt);
 }
 
 void UNetReplay::begin(const UNet2DConditionModel& unet) {
-  settled_ = false;
+  decided_ = false;
   const at::Device device = unet.parameters().front().tensor->device();
-  const bool can = recorder_ != nullptr || records_graphs(device);
-  if (given_up_ || !can || has_method(unet)) {
+  const bool records = recorder_ != nullptr || records_graphs(device);
+  if (disabled_ || !records || has_method(unet)) {
     clear();
-    settled_ = true;
+    decided_ = true;
     unet_ = &unet;
     return;
   }
@@ -100,63 +103,64 @@ void UNetReplay::begin(const UNet2DConditionModel& unet) {
 }
 
 void UNetReplay::clear() {
-  output_ = sample_ = timestep_ = read_ = at::Tensor();
+  output_ = sample_ = timestep_ = loaded_ = at::Tensor();
   prompt_ = UNetPrompt();
   graph_.reset();
 }
 
-void UNetReplay::give_up() {
+void UNetReplay::disable() {
   clear();
-  given_up_ = settled_ = true;
+  disabled_ = decided_ = true;
 }
 
 bool UNetReplay::fits(const at::Tensor& sample, const UNetPrompt& prompt) const {
   return graph_ != nullptr && sample.sizes() == sample_.sizes() &&
          sample.scalar_type() == sample_.scalar_type() &&
-         prompt.hidden_states.sizes() == prompt_.hidden_states.sizes() &&
-         prompt.hidden_states.scalar_type() == prompt_.hidden_states.scalar_type();
+         prompt.embeds.prompt_embeds.sizes() == prompt_.embeds.prompt_embeds.sizes() &&
+         prompt.embeds.prompt_embeds.scalar_type() == prompt_.embeds.prompt_embeds.scalar_type();
 }
 
-/// A prompt that has been read has been through a call as it is, which sets up what must be.
+/// A prompt with a filled cache has been through a direct call, which did all lazy initialisation.
 bool UNetReplay::pays(const at::Tensor& sample, const UNetPrompt& prompt,
                       int64_t calls_left) const {
-  return calls_left >= kFewestCalls && prompt.cache.added_embedding.defined() &&
-         sample.size(0) * sample.size(2) * sample.size(3) <= kMostCells;
+  return calls_left >= kMinCalls && prompt.cache.added_embedding.defined() &&
+         sample.size(0) * sample.size(2) * sample.size(3) <= kMaxCells;
 }
 
 at::Tensor UNetReplay::forward(const at::Tensor& sample, const at::Tensor& timestep,
                                UNetPrompt& prompt, int64_t calls_left) {
   const at::NoGradGuard no_grad;
-  if (!settled_ && !fits(sample, prompt)) {
+  if (!decided_ && !fits(sample, prompt)) {
     clear();
     if (pays(sample, prompt, calls_left)) record(sample, timestep, prompt);
   }
   if (!fits(sample, prompt)) return call_unet(*unet_, sample, timestep, prompt);
-  settled_ = true;
-  read(prompt);
+  decided_ = true;
+  load(prompt);
   sample_.copy_(sample);
   timestep_.copy_(timestep);
   graph_->replay();
-  return output_.clone();  // the next call writes it
+  return output_.clone();  // the next replay overwrites it
 }
 
 void UNetReplay::record(const at::Tensor& sample, const at::Tensor& timestep,
                         const UNetPrompt& prompt) {
-  settled_ = true;
+  decided_ = true;
   sample_ = sample.clone();
   timestep_ = timestep.clone();
   prompt_ = copy_of(prompt);
-  read_ = prompt.cache.added_embedding;
+  loaded_ = prompt.cache.added_embedding;
   const Recorder& recorder = recorder_ ? recorder_ : Recorder(record_graph);
   graph_ = recorder(sample.device(),
                     [this] { output_ = call_unet(*unet_, sample_, timestep_, prompt_); });
-  if (graph_ == nullptr) return give_up();
+  if (graph_ == nullptr) return disable();
   log::debug(sdxl::str("recorded the UNet's call for ", sample.sizes(), " as a graph"));
 }
 
-void UNetReplay::read(UNetPrompt& prompt) {
-  if (read_.is_same(prompt.cache.added_embedding)) return;
-  unet_->read_prompt(prompt.hidden_states, prompt.pooled, prompt.time_ids, &prompt.cache);
+void UNetReplay::load(UNetPrompt& prompt) {
+  if (loaded_.is_same(prompt.cache.added_embedding)) return;
+  unet_->read_prompt(prompt.embeds.prompt_embeds, prompt.embeds.pooled_prompt_embeds,
+                     prompt.time_ids, &prompt.cache);
   std::vector<at::Tensor> to = {prompt_.cache.added_embedding};
   std::vector<at::Tensor> from = {prompt.cache.added_embedding};
   for (auto& [layer, key_value] : prompt_.cache.key_values) {
@@ -165,7 +169,7 @@ void UNetReplay::read(UNetPrompt& prompt) {
     from.insert(from.end(), {key, value});
   }
   at::_foreach_copy_(to, from);
-  read_ = prompt.cache.added_embedding;
+  loaded_ = prompt.cache.added_embedding;
 }
 
 }  // namespace sdxl

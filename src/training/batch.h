@@ -1,4 +1,4 @@
-// One micro-batch as training sees it.
+// One micro-batch as the trainer sees it.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,27 +9,27 @@
 #include <string>
 #include <vector>
 
+#include "data/prompt_embeds.h"
+
 namespace sdxl {
 
-/// B samples on the run's device. The conditioning is either embedded already (frozen encoders) or
-/// still text (encoders that train).
+/// B samples on the run's device. Prompts are embedded if the text encoders are frozen, and texts
+/// if they train.
 struct TrainingBatch {
   std::vector<int64_t> draws;      ///< [B] Positions in the stream of samples.
-  std::vector<std::string> names;  ///< [B] What logs call the samples.
+  std::vector<std::string> names;  ///< [B] The pictures' names, for logs.
   at::Tensor latents;              ///< [B, C, h, w] float32, drawn from the posterior and scaled.
   at::Tensor time_ids;             ///< [B, 6] float32
-
-  at::Tensor hidden_states;  ///< [B, S, D] in the compute dtype; undefined where encoders train.
-  at::Tensor pooled;         ///< [B, P]
+  PromptEmbeds embeds;             ///< In the compute dtype; undefined if text encoders train.
 
   std::vector<std::string> captions;  ///< [B]
-  std::vector<bool> caption_dropped;  ///< [B] With embeddings already applied to them.
+  std::vector<bool> caption_dropped;  ///< [B] `embeds` already reflect this.
 
   int64_t size() const { return static_cast<int64_t>(draws.size()); }
 };
 
-/// Gives the next micro-batch of this rank, or nothing when a stop was requested meanwhile; then
-/// the micro-batch is still the next one.
+/// Returns the next micro-batch of this rank, or nothing if a stop was requested; then the next
+/// call returns the same micro-batch.
 using BatchSource = std::function<std::optional<TrainingBatch>()>;
 
 }  // namespace sdxl

@@ -1,7 +1,6 @@
-// Making training batches.
 #include "training/batch_maker.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include "device/device.h"
 #include "device/random.h"
@@ -10,7 +9,7 @@
 namespace sdxl {
 
 BatchMaker::BatchMaker(BatchMakerOptions options, std::shared_ptr<const Dataset> dataset,
-                       EncodePictures pictures, EncodeCaptions captions, PromptEmbedding dropped)
+                       EncodePictures pictures, EncodeCaptions captions, PromptEmbeds dropped)
     : options_(options),
       dataset_(std::move(dataset)),
       encode_pictures_(std::move(pictures)),
@@ -18,7 +17,7 @@ BatchMaker::BatchMaker(BatchMakerOptions options, std::shared_ptr<const Dataset>
       dropped_(std::move(dropped)) {}
 
 TrainingBatch BatchMaker::make(const Batch& batch) const {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   TrainingBatch made;
   made.draws = batch.draws;
   for (int64_t row : batch.rows) made.names.push_back(dataset_->name(row));
@@ -26,7 +25,7 @@ TrainingBatch BatchMaker::make(const Batch& batch) const {
   made.time_ids = to_device(batch.time_ids, options_.device);
   made.captions = batch.captions;
   made.caption_dropped = batch.caption_dropped;
-  if (options_.embeds) embed(batch, made);
+  if (options_.embeds_prompts) made.embeds = embeds(batch);
   return made;
 }
 
@@ -46,20 +45,18 @@ at::Tensor BatchMaker::latents(const Batch& batch) const {
          options_.scaling_factor;  // [B, C, h, w]
 }
 
-void BatchMaker::embed(const Batch& batch, TrainingBatch& to) const {
-  if (batch.embeds.prompt_embeds.defined()) {
-    to.hidden_states = to_device(batch.embeds.prompt_embeds, options_.device).to(options_.dtype);
-    to.pooled = to_device(batch.embeds.pooled_prompt_embeds, options_.device).to(options_.dtype);
-    return;
+PromptEmbeds BatchMaker::embeds(const Batch& batch) const {
+  PromptEmbeds embeds = batch.embeds;
+  if (!embeds.prompt_embeds.defined()) {
+    embeds = encode_captions_(batch.captions);
+    for (size_t i = 0; i < batch.caption_dropped.size(); ++i) {
+      if (!batch.caption_dropped[i]) continue;
+      embeds.prompt_embeds[i].copy_(dropped_.prompt_embeds[0]);
+      embeds.pooled_prompt_embeds[i].copy_(dropped_.pooled_prompt_embeds[0]);
+    }
   }
-  PromptEmbedding embedding = encode_captions_(batch.captions);
-  for (size_t i = 0; i < batch.caption_dropped.size(); ++i) {
-    if (!batch.caption_dropped[i]) continue;
-    embedding.hidden_states[i].copy_(dropped_.hidden_states[0]);
-    embedding.pooled[i].copy_(dropped_.pooled[0]);
-  }
-  to.hidden_states = embedding.hidden_states.to(options_.device, options_.dtype);
-  to.pooled = embedding.pooled.to(options_.device, options_.dtype);
+  return {to_device(embeds.prompt_embeds, options_.device).to(options_.dtype),
+          to_device(embeds.pooled_prompt_embeds, options_.device).to(options_.dtype)};
 }
 
 }  // namespace sdxl

@@ -1,7 +1,6 @@
-// The moving average's arithmetic.
 #include "training/ema.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <array>
@@ -9,10 +8,17 @@
 #include "training/optimizers/block_loop.h"
 
 namespace sdxl {
+namespace {
+
+SDXL_SIMD void average(float one_minus_decay, const float* weight, float* value, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) value[i] -= one_minus_decay * (value[i] - weight[i]);
+}
+
+}  // namespace
 
 Ema::Ema(std::vector<TrainedTensor> tensors, EmaOptions options)
     : tensors_(std::move(tensors)), options_(options) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (const TrainedTensor& tensor : tensors_) {
     values_.push_back(at::empty_like(tensor.value.detach(),
                                      at::TensorOptions().device(at::kCPU).dtype(at::kFloat)));
@@ -27,17 +33,9 @@ double Ema::decay(int64_t update) const {
   return std::min(options_.max_decay, (1.0 + n) / (10.0 + n));
 }
 
-namespace {
-
-SDXL_SIMD void average(float rest, const float* weight, float* value, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) value[i] -= rest * (value[i] - weight[i]);
-}
-
-}  // namespace
-
 void Ema::update() {
-  const c10::NoGradGuard no_grad;
-  const auto rest = static_cast<float>(1.0 - decay(++updates_));
+  const at::NoGradGuard no_grad;
+  const auto one_minus_decay = static_cast<float>(1.0 - decay(++updates_));
   std::vector<int64_t> sizes;
   std::vector<at::Tensor> weights;
   for (const TrainedTensor& tensor : tensors_) {
@@ -46,13 +44,13 @@ void Ema::update() {
   }
   for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t) {
     std::array<float, kUpdateBlock> buffer;
-    average(rest, read_block(weights[position], begin, size, 1.0f, buffer.data()),
+    average(one_minus_decay, read_block(weights[position], begin, size, 1.0f, buffer.data()),
             values_[position].data_ptr<float>() + begin, size);
   });
 }
 
 void Ema::load(const std::vector<at::Tensor>& values, int64_t updates) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (size_t i = 0; i < values_.size(); ++i) values_[i].copy_(values[i]);
   updates_ = updates;
 }

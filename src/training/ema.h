@@ -1,4 +1,4 @@
-// A moving average of the trained weights, kept in the host's memory, after diffusers' EMAModel.
+// Exponential moving average of the trained weights, on the CPU, after diffusers' EMAModel.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -12,26 +12,26 @@ namespace sdxl {
 
 struct EmaOptions {
   double max_decay = 0.9999;
-  /// ppdiffusers' library counts from one where diffusers counts from zero.
+  /// Counts steps from one, as ppdiffusers does; diffusers counts from zero.
   bool first_step_decays = false;
 };
 
 class Ema {
  public:
-  /// Begins as a copy of the tensors.
+  /// Starts as a copy of the tensors.
   Ema(std::vector<TrainedTensor> tensors, EmaOptions options);
 
-  /// After an optimizer step: average -= (1 - decay) * (average - weight). Update n (from 1) has
-  /// the decay 0 for n = 1, then min(max, n / (9 + n)).
+  /// Call after an optimizer step: average -= (1 - decay) * (average - weight). The decay of update
+  /// n (from 1) is 0 for n = 1, then min(max_decay, n / (9 + n)).
   void update();
   double decay(int64_t update) const;
 
-  /// float32 on the CPU, parallel to the tensors.
+  /// The averages: float32 on the CPU, parallel to the tensors.
   const std::vector<at::Tensor>& values() const { return values_; }
   int64_t updates() const { return updates_; }
   void load(const std::vector<at::Tensor>& values, int64_t updates);
 
-  /// The keys that diffusers' EMAModel keeps in the config.json of unet_ema/.
+  /// The keys that diffusers' EMAModel writes to the config.json of unet_ema/.
   Json config() const;
 
  private:

@@ -1,7 +1,6 @@
-// Collecting and measuring gradients.
 #include "training/gradients.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -19,71 +18,13 @@ class CallbackHook : public torch::autograd::PostAccumulateGradHook {
   explicit CallbackHook(std::function<void(const at::Tensor&)> callback)
       : callback_(std::move(callback)) {}
   void operator()(const torch::autograd::Variable& leaf) override {
-    const c10::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     callback_(leaf);
   }
 
  private:
   std::function<void(const at::Tensor&)> callback_;
 };
-
-}  // namespace
-
-void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor&)> callback) {
-  std::unique_ptr<torch::autograd::PostAccumulateGradHook> hook;
-  if (callback) hook = std::make_unique<CallbackHook>(std::move(callback));
-  torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(hook));
-}
-
-GradientSum::GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step,
-                         GradientExchange* exchange)
-    : tensors_(std::move(tensors)), sums_(tensors_.size()), exchange_(exchange) {
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    const bool adds = passes_per_step > 1 && tensors_[i].leaf().scalar_type() != at::kFloat;
-    if (!adds && exchange_ == nullptr) continue;
-    in_sums_ = true;
-    on_gradient(tensors_[i].leaf(), [this, i, adds](const at::Tensor&) {
-      if (adds) add(i);
-      if (exchange_ != nullptr && is_last_) exchange_->put(i, take(i));
-    });
-  }
-}
-
-GradientSum::~GradientSum() {
-  if (!in_sums_) return;
-  for (const TrainedTensor& tensor : tensors_) on_gradient(tensor.leaf(), {});
-}
-
-void GradientSum::add(size_t index) {
-  at::Tensor& gradient = tensors_[index].leaf().mutable_grad();
-  if (!sums_[index].defined()) {
-    sums_[index] = gradient.to(at::kFloat);
-  } else {
-    sums_[index].add_(gradient);
-  }
-  gradient.reset();
-}
-
-at::Tensor GradientSum::take(size_t index) {
-  at::Tensor& own = tensors_[index].leaf().mutable_grad();
-  at::Tensor gradient = sums_[index].defined() ? std::move(sums_[index]) : own;
-  own.reset();
-  sums_[index].reset();
-  return gradient;
-}
-
-std::vector<at::Tensor> GradientSum::take() {
-  std::vector<at::Tensor> gradients(tensors_.size());
-  for (size_t i = 0; i < tensors_.size(); ++i) gradients[i] = take(i);
-  if (exchange_ == nullptr) return gradients;
-  // What an earlier pass alone had a gradient for.
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (gradients[i].defined()) exchange_->put(i, gradients[i]);
-  }
-  return exchange_->take();
-}
-
-namespace {
 
 SDXL_SIMD double sum_of_squares(const float* values, int64_t size) {
   std::array<double, 16> lanes{};
@@ -100,7 +41,7 @@ SDXL_SIMD double sum_of_squares(const float* values, int64_t size) {
   return sum;
 }
 
-/// Sums of blocks, added in order: the same number with any number of threads.
+/// Adds the sums of blocks in their order, so that the number of threads does not matter.
 double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
   std::vector<int64_t> sizes;
   for (const at::Tensor& gradient : gradients) sizes.push_back(gradient.numel());
@@ -117,8 +58,62 @@ double norm_on_cpu(const std::vector<at::Tensor>& gradients) {
 
 }  // namespace
 
+void on_gradient(const at::Tensor& leaf, std::function<void(const at::Tensor&)> callback) {
+  std::unique_ptr<torch::autograd::PostAccumulateGradHook> hook;
+  if (callback) hook = std::make_unique<CallbackHook>(std::move(callback));
+  torch::autograd::impl::set_post_acc_grad_hooks(leaf, std::move(hook));
+}
+
+GradientSum::GradientSum(std::vector<TrainedTensor> tensors, int64_t passes_per_step,
+                         GradientExchange* exchange)
+    : tensors_(std::move(tensors)), sums_(tensors_.size()), exchange_(exchange) {
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    const bool adds = passes_per_step > 1 && tensors_[i].leaf().scalar_type() != at::kFloat;
+    if (!adds && exchange_ == nullptr) continue;
+    has_callbacks_ = true;
+    on_gradient(tensors_[i].leaf(), [this, i, adds](const at::Tensor&) {
+      if (adds) add(i);
+      if (exchange_ != nullptr && is_last_) exchange_->put(i, take(i));
+    });
+  }
+}
+
+GradientSum::~GradientSum() {
+  if (!has_callbacks_) return;
+  for (const TrainedTensor& tensor : tensors_) on_gradient(tensor.leaf(), {});
+}
+
+void GradientSum::add(size_t index) {
+  at::Tensor& gradient = tensors_[index].leaf().mutable_grad();
+  if (!sums_[index].defined()) {
+    sums_[index] = gradient.to(at::kFloat);
+  } else {
+    sums_[index].add_(gradient);
+  }
+  gradient.reset();
+}
+
+at::Tensor GradientSum::take(size_t index) {
+  at::Tensor& leaf_gradient = tensors_[index].leaf().mutable_grad();
+  at::Tensor gradient = sums_[index].defined() ? std::move(sums_[index]) : leaf_gradient;
+  leaf_gradient.reset();
+  sums_[index].reset();
+  return gradient;
+}
+
+std::vector<at::Tensor> GradientSum::take() {
+  std::vector<at::Tensor> gradients(tensors_.size());
+  for (size_t i = 0; i < tensors_.size(); ++i) gradients[i] = take(i);
+  if (exchange_ == nullptr) return gradients;
+  // Tensors without a gradient in the last pass were not put yet.
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (gradients[i].defined()) exchange_->put(i, gradients[i]);
+  }
+  return exchange_->take();
+}
+
 at::Tensor gradient_norms(const std::vector<at::Tensor>& gradients) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   std::vector<at::Tensor> defined;
   for (const at::Tensor& gradient : gradients) {
     if (gradient.defined()) defined.push_back(gradient);
@@ -135,7 +130,7 @@ double clip_factor(double norm, double max_norm) {
 }
 
 at::Tensor clipped(const at::Tensor& gradient, const at::Tensor& norm, double max_norm) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   at::Tensor factor = at::ones_like(norm);
   if (max_norm > 0.0) factor = (max_norm / (norm + 1e-6)).clamp_max(1.0);
   const at::Tensor finite = norm.isfinite();

@@ -1,4 +1,3 @@
-// The rule of the dynamic loss scale.
 #include "training/loss_scale.h"
 
 namespace sdxl {

@@ -10,9 +10,9 @@ namespace sdxl {
 class LossScale {
  public:
   double scale() const { return scale_; }
-  /// After a step whose gradients were finite: doubles the scale every 2000 of them in a row.
+  /// Call after a step with finite gradients. Doubles the scale after 2000 of them in a row.
   void succeeded();
-  /// After gradients that were not: halves it.
+  /// Call after gradients that were not finite. Halves the scale.
   void overflowed();
 
   Json state() const;

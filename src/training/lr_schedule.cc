@@ -13,7 +13,7 @@ namespace {
 
 using Options = LrScheduleOptions;
 
-/// How much of the time after the warm-up is over.
+/// The fraction of the steps after the warm-up that are done.
 double progress(const Options& o, int64_t step) {
   return static_cast<double>(step - o.warmup_steps) /
          static_cast<double>(std::max<int64_t>(1, o.total_steps - o.warmup_steps));
@@ -64,7 +64,7 @@ LrSchedule::LrSchedule(const LrScheduleOptions& options) : options_(options) {
     return;
   }
   throw Error(ExitStatus::kUsage,
-              str("--lr_scheduler ", quoted(options.name), " is not known; there are ",
+              str("--lr_scheduler ", quoted(options.name), " is unknown; choose from ",
                   join(lr_schedule_names(), ", ")));
 }
 

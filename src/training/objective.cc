@@ -9,40 +9,6 @@
 #include "device/random.h"
 
 namespace sdxl {
-
-at::Tensor timestep_weights(const TimestepBias& bias, int64_t count) {
-  at::Tensor weights = at::ones({count}, at::kFloat);
-  if (bias.strategy == "none") return weights / static_cast<double>(count);
-  const auto share = static_cast<int64_t>(bias.portion * static_cast<double>(count));
-  int64_t begin = 0, end = count;
-  if (bias.strategy == "earlier") {
-    end = share;
-  } else if (bias.strategy == "later") {
-    begin = count - share;
-  } else if (bias.strategy == "range") {
-    begin = bias.begin;
-    end = bias.end;
-  } else {
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--timestep_bias_strategy ", quoted(bias.strategy),
-                          " is not known; there are none, earlier, later, range"));
-  }
-  if (begin < 0 || end > count) {
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--timestep_bias_begin ", begin, " and --timestep_bias_end ", end,
-                          " must lie within the model's ", count, " timesteps"));
-  }
-  weights.slice(0, begin, end).mul_(bias.multiplier);
-  return weights / weights.sum();
-}
-
-Objective::Objective(NoiseSchedule schedule, ObjectiveOptions options)
-    : schedule_(std::move(schedule)), options_(std::move(options)) {
-  if (options_.bias.strategy != "none") {
-    timestep_weights_ = timestep_weights(options_.bias, schedule_.num_train_timesteps());
-  }
-}
-
 namespace {
 
 struct DrawnNoise {
@@ -84,11 +50,44 @@ at::Tensor draw_timesteps(const at::Tensor& weights, int64_t count,
 
 }  // namespace
 
+at::Tensor timestep_weights(const TimestepBias& bias, int64_t count) {
+  at::Tensor weights = at::ones({count}, at::kFloat);
+  if (bias.strategy == "none") return weights / static_cast<double>(count);
+  const auto share = static_cast<int64_t>(bias.portion * static_cast<double>(count));
+  int64_t begin = 0, end = count;
+  if (bias.strategy == "earlier") {
+    end = share;
+  } else if (bias.strategy == "later") {
+    begin = count - share;
+  } else if (bias.strategy == "range") {
+    begin = bias.begin;
+    end = bias.end;
+  } else {
+    throw Error(ExitStatus::kUsage,
+                sdxl::str("--timestep_bias_strategy ", quoted(bias.strategy),
+                          " is unknown; choose from none, earlier, later, range"));
+  }
+  if (begin < 0 || end > count) {
+    throw Error(ExitStatus::kUsage,
+                sdxl::str("--timestep_bias_begin ", begin, " and --timestep_bias_end ", end,
+                          " must lie within the model's ", count, " timesteps"));
+  }
+  weights.slice(0, begin, end).mul_(bias.multiplier);
+  return weights / weights.sum();
+}
+
+Objective::Objective(NoiseSchedule schedule, ObjectiveOptions options)
+    : schedule_(std::move(schedule)), options_(std::move(options)) {
+  if (options_.bias.strategy != "none") {
+    timestep_weights_ = timestep_weights(options_.bias, schedule_.num_train_timesteps());
+  }
+}
+
 NoisedBatch Objective::noised(const at::Tensor& latents, const std::vector<int64_t>& draws) const {
   const uint64_t seed = options_.seed;
   NoisedBatch batch;
 
-  // 1. What is random, on the CPU.
+  // 1. Draw timesteps and noise on the CPU.
   batch.timesteps =
       draw_timesteps(timestep_weights_, schedule_.num_train_timesteps(), draws, seed);  // [B]
   auto [noise, perturbation] =
@@ -98,14 +97,14 @@ NoisedBatch Objective::noised(const at::Tensor& latents, const std::vector<int64
   }
   batch.noise = to_device(noise, latents.device());
 
-  // 2. The noisy latents; a perturbation is in the input alone, not in the target.
+  // 2. Add the noise to the latents. A perturbation changes the input but not the target.
   at::Tensor input = batch.noise;
   if (perturbation.defined()) {
     input = to_device(noise + options_.input_perturbation * perturbation, latents.device());
   }
   batch.noisy = schedule_.add_noise(latents, input, batch.timesteps);
 
-  // 3. The target and the samples' weights.
+  // 3. Make the target and the samples' weights.
   batch.target = target(latents, batch.noise, batch.timesteps);
   if (options_.snr_gamma) {
     batch.weights = to_device(snr_weights(batch.timesteps), latents.device());
@@ -138,7 +137,7 @@ at::Tensor Objective::snr_weights(const at::Tensor& timesteps) const {
   const at::Tensor clamped = snr.clamp_max(*options_.snr_gamma);
   if (!options_.relative_snr && type == "v_prediction") return clamped / (snr + 1);
   if (!options_.relative_snr && type == "sample") return clamped;
-  // Where no signal is left (zero terminal SNR) the limit is 1.
+  // With zero terminal SNR the limit is 1.
   return at::where(snr > 0, clamped / snr, at::ones_like(snr));
 }
 

@@ -1,7 +1,7 @@
-// What training minimises: noise and timesteps of each draw, the target, the weighted loss.
+// The training objective: noise and timesteps of each draw, the target and the weighted loss.
 //
-// Everything random is drawn on the CPU from the draw's own generators (base/random.h), so that it
-// depends on neither device, batch size nor ranks.
+// Random numbers come from CPU generators seeded by the draw (base/random.h), so that they depend
+// on neither device, batch size nor number of ranks.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,32 +15,32 @@
 
 namespace sdxl {
 
-/// Which timesteps are drawn more often, and by what factor.
+/// Changes how often some timesteps are drawn.
 struct TimestepBias {
   std::string strategy = "none";  ///< none, earlier, later, range
   double multiplier = 1.0;
-  int64_t begin = 0, end = 1000;  ///< Of range; `end` is outside.
-  double portion = 0.25;          ///< Share of the timesteps that earlier and later mean.
+  int64_t begin = 0, end = 1000;  ///< For range; excludes `end`.
+  double portion = 0.25;          ///< For earlier and later: their share of the timesteps.
 };
 
-/// The probability of each of `count` timesteps, [count] float32. Error(kUsage) for a range that
-/// lies outside or an unknown strategy.
+/// The probability of each of `count` timesteps, [count] float32. Error(kUsage) for an unknown
+/// strategy or a range beyond the timesteps.
 at::Tensor timestep_weights(const TimestepBias& bias, int64_t count);
 
 struct ObjectiveOptions {
   std::optional<double> snr_gamma;  ///< Min-SNR weighting (Hang et al. 2023).
-  /// Min-SNR weights min(s, gamma) / s with s = SNR, of v_prediction SNR + 1, as ppdiffusers'
-  /// scripts have them.
+  /// Makes the Min-SNR weights min(s, gamma) / s with s = SNR, or SNR + 1 for v_prediction, as
+  /// ppdiffusers' scripts do.
   bool relative_snr = false;
   double noise_offset = 0.0;
   double input_perturbation = 0.0;
-  /// Pseudo-Huber loss 2c(sqrt(d^2 + c^2) - c) of the difference d instead of its square.
+  /// Pseudo-Huber loss 2c(sqrt(d^2 + c^2) - c) of the difference d; d^2 if not set.
   std::optional<double> huber_c;
   TimestepBias bias;
-  uint64_t seed = 0;  ///< Of the run.
+  uint64_t seed = 0;  ///< The run's.
 };
 
-/// Latents with noise, and what the model should answer.
+/// Latents with noise, and the target of the model's prediction.
 struct NoisedBatch {
   at::Tensor noisy;      ///< [B, C, h, w] float32, the model's input
   at::Tensor timesteps;  ///< [B] int64, CPU
@@ -53,15 +53,15 @@ class Objective {
  public:
   Objective(NoiseSchedule schedule, ObjectiveOptions options);
 
-  /// Noise for latents [B, C, h, w] of these draws: the streams noise (the perturbation is the next
-  /// `randn` of the same generator), offset and timestep.
+  /// Adds noise to latents [B, C, h, w] of these draws. Uses the streams noise, offset and
+  /// timestep; a perturbation is the second `randn` of the noise's generator.
   NoisedBatch noised(const at::Tensor& latents, const std::vector<int64_t>& draws) const;
-  /// The same at timesteps of the caller's choice, without offset or perturbation: for validation.
+  /// The same at given timesteps, without offset and perturbation: for validation.
   NoisedBatch noised_at(const at::Tensor& latents, const std::vector<int64_t>& draws,
                         const at::Tensor& timesteps) const;
 
-  /// The loss of each sample, [B] float32: the mean over its elements, weighted. The prediction
-  /// type "sample" is the scripts': the prediction less the noise is held to the latents.
+  /// The weighted mean loss of each sample, [B] float32. For the prediction type "sample" this is
+  /// the loss of (prediction - noise) against the latents, as in the scripts.
   at::Tensor losses(const at::Tensor& prediction, const NoisedBatch& batch) const;
 
   const NoiseSchedule& schedule() const { return schedule_; }

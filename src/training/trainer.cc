@@ -1,9 +1,8 @@
-// The training step.
 #include "training/trainer.h"
 
-#include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/stop.h"
 #include "base/text.h"
@@ -32,23 +31,23 @@ void Trainer::run(TrainerHooks& hooks) {
     if (!report) {
       hooks.before_stop(step_);
       throw Interrupted(sdxl::str("stopped by a signal after step ", step_,
-                                  "; --resume_from_checkpoint latest goes on from there"));
+                                  "; continue with --resume_from_checkpoint latest"));
     }
     hooks.after_step(*report);
   }
 }
 
 std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
-  // 1. The step's micro-batches; a step that overflows is repeated on the same ones.
-  const auto start = std::chrono::steady_clock::now();
+  // 1. Wait for the micro-batches. A step that overflows is repeated on the same ones.
+  const Clock::time_point start = Clock::now();
   const std::optional<std::vector<TrainingBatch>> batches = next_batches();
   if (!batches) return std::nullopt;
-  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+  const double data_wait = seconds_since(start);
 
   while (true) {
-    // 2. Gradients of all of them.
+    // 2. Accumulate their gradients.
     StepReport report = begin_report();
-    report.data_wait = waited.count();
+    report.data_wait = data_wait;
     if (options_.fused_backward) optimizer_.begin_step({schedule_(step_), 1.0});
     for (const TrainingBatch& batch : *batches) {
       gradients_.begin_pass(&batch == &batches->back());
@@ -60,7 +59,7 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
       accumulate(batch, report);
     }
 
-    // 3. One step of the optimizer.
+    // 3. Step the optimizer.
     if (!(options_.fused_backward ? finish_fused_step(report) : update_weights(report))) {
       hooks.after_overflow(step_, loss_scale_.scale());
       continue;
@@ -68,7 +67,7 @@ std::optional<StepReport> Trainer::train_step(TrainerHooks& hooks) {
     exchange_.finish_update();
     if (ema_ != nullptr) ema_->update();
     report.step = ++step_;
-    exchange_.complete(report);
+    exchange_.merge_reports(report);
     samples_ += std::ssize(report.samples);
     return report;
   }
@@ -102,24 +101,24 @@ void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
     report.samples.push_back(
         {batch.draws[i], batch.names[i], noised.timesteps[i].item<int64_t>(), 0.0});
   }
-  // Where the backward pass changes weights, a bad loss has to be seen before it.
+  // A fused backward pass changes weights, so a bad loss must be found before it.
   if (options_.fused_backward) fetch(report);
 
-  // 2. Backward, of the mean over the whole step.
+  // 2. Backward from the mean over the whole step.
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
-  const int64_t parts = options_.accumulation * exchange_.ranks();
+  const int64_t parts = options_.accumulation * exchange_.world_size();
   const at::Tensor loss = losses.mean();
   loss.backward(at::full_like(loss, scale / static_cast<double>(parts)));
 }
 
 void Trainer::fetch(StepReport& report) {
-  // 1. Everything is in the device's queue: the first copy waits for all of it.
+  // 1. All work is in the device's queue; the first copy waits for it.
   const auto count = std::ssize(report.samples);
   const at::Tensor values = at::cat(pending_.losses).to(at::kCPU).to(at::kDouble);
   const double norm = fetch_norm();
   pending_ = {};
 
-  // 2. The losses, checked before anything is changed by them.
+  // 2. Check the losses before they change anything.
   report.loss = values.mean().item<double>();
   for (int64_t i = 0; i < count; ++i) report.samples[i].loss = values[i].item<double>();
   require_finite_losses(report.samples);
@@ -131,7 +130,7 @@ bool Trainer::update_weights(StepReport& report) {
   pending_.norms = {gradient_norms(gradients)};
   fetch(report);
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
-  report.gradient_norm = exchange_.norm(report.gradient_norm) / scale;
+  report.gradient_norm = exchange_.total_norm(report.gradient_norm) / scale;
   if (!std::isfinite(report.gradient_norm)) {
     constexpr double kLeastScale = 1e-6;
     if (!options_.scale_loss || scale < kLeastScale) throw_bad_gradients();
@@ -139,7 +138,7 @@ bool Trainer::update_weights(StepReport& report) {
     return false;
   }
   const double clip = clip_factor(report.gradient_norm, options_.max_grad_norm);
-  optimizer_.step(exchange_.own(gradients), {schedule_(step_), clip / scale});
+  optimizer_.step(exchange_.select_owned(gradients), {schedule_(step_), clip / scale});
   if (options_.scale_loss) loss_scale_.succeeded();
   return true;
 }
@@ -164,8 +163,8 @@ void Trainer::require_finite_losses(const std::vector<SampleLoss>& samples) cons
     }
   }
   if (bad.empty()) return;
-  const char* cause = options_.scale_loss ? "fp16 overflowed in the model, use bf16"
-                      : step_ == 0        ? "the model or the pictures hold bad numbers"
+  const char* cause = options_.scale_loss ? "fp16 overflowed in the model; use bf16"
+                      : step_ == 0        ? "the model or the pictures contain NaN or infinity"
                                           : "the learning rate may be too high";
   throw Error(ExitStatus::kBadNumbers, sdxl::str("the loss is not finite in step ", step_ + 1,
                                                  " at ", join(bad, ", "), ": ", cause));
@@ -174,8 +173,8 @@ void Trainer::require_finite_losses(const std::vector<SampleLoss>& samples) cons
 void Trainer::throw_bad_gradients() const {
   throw Error(ExitStatus::kBadNumbers,
               sdxl::str("the gradients are not finite in step ", step_ + 1,
-                        " though the loss is: the learning rate may be too high, or the weights "
-                        "too large for the precision"));
+                        ", but the loss is: the learning rate may be too high, or the weights too "
+                        "large for the precision"));
 }
 
 void Trainer::install_fused_backward() {
@@ -185,12 +184,12 @@ void Trainer::install_fused_backward() {
       leaf.mutable_grad().reset();
       const at::Tensor norm = gradient_norms({gradient});
       pending_.norms.push_back(norm);
-      if (norm.is_cpu()) {  // nothing to wait for
+      if (norm.is_cpu()) {  // reading it waits for nothing
         const double value = norm.item<double>();
         if (!std::isfinite(value)) throw_bad_gradients();
-        optimizer_.update_tensor(i, gradient, clip_factor(value, options_.max_grad_norm));
+        optimizer_.step_tensor(i, gradient, clip_factor(value, options_.max_grad_norm));
       } else {
-        optimizer_.update_tensor(i, clipped(gradient, norm, options_.max_grad_norm), 1.0);
+        optimizer_.step_tensor(i, clipped(gradient, norm, options_.max_grad_norm), 1.0);
       }
     });
   }

@@ -1,5 +1,5 @@
-// The training loop: micro-batches to gradients, gradients to one optimizer step. When to log, save
-// and validate is the hooks' business; what is trained is the Trainable's.
+// The training loop: turns micro-batches into gradients and gradients into an optimizer step.
+// TrainerHooks decide when to log, save and validate; a Trainable decides what is trained.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,11 @@ namespace sdxl {
 
 struct TrainerOptions {
   int64_t max_steps = 1;
-  int64_t accumulation = 1;    ///< Micro-batches of a step.
-  double max_grad_norm = 1.0;  ///< Not positive: no clipping.
+  int64_t accumulation = 1;    ///< Micro-batches in a step.
+  double max_grad_norm = 1.0;  ///< Clips by the global norm; 0 or less disables clipping.
   bool scale_loss = false;     ///< Dynamic loss scaling, for fp16.
-  /// The optimizer takes each gradient as soon as it is there and frees it; clipping is then by the
-  /// norm of each tensor. Needs accumulation 1.
+  /// Steps each tensor as soon as its gradient is ready, then frees the gradient. Clips each tensor
+  /// by its own norm. Requires accumulation 1 and an optimizer that supports_per_tensor_step.
   bool fused_backward = false;
 };
 
@@ -34,44 +34,46 @@ class TrainerHooks {
  public:
   virtual ~TrainerHooks() = default;
   virtual void after_step(const StepReport& report) = 0;
-  /// A step overflowed in fp16 and is tried again with a smaller loss scale.
+  /// A step overflowed in fp16; it is repeated with a smaller loss scale.
   virtual void after_overflow(int64_t step, double new_scale) = 0;
-  /// A stop was requested; `step` steps are done. Saves what there is to save.
+  /// A stop was requested after `step` steps. Saves the state.
   virtual void before_stop(int64_t step) = 0;
 };
 
 class Trainer {
  public:
-  /// All parts outlive the trainer. `ema` may be null, and so may `exchange`, for one process.
+  /// All references must outlive the trainer. `ema` may be null. `exchange` is null for a single
+  /// process.
   Trainer(Trainable& trainable, const Objective& objective, Optimizer& optimizer,
           const LrSchedule& schedule, Ema* ema, BatchSource source, TrainerOptions options,
           StepExchange* exchange = nullptr);
 
-  /// Trains from the steps that are done to max_steps. Throws Interrupted after hooks.before_stop
-  /// when a stop was requested, Error(kBadNumbers) when numbers went wrong.
+  /// Trains until max_steps steps are done. Throws Interrupted after hooks.before_stop() if a stop
+  /// was requested, Error(kBadNumbers) if a loss or gradient is not finite.
   void run(TrainerHooks& hooks);
 
-  /// What has to survive besides weights, optimizer and average.
+  /// State of a checkpoint besides weights, optimizer and moving average.
   Json state() const;
   void load(const Json& state, const std::string& source);
 
  private:
-  /// What a step has computed on the device and not fetched yet.
+  /// Results of a step that are still on the device.
   struct Pending {
-    std::vector<at::Tensor> losses;  ///< [B] of each micro-batch.
-    std::vector<at::Tensor> norms;   ///< Of parts of the gradients.
+    std::vector<at::Tensor> losses;  ///< [B] for each micro-batch.
+    std::vector<at::Tensor> norms;   ///< Norms of parts of the gradients.
   };
 
-  /// Nothing when a stop was requested: the step is then as if it had not begun.
+  /// Returns nothing if a stop was requested; the step then has no effect.
   std::optional<StepReport> train_step(TrainerHooks& hooks);
   std::optional<std::vector<TrainingBatch>> next_batches();
   StepReport begin_report() const;
-  /// Forward and backward of a micro-batch.
+  /// Runs a micro-batch forward and backward.
   void accumulate(const TrainingBatch& batch, StepReport& report);
-  /// Waits for losses and norms of the step and puts them into the report: the only place where a
-  /// step waits for the device. Error(kBadNumbers) when a loss is not finite.
+  /// Copies losses and norms of the step into the report. This is the only place where a step waits
+  /// for the device. Error(kBadNumbers) if a loss is not finite.
   void fetch(StepReport& report);
-  /// Unscales, clips and steps; false when fp16 overflowed and nothing was changed.
+  /// Unscales and clips gradients and steps the optimizer. Returns false, with nothing changed, if
+  /// fp16 overflowed.
   bool update_weights(StepReport& report);
   bool finish_fused_step(StepReport& report);
   /// The norm of pending_.norms.

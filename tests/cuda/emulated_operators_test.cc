@@ -10,7 +10,7 @@
 #include "plugins/cuda/kernels.h"
 #include "training/optimizers/block_loop.h"
 #include "training/optimizers/dynamic_map.h"
-#include "training/optimizers/optimizer.h"
+#include "training/optimizers/registry.h"
 
 namespace sdxl {
 namespace {
@@ -154,9 +154,9 @@ void check_adamw(const std::string& name, at::ScalarType value, at::ScalarType g
     sdxl_adamw_step step{};
     step.gradient_scale = 0.5f;
     step.beta1 = 0.9f;
-    step.beta1_rest = static_cast<float>(1.0 - 0.9);
+    step.one_minus_beta1 = static_cast<float>(1.0 - 0.9);
     step.beta2 = 0.999f;
-    step.beta2_rest = static_cast<float>(1.0 - 0.999);
+    step.one_minus_beta2 = static_cast<float>(1.0 - 0.999);
     step.correction2_sqrt = static_cast<float>(std::sqrt(1.0 - std::pow(0.999, taken)));
     step.epsilon = 1e-8f;
     step.lerp = eight_bits ? 0 : 1;

@@ -26,7 +26,7 @@ class CudaGraphs : public testing::TestWithParam<at::ScalarType> {
 
   /// A call, replayed or not, which must give what one without a recording gives.
   void call(UNetPrompt& prompt, bool replayed) {
-    const int64_t batch = prompt.hidden_states.size(0);
+    const int64_t batch = prompt.embeds.prompt_embeds.size(0);
     const at::Tensor sample = inputs_->sample(batch), timestep = inputs_->timestep();
     const at::Tensor output = replay_.forward(sample, timestep, prompt, 10);
     EXPECT_EQ(replay_.holds_memory(), replayed);

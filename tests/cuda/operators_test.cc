@@ -6,7 +6,7 @@
 
 #include "kernels/fused_ops.h"
 #include "support/gpu.h"
-#include "training/optimizers/optimizer.h"
+#include "training/optimizers/registry.h"
 
 namespace sdxl {
 namespace {

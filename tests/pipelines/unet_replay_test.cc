@@ -1,6 +1,6 @@
-// Recorded calls of the UNet, on the CPU: a recording here is the work itself, done again at each
-// replay, so that it shows which inputs, prompts and weights a recording reads.
-// cuda/graphs_test.cc does the same with CUDA graphs.
+// Recorded calls of the UNet. On the CPU a recording here is the work itself, repeated at each
+// replay, which shows the inputs, prompts and weights that it reads. cuda/graphs_test.cc uses CUDA
+// graphs.
 #include "pipelines/unet_replay.h"
 
 #include <ATen/Parallel.h>
@@ -32,7 +32,7 @@ class UNetReplayTest : public testing::Test {
 
   /// A call, which must give what one without a recording gives.
   void call(UNetPrompt& prompt, int64_t calls_left = 10) {
-    const int64_t batch = prompt.hidden_states.size(0);
+    const int64_t batch = prompt.embeds.prompt_embeds.size(0);
     const at::Tensor sample = inputs_.sample(batch), timestep = inputs_.timestep();
     const at::Tensor output = replay_.forward(sample, timestep, prompt, calls_left);
     EXPECT_TRUE(output.equal(plain_call(unet_, sample, timestep, prompt)));
@@ -49,7 +49,7 @@ class UNetReplayTest : public testing::Test {
   test::RandomInputs inputs_{at::kFloat};
 };
 
-TEST_F(UNetReplayTest, ThreadsThatShareABatchGiveWhatOneGives) {
+TEST_F(UNetReplayTest, ThreadsThatShareABatchMatchOneThread) {
   UNetPrompt whole = inputs_.prompt(2), shared = whole;
   const at::Tensor sample = inputs_.sample(2), timestep = inputs_.timestep();
   const at::Tensor expected = call_unet(unet_, sample, timestep, whole);
@@ -78,7 +78,7 @@ TEST_F(UNetReplayTest, RecordsNothingForTheLastCalls) {
   EXPECT_EQ(recordings_, 0);
 }
 
-TEST_F(UNetReplayTest, ReplaysWithTheValuesThatWeightsHaveNow) {
+TEST_F(UNetReplayTest, ReplaysWithCurrentWeights) {
   UNetPrompt before = inputs_.prompt(2), after = before;
   replay_.begin(unet_);
   for (int i = 0; i < 2; ++i) call(before);
@@ -89,7 +89,7 @@ TEST_F(UNetReplayTest, ReplaysWithTheValuesThatWeightsHaveNow) {
   EXPECT_EQ(recordings_, 1);
 }
 
-TEST_F(UNetReplayTest, RecordsAnewWhereWeightsHaveMoved) {
+TEST_F(UNetReplayTest, RecordsAgainIfWeightsMoved) {
   UNetPrompt before = inputs_.prompt(2), after = inputs_.prompt(2);
   replay_.begin(unet_);
   for (int i = 0; i < 2; ++i) call(before);
@@ -101,7 +101,7 @@ TEST_F(UNetReplayTest, RecordsAnewWhereWeightsHaveMoved) {
   EXPECT_EQ(recordings_, 2);
 }
 
-TEST_F(UNetReplayTest, TakesAnotherPromptAtEachCall) {
+TEST_F(UNetReplayTest, AcceptsAnotherPromptInEachCall) {
   UNetPrompt first = inputs_.prompt(2), second = inputs_.prompt(2);
   replay_.begin(unet_);
   for (int i = 0; i < 3; ++i) {
@@ -111,7 +111,7 @@ TEST_F(UNetReplayTest, TakesAnotherPromptAtEachCall) {
   EXPECT_EQ(recordings_, 1);
 }
 
-TEST_F(UNetReplayTest, RecordsOneShapeUntilTheNextBeginning) {
+TEST_F(UNetReplayTest, RecordsOneShapeUntilTheNextBegin) {
   UNetPrompt two = inputs_.prompt(2), one = inputs_.prompt(1), other = inputs_.prompt(1);
   replay_.begin(unet_);
   for (int i = 0; i < 3; ++i) {
@@ -124,7 +124,7 @@ TEST_F(UNetReplayTest, RecordsOneShapeUntilTheNextBeginning) {
   EXPECT_EQ(recordings_, 2);
 }
 
-TEST_F(UNetReplayTest, GivesUpWhereRecordingFails) {
+TEST_F(UNetReplayTest, StopsRecordingAfterAFailure) {
   replay_ = UNetReplay([this](const at::Device&, const std::function<void()>&) {
     ++recordings_;
     return nullptr;

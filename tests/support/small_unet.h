@@ -29,7 +29,7 @@ class RandomInputs {
   at::Tensor timestep() { return (normal({1}).to(at::kFloat).abs() * 300).clamp_max(999); }
   UNetPrompt prompt(int64_t batch) {
     const at::Tensor sizes = (normal({batch, 6}).to(at::kFloat).abs() * 500).floor();
-    return {normal({batch, 77, 160}), normal({batch, 288 - 6 * 32}), sizes, {}};
+    return {{normal({batch, 77, 160}), normal({batch, 288 - 6 * 32})}, sizes, {}, {}};
   }
 
  private:
@@ -44,7 +44,8 @@ class RandomInputs {
 /// What the UNet gives without a recording and without what it keeps of a prompt.
 inline at::Tensor plain_call(const UNet2DConditionModel& unet, const at::Tensor& sample,
                              const at::Tensor& timestep, const UNetPrompt& prompt) {
-  return unet.forward(sample, timestep, prompt.hidden_states, prompt.pooled, prompt.time_ids);
+  return unet.forward(sample, timestep, prompt.embeds.prompt_embeds,
+                      prompt.embeds.pooled_prompt_embeds, prompt.time_ids);
 }
 
 }  // namespace sdxl::test

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/stop.h"
+#include "training/optimizers/registry.h"
 
 namespace sdxl {
 namespace {
@@ -53,7 +54,7 @@ struct Recorded : TrainerHooks {
 
 NoiseSchedule schedule() { return {Json{{"beta_schedule", "scaled_linear"}}, "a test"}; }
 
-/// A trainer of one weight, with everything that it needs.
+/// A trainer of one weight with its parts.
 struct Bench {
   Bench(at::ScalarType dtype, double scale, const TrainerOptions& options)
       : trainable(dtype, scale),
@@ -84,7 +85,7 @@ struct Bench {
   Recorded hooks;
 };
 
-TEST(Trainer, AnOverflowedStepChangesNothingAndIsDoneAgain) {
+TEST(Trainer, RepeatsAnOverflowedStepWithNothingChanged) {
   // The gradient of the weight is some hundreds: with a loss scale of 65536 beyond fp16.
   Bench bench(at::kHalf, 20.0, {.max_steps = 2, .scale_loss = true});
   bench.trainer.run(bench.hooks);

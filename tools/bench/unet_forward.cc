@@ -52,7 +52,7 @@ int run(char** arguments) {
   const at::Tensor text = at::randn({batch, pooled}, options);
   const at::Tensor ids = at::full({batch, 6}, 512.0f, at::kFloat);
   const at::Tensor timestep = at::full({1}, 500.0f, at::kFloat);
-  UNetPrompt prompt{context, text, ids, {}, {}};  // As from one step of a picture to the next.
+  UNetPrompt prompt{{context, text}, ids, {}, {}};  // as from one step of a picture to the next
   double first = 0, best = 1e9;
   for (int i = 0; i <= std::atoi(arguments[5]); ++i) {
     const double begin = now();

@@ -11,7 +11,7 @@
 #include "device/device.h"
 #include "device/operators.h"
 #include "kernels/fused_ops.h"
-#include "training/optimizers/optimizer.h"
+#include "training/optimizers/registry.h"
 
 namespace sdxl {
 namespace {

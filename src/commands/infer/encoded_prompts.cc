@@ -37,12 +37,12 @@ void PromptBook::encode(const PictureJob& job, const WeightSet& set) {
     encoders_->merger.merge(loras_.of(set, job.lora_scale.value_or(1.0)));
     encoders_->state = wanted.first;
   }
-  const PromptConditioning*& negative =
+  const PromptEmbeds*& negative =
       negatives_[{wanted.first, job.texts.negative_prompt, job.texts.negative_prompt_2}];
   PromptConditioning made = encode_prompt(encoders_->encoder, job.texts,
                                           pipeline_.force_zeros_for_empty_prompt(), negative);
   const PromptConditioning& entry = entries_[wanted] = std::move(made);
-  if (negative == nullptr) negative = &entry;
+  if (negative == nullptr) negative = &entry.negative;
 }
 
 void PromptBook::close() { encoders_.reset(); }

@@ -44,7 +44,7 @@ class PromptBook {
   /// The first entry with each negative texts, which all others with them share.
   using NegativeKey =
       std::tuple<std::string, std::optional<std::string>, std::optional<std::string>>;
-  std::map<NegativeKey, const PromptConditioning*> negatives_;
+  std::map<NegativeKey, const PromptEmbeds*> negatives_;
 };
 
 }  // namespace sdxl

@@ -258,7 +258,7 @@ std::vector<Image> InferRun::decode(const at::Tensor& latents) {
   } catch (const c10::OutOfMemoryError&) {
     if (!replay_.holds_memory()) throw;
   }
-  replay_.give_up();
+  replay_.disable();
   return decode_latents(*vae_, latents, options);
 }
 

@@ -83,7 +83,7 @@ void TrainingData::prepare(bool text_encoders_train) {
   const fs::path vae = context_.vae_directory();
   BatchMakerOptions options{context_.seed, context_.device, context_.dtype};
   options.scaling_factor = read_vae_config(vae).scaling_factor;
-  options.embeds = !text_encoders_train;
+  options.embeds_prompts = !text_encoders_train;
   EncodePictures encode_pictures;
   if (cached) {
     set_.source->use_latents(EncoderCaches(context_, set_).latents(), set_.pictures,
@@ -130,13 +130,15 @@ void TrainingData::use_cached_prompts() {
   if (context_.pipeline.force_zeros_for_empty_prompt()) {
     absent = {at::zeros_like(absent.prompt_embeds), at::zeros_like(absent.pooled_prompt_embeds)};
   }
-  const auto on_device = [this](const at::Tensor& tensor) {
-    return tensor.to(context_.device, context_.dtype).unsqueeze(0);
+  const auto on_device = [this](const PromptEmbeds& embeds) {
+    const auto batch_of_one = [this](const at::Tensor& tensor) {
+      return tensor.to(context_.device, context_.dtype).unsqueeze(0);
+    };
+    return PromptEmbeds{batch_of_one(embeds.prompt_embeds),
+                        batch_of_one(embeds.pooled_prompt_embeds)};
   };
   add_validation_prompts([&](const std::string& prompt) -> PromptConditioning {
-    const PromptEmbeds embedding = cache->embedding(PromptCache::key(prompt));
-    return {on_device(embedding.prompt_embeds), on_device(embedding.pooled_prompt_embeds),
-            on_device(absent.prompt_embeds), on_device(absent.pooled_prompt_embeds)};
+    return {on_device(cache->embedding(PromptCache::key(prompt))), on_device(absent)};
   });
   // The scripts drop a caption to the encoding of "", whatever sampling does without a prompt.
   set_.source->use_prompts(cache, context_.config.compat == "none" ? absent : empty);
@@ -150,7 +152,7 @@ void TrainingData::load_prompt_encoder() {
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   const PromptConditioning empty =
       encode_prompt(*prompt_encoder_, {""}, zeros && context_.config.compat == "none");
-  dropped_ = {empty.negative_hidden_states, empty.negative_pooled};
+  dropped_ = empty.negative;
   add_validation_prompts(
       [&](const std::string& prompt) { return encode_prompt(*prompt_encoder_, {prompt}, zeros); });
 }

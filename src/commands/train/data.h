@@ -49,7 +49,7 @@ class TrainingData {
   TrainingSet set_;
   std::shared_ptr<PromptEncoder> prompt_encoder_;
   std::vector<ValidationPrompt> validation_prompts_;
-  PromptEmbedding dropped_;
+  PromptEmbeds dropped_;
   std::shared_ptr<BatchMaker> maker_;
   std::shared_ptr<Loader> loader_;
 };

@@ -76,8 +76,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
           context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
       encoder->warn_of_cuts(false);  // the check of the data told of them
     }
-    const PromptEmbedding embedding = encoder->encode(captions, captions);
-    return PromptEmbeds{embedding.hidden_states, embedding.pooled};
+    return encoder->encode(captions, captions);
   };
   const FillOptions options =
       fill_options(context_.device.is_cpu() ? kCaptionsOnCpu : kCaptionsOnDevice);

@@ -16,6 +16,8 @@
 #include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
+#include "training/optimizers/registry.h"
+#include "training/trackers/registry.h"
 #include "training/trainables/weight_swap.h"
 
 namespace sdxl {
@@ -136,7 +138,7 @@ class TrainingRun {
     join_the_ranks();
     optimizer_ =
         make_optimizer(optimizer_name(config_),
-                       shards_ ? shards_->own_groups() : model_.trainable->parameter_groups(),
+                       shards_ ? shards_->owned_groups() : model_.trainable->parameter_groups(),
                        optimizer_options(config_, context_.seed));
     if (config_.optimizer == "prodigy" && config_.learning_rate < 0.1) {
       log::warning(str("--learning_rate ", config_.learning_rate,
@@ -167,7 +169,7 @@ class TrainingRun {
     require_equal_texts(ranks_, "model", fingerprint(groups));
     if (config_.zero_stage == 1) {
       shards_ = std::make_unique<OptimizerShards>(ranks_, groups);
-      shards_->release_others();
+      shards_->free_unowned_weights();
     }
     exchange_ = std::make_unique<RankedStep>(ranks_, flatten(groups), shards_.get());
   }
@@ -210,7 +212,7 @@ class TrainingRun {
                                    directory_.path(), make_trackers(config_.report_to, tracker),
                                    first_step(), length_.max_steps, length_.steps_per_epoch)
                              : std::make_unique<RunLog>();
-    if (config_.debug_loss) log_->tell_pictures();
+    if (config_.debug_loss) log_->log_samples();
     RunHooks hooks(run_schedule(config_, length_), actions(), *log_, first_step());
     const fs::path best = directory_.path() / "best.json";
     if (config_.keep_best_checkpoint && first_step() > 0 && fs::exists(best)) {
@@ -273,14 +275,14 @@ class TrainingRun {
     std::exception_ptr stop;
     {
       const WeightSwap swap(optimizer_->tensors(), ema_->values());
-      if (shards_) shards_->exchange_weights();
+      if (shards_) shards_->broadcast_weights();
       try {
         look();
       } catch (const Interrupted&) {
         stop = std::current_exception();
       }
     }
-    if (shards_) shards_->exchange_weights();
+    if (shards_) shards_->broadcast_weights();
     if (stop) std::rethrow_exception(stop);
   }
 

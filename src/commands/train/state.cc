@@ -15,12 +15,12 @@ const WeightSetName kEmaName = {"_ema"};
 std::vector<at::Tensor> TrainingState::values() const {
   std::vector<at::Tensor> values;
   for (const TrainedTensor& tensor : optimizer.tensors()) values.push_back(tensor.value.detach());
-  return shards != nullptr ? shards->whole(values) : values;
+  return shards != nullptr ? shards->gather_to_first(values) : values;
 }
 
 std::vector<at::Tensor> TrainingState::averages() const {
   if (ema == nullptr) return {};
-  return shards != nullptr ? shards->whole(ema->values(), at::kFloat) : ema->values();
+  return shards != nullptr ? shards->gather_to_first(ema->values(), at::kFloat) : ema->values();
 }
 
 uint64_t TrainingState::bytes() const {
@@ -74,7 +74,7 @@ void TrainingState::load(const RunDirectory& from) {
                  part(saved, "scalars"), json_value(saved, "steps", int64_t{0}, source), source);
   if (ema != nullptr) {
     const std::vector<at::Tensor> averages = trainable.load(checkpoint, kEmaName);
-    ema->load(shards != nullptr ? shards->own(averages) : averages,
+    ema->load(shards != nullptr ? shards->select_owned(averages) : averages,
               json_value(from.saved_state(), "ema_updates", int64_t{0}, source));
   }
 }

@@ -127,11 +127,11 @@ __device__ void update_block(const Launch& launch, const sdxl_adamw_tensor& tens
     const float g = read(tensor.gradient, tensor.gradient_type, i) * step.gradient_scale;
     float m = mean.values[k], v = variance.values[k];
     if (step.lerp) {
-      m = m + step.beta1_rest * (g - m);
-      v = v * step.beta2 + (step.beta2_rest * g) * g;
+      m = m + step.one_minus_beta1 * (g - m);
+      v = v * step.beta2 + (step.one_minus_beta2 * g) * g;
     } else {
-      m = m * step.beta1 + step.beta1_rest * g;
-      v = v * step.beta2 + step.beta2_rest * g * g;
+      m = m * step.beta1 + step.one_minus_beta1 * g;
+      v = v * step.beta2 + step.one_minus_beta2 * g * g;
     }
     mean.values[k] = m;
     variance.values[k] = v;

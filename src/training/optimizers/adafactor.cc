@@ -1,13 +1,16 @@
 // Adafactor (Shazeer and Stern 2018), number for number as transformers.Adafactor computes it with
-// relative_step off: the learning rate is that of the schedule.
+// relative_step=False: the learning rate comes from the schedule.
 //
-// Arguments: clip_threshold (1), of the update's root mean square; decay_rate (-0.8), exponent of
-// the second moment's decay; epsilon (1e-30), added to squared gradients; scale_parameter (0), 1
-// multiplies the rate by the weight's root mean square, which is taken as at least minimal_scale
-// (1e-3); beta1 (0), of a first moment, which 0 leaves out.
+// Arguments and their defaults:
+//   clip_threshold (1)     greatest root mean square of an update
+//   decay_rate (-0.8)      exponent of the second moment's decay
+//   epsilon (1e-30)        added to squared gradients
+//   scale_parameter (0)    1 multiplies the learning rate by the weight's root mean square,
+//   minimal_scale (1e-3)   which counts as at least this
+//   beta1 (0)              decay of a first moment; 0 keeps none
 #include <cmath>
 
-#include "training/optimizers/optimizers.h"
+#include "training/optimizers/whole_tensor_optimizer.h"
 
 namespace sdxl {
 namespace {
@@ -16,10 +19,10 @@ at::Tensor root_mean_square(const at::Tensor& x) {
   return x.norm(2) / std::sqrt(static_cast<double>(x.numel()));
 }
 
-class Adafactor : public Optimizer {
+class Adafactor : public WholeTensorOptimizer {
  public:
   Adafactor(std::vector<ParameterGroup> groups, const OptimizerOptions& options)
-      : Optimizer(std::move(groups), options),
+      : WholeTensorOptimizer(std::move(groups), options),
         beta1_(argument("beta1", 0.0)),
         clip_threshold_(argument("clip_threshold", 1.0)),
         decay_rate_(argument("decay_rate", -0.8)),
@@ -46,30 +49,7 @@ class Adafactor : public Optimizer {
   }
 
  protected:
-  bool needs_whole_tensors() const override { return true; }
-  void update_block(const UpdateBlock&) override {}
-
-  void update_tensors(const std::vector<size_t>& indices, const std::vector<at::Tensor>& weights,
-                      const std::vector<at::Tensor>& gradients) override {
-    for (size_t i = 0; i < indices.size(); ++i) update_one(indices[i], weights[i], gradients[i]);
-  }
-
- private:
-  /// The second moment: of a matrix (the last two dimensions) its rows' and columns' means.
-  struct Moments {
-    at::Tensor row, column, full;  // float32
-  };
-
-  static Moments zero_moments(const at::Tensor& value) {
-    const auto float32 = value.options().dtype(at::kFloat).requires_grad(false);
-    std::vector<int64_t> rows = value.sizes().vec(), columns = rows;
-    if (value.dim() < 2) return {{}, {}, at::zeros(rows, float32)};
-    rows.pop_back();
-    columns.erase(columns.end() - 2);
-    return {at::zeros(rows, float32), at::zeros(columns, float32), {}};
-  }
-
-  void update_one(size_t index, const at::Tensor& weight, at::Tensor gradient) {
+  void update_tensor(size_t index, const at::Tensor& weight, const at::Tensor& gradient) override {
     // 1. The second moment, and from it the update.
     const double rest = std::pow(static_cast<double>(steps_taken()), decay_rate_);
     const Moments& moments = moments_[index];
@@ -97,9 +77,23 @@ class Adafactor : public Optimizer {
     gradient.mul_(factor);
 
     // 3. The step.
-    if (beta1_ > 0.0) gradient = means_[index].mul_(beta1_).add_(gradient, 1.0 - beta1_);
     if (weight_decay(index) != 0.0) weight.sub_(weight * decay);
-    weight.sub_(gradient);
+    weight.sub_(beta1_ > 0.0 ? means_[index].mul_(beta1_).add_(gradient, 1.0 - beta1_) : gradient);
+  }
+
+ private:
+  /// The second moment: for matrices (the last two dimensions) means over rows and over columns.
+  struct Moments {
+    at::Tensor row, column, full;  // float32
+  };
+
+  static Moments zero_moments(const at::Tensor& value) {
+    const auto float32 = value.options().dtype(at::kFloat).requires_grad(false);
+    std::vector<int64_t> rows = value.sizes().vec(), columns = rows;
+    if (value.dim() < 2) return {{}, {}, at::zeros(rows, float32)};
+    rows.pop_back();
+    columns.erase(columns.end() - 2);
+    return {at::zeros(rows, float32), at::zeros(columns, float32), {}};
   }
 
   double beta1_, clip_threshold_, decay_rate_, epsilon_, minimal_scale_;

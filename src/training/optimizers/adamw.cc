@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "training/optimizers/adamw_step.h"
-#include "training/optimizers/optimizers.h"
 
 namespace sdxl {
 namespace {
@@ -10,12 +9,12 @@ namespace {
 template <typename T>
 SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const T* gradient,
                             float scale, float* weight, float* mean, float* variance) {
-  const auto [decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size] =
-      factors;
+  const auto [decay, beta1, one_minus_beta1, beta2, one_minus_beta2, correction2_sqrt, epsilon,
+              step_size] = factors;
   for (int64_t i = 0; i < size; ++i) {
     const float g = widened(gradient[i]) * scale;
-    const float m = mean[i] + beta1_rest * (g - mean[i]);
-    const float v = variance[i] * beta2 + (beta2_rest * g) * g;
+    const float m = mean[i] + one_minus_beta1 * (g - mean[i]);
+    const float v = variance[i] * beta2 + (one_minus_beta2 * g) * g;
     const float denominator = std::sqrt(v) / correction2_sqrt + epsilon;
     weight[i] = weight[i] * decay + (-step_size * m) / denominator;
     mean[i] = m;
@@ -26,7 +25,9 @@ SDXL_SIMD void adamw_kernel(const AdamWFactors& factors, int64_t size, const T* 
 class AdamW : public AdamWStep {
  public:
   AdamW(std::vector<ParameterGroup> groups, const OptimizerOptions& options)
-      : AdamWStep(std::move(groups), options), means_(zero_states()), variances_(zero_states()) {}
+      : AdamWStep(std::move(groups), options, {.accepts_raw_gradients = true}),
+        means_(zero_states()),
+        variances_(zero_states()) {}
 
   NamedTensors state() const override {
     NamedTensors states;
@@ -43,16 +44,15 @@ class AdamW : public AdamWStep {
     const auto update = [&](const auto* gradient, float scale) {
       adamw_kernel(factors, block.size, gradient, scale, block.weight, mean, variance);
     };
-    const StoredGradient& stored = block.stored;
-    if (stored.values == nullptr) {
+    const RawGradient& raw = block.raw;
+    if (raw.values == nullptr) {
       update(block.gradient, 1.0f);
-    } else if (stored.type == at::kBFloat16) {
-      update(static_cast<const uint16_t*>(stored.values), stored.scale);
+    } else if (raw.dtype == at::kBFloat16) {
+      update(static_cast<const at::BFloat16*>(raw.values), raw.scale);
     } else {
-      update(static_cast<const float*>(stored.values), stored.scale);
+      update(static_cast<const float*>(raw.values), raw.scale);
     }
   }
-  bool takes_stored() const override { return true; }
 
   void update_tensors(const std::vector<size_t>& indices, const std::vector<at::Tensor>& weights,
                       const std::vector<at::Tensor>& gradients) override {

@@ -1,6 +1,6 @@
-// AdamW with states of 8 bits (Dettmers et al. 2021), as bitsandbytes' AdamW8bit computes it.
+// AdamW with 8-bit states (Dettmers et al. 2021), as bitsandbytes' AdamW8bit computes it.
 //
-// Argument: min_8bit_size (4096): tensors of fewer elements keep states of 32 bits.
+// Argument: min_8bit_size (4096). Tensors with fewer elements keep 32-bit states.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,19 +9,18 @@
 #include "base/text.h"
 #include "training/optimizers/adamw_step.h"
 #include "training/optimizers/dynamic_map.h"
-#include "training/optimizers/optimizers.h"
 
 namespace sdxl {
 namespace {
 
 SDXL_SIMD void adamw8bit_kernel(const AdamWFactors& factors, int64_t size, const float* gradient,
                                 float* weight, float* mean, float* variance) {
-  const auto [decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size] =
-      factors;
+  const auto [decay, beta1, one_minus_beta1, beta2, one_minus_beta2, correction2_sqrt, epsilon,
+              step_size] = factors;
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i];
-    mean[i] = mean[i] * beta1 + beta1_rest * g;
-    variance[i] = variance[i] * beta2 + beta2_rest * g * g;
+    mean[i] = mean[i] * beta1 + one_minus_beta1 * g;
+    variance[i] = variance[i] * beta2 + one_minus_beta2 * g * g;
     const float denominator = std::sqrt(variance[i]) / correction2_sqrt + epsilon;
     weight[i] = weight[i] * decay - step_size * mean[i] / denominator;
   }
@@ -90,14 +89,14 @@ class AdamW8Bit : public AdamWStep {
     tensor->variance_scales = variance.scales.data_ptr<float>();
   }
 
-  /// Blocks count elements in the order of memory, which must be that in which they were saved.
+  /// Quantised blocks follow the order of memory, so it must be the same as when they were saved.
   void load_scalars(const Json& scalars, const std::string& source) override {
     const auto saved = json_value(scalars, "channels_last_tensors", int64_t{0}, source);
     if (saved == channels_last_tensors()) return;
     throw Error(ExitStatus::kBadData,
                 str(source,
-                    ": the 8-bit states were saved on a device that keeps weights in "
-                    "another order: resume on that kind of device"));
+                    ": the 8-bit states were saved on a device that stores weights in another "
+                    "order; resume on that kind of device"));
   }
 
  private:

@@ -1,4 +1,3 @@
-// Factors, and tensors as the plugin's AdamW takes them.
 #include "training/optimizers/adamw_step.h"
 
 #include <cmath>
@@ -6,7 +5,8 @@
 namespace sdxl {
 namespace {
 
-/// All but its states and factors. `gradient` has the value's strides.
+/// The tensor as the plugin takes it, without states and factors. `gradient` has the value's
+/// strides.
 sdxl_adamw_tensor described(const TrainedTensor& tensor, const at::Tensor& gradient) {
   sdxl_adamw_tensor fused{};
   fused.size = tensor.value.numel();
@@ -23,7 +23,7 @@ sdxl_adamw_tensor described(const TrainedTensor& tensor, const at::Tensor& gradi
 
 }  // namespace
 
-void AdamWStep::prepare() {
+void AdamWStep::prepare_step() {
   const double step = static_cast<double>(steps_taken());
   correction1_ = 1.0 - std::pow(options().beta1, step);
   correction2_sqrt_ = std::sqrt(1.0 - std::pow(options().beta2, step));
@@ -47,18 +47,18 @@ bool AdamWStep::update_fused(const std::vector<size_t>& indices,
   const sdxl_operators* operators = operators_for(device);
   if (operators == nullptr) return false;
   if (indices.empty()) return true;
-  // 1. What holds for all tensors.
+  // 1. Factors of all tensors.
   const AdamWFactors common = factors_of(indices.front());
   sdxl_adamw_step step{};
   step.gradient_scale = static_cast<float>(scale().gradient);
   step.beta1 = common.beta1;
-  step.beta1_rest = common.beta1_rest;
+  step.one_minus_beta1 = common.one_minus_beta1;
   step.beta2 = common.beta2;
-  step.beta2_rest = common.beta2_rest;
+  step.one_minus_beta2 = common.one_minus_beta2;
   step.correction2_sqrt = common.correction2_sqrt;
   step.epsilon = common.epsilon;
   choose_arithmetic(&step);
-  // 2. Each tensor's own.
+  // 2. Factors and states of each tensor.
   std::vector<sdxl_adamw_tensor> list;
   for (size_t i = 0; i < indices.size(); ++i) {
     sdxl_adamw_tensor fused = described(tensors()[indices[i]], gradients[i]);

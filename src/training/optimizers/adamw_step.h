@@ -1,5 +1,5 @@
-// What the AdamW algorithms have in common: the factors of a step, and the step by the operator of
-// a device's plugin in one pass over weights, gradients and states.
+// What the AdamW algorithms share: the factors of a step, and the step by an operator of the
+// device's plugin, in one pass over weights, gradients and states.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -7,26 +7,29 @@
 #include <vector>
 
 #include "device/operators.h"
-#include "training/optimizers/optimizer.h"
+#include "training/optimizers/elementwise_optimizer.h"
 
 namespace sdxl {
 
-/// What one step of a tensor multiplies by; corrections in double, then float32, as torch does.
+/// Factors of one step of one tensor. Bias corrections are computed in double and then rounded to
+/// float32, as torch does.
 struct AdamWFactors {
-  float decay, beta1, beta1_rest, beta2, beta2_rest, correction2_sqrt, epsilon, step_size;
+  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, correction2_sqrt, epsilon, step_size;
 };
 
-class AdamWStep : public Optimizer {
+class AdamWStep : public ElementwiseOptimizer {
  protected:
-  using Optimizer::Optimizer;
+  AdamWStep(std::vector<ParameterGroup> groups, const OptimizerOptions& options,
+            OptimizerTraits traits = {})
+      : ElementwiseOptimizer(std::move(groups), options, traits) {}
 
-  void prepare() override;
+  void prepare_step() override;
   bool update_fused(const std::vector<size_t>& indices,
                     const std::vector<at::Tensor>& gradients) override;
 
-  /// Which arithmetic the plugin's operator shall use.
+  /// Selects the arithmetic of the plugin's operator.
   virtual void choose_arithmetic(sdxl_adamw_step* step) const = 0;
-  /// Where the states of tensor `index` lie.
+  /// Fills in the pointers to the states of tensor `index`.
   virtual void add_states(size_t index, sdxl_adamw_tensor* tensor) const = 0;
 
   AdamWFactors factors_of(size_t index) const;

@@ -1,4 +1,3 @@
-// Blocks over threads, and the conversions at their edges.
 #include "training/optimizers/block_loop.h"
 
 #include <ATen/Parallel.h>
@@ -20,19 +19,14 @@ SDXL_SIMD void scale_values(const T* from, float scale, float* to, int64_t size)
   for (int64_t i = 0; i < size; ++i) to[i] = widened(from[i]) * scale;
 }
 
-/// To the nearest, ties to even; NaN stays NaN.
-SDXL_SIMD void narrow_bfloat16(const float* from, uint16_t* to, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(from[i]);
-    const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-    to[i] = static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FC0u : rounded);
-  }
+SDXL_SIMD void narrow_values(const float* from, at::BFloat16* to, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) narrow(from[i], to + i);
 }
 
-/// Up or down with the probability that keeps the mean (Zamirai et al. 2020). The random 16 bits of
-/// element i are those of a hash of seed + i, modulo 2^32.
-SDXL_SIMD void narrow_bfloat16_stochastically(const float* from, uint16_t* to, int64_t size,
-                                              uint32_t seed) {
+/// Rounds up or down with the probabilities that keep the mean (Zamirai et al. 2020). Element i
+/// takes its 16 random bits from a hash of seed + i, modulo 2^32.
+SDXL_SIMD void narrow_stochastically(const float* from, at::BFloat16* to, int64_t size,
+                                     uint32_t seed) {
   for (int64_t i = 0; i < size; ++i) {
     uint32_t hash = seed + static_cast<uint32_t>(i);  // "lowbias32" of C. Wellons
     hash = (hash ^ (hash >> 16)) * 0x7FEB352Du;
@@ -40,41 +34,40 @@ SDXL_SIMD void narrow_bfloat16_stochastically(const float* from, uint16_t* to, i
     hash ^= hash >> 16;
     const uint32_t bits = std::bit_cast<uint32_t>(from[i]);
     const uint32_t rounded = (bits + (hash & 0xFFFFu)) >> 16;
-    to[i] = static_cast<uint16_t>((bits & 0x7FFFFFFFu) >= 0x7F800000u ? bits >> 16 : rounded);
+    to[i].x = static_cast<uint16_t>((bits & 0x7FFFFFFFu) >= 0x7F800000u ? bits >> 16 : rounded);
   }
 }
 
 void store_working(const at::Tensor& working, int64_t begin, int64_t size, const float* weight) {
   if (working.scalar_type() == at::kBFloat16) {
-    auto* to = reinterpret_cast<uint16_t*>(working.data_ptr<at::BFloat16>());
-    narrow_bfloat16(weight, to + begin, size);
+    narrow_values(weight, working.data_ptr<at::BFloat16>() + begin, size);
   } else {
     std::copy(weight, weight + size, working.data_ptr<at::Half>() + begin);
   }
 }
 
-/// `gradient` from element `begin` on, as it is stored.
-StoredGradient stored_gradient(const at::Tensor& gradient, int64_t begin, float scale) {
+/// `gradient` from element `begin` on.
+RawGradient raw_gradient(const at::Tensor& gradient, int64_t begin, float scale) {
   const auto* bytes = static_cast<const std::byte*>(gradient.const_data_ptr());
   return {bytes + begin * gradient.element_size(), gradient.scalar_type(), scale};
 }
 
 void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float scale, uint32_t seed,
                 UpdateBlock block, const std::function<void(const UpdateBlock&)>& kernel,
-                bool takes_stored) {
+                bool raw_gradients) {
   std::array<float, kUpdateBlock> gradient_buffer, weight_buffer;
-  if (takes_stored && gradient.scalar_type() != at::kHalf) {
-    block.stored = stored_gradient(gradient, block.begin, scale);
+  if (raw_gradients && gradient.scalar_type() != at::kHalf) {
+    block.raw = raw_gradient(gradient, block.begin, scale);
   } else {
     block.gradient = read_block(gradient, block.begin, block.size, scale, gradient_buffer.data());
   }
   if (tensor.value.scalar_type() == at::kBFloat16) {
-    auto* stored = reinterpret_cast<uint16_t*>(tensor.value.data_ptr<at::BFloat16>()) + block.begin;
+    at::BFloat16* stored = tensor.value.data_ptr<at::BFloat16>() + block.begin;
     block.weight = weight_buffer.data();
     scale_values(stored, 1.0f, block.weight, block.size);
     kernel(block);
-    narrow_bfloat16_stochastically(block.weight, stored, block.size,
-                                   seed + static_cast<uint32_t>(block.begin));
+    narrow_stochastically(block.weight, stored, block.size,
+                          seed + static_cast<uint32_t>(block.begin));
     return;
   }
   block.weight = tensor.value.data_ptr<float>() + block.begin;
@@ -82,6 +75,14 @@ void update_one(const TrainedTensor& tensor, const at::Tensor& gradient, float s
   if (tensor.working.defined()) {
     store_working(tensor.working, block.begin, block.size, block.weight);
   }
+}
+
+/// x * factor modulo 2^32, for int64 tensors of 32-bit values. Splits the factor so that no product
+/// exceeds 63 bits.
+at::Tensor multiply_32(const at::Tensor& x, int64_t factor) {
+  at::Tensor low = x * (factor & 0xFFFF);
+  at::Tensor high = ((x * (factor >> 16)).bitwise_and(0xFFFF)).bitwise_left_shift(16);
+  return (low + high).bitwise_and(0xFFFFFFFF);
 }
 
 }  // namespace
@@ -100,8 +101,7 @@ const float* read_block(const at::Tensor& tensor, int64_t begin, int64_t size, f
       return buffer;
     }
     case at::kBFloat16: {
-      const auto* from = reinterpret_cast<const uint16_t*>(tensor.const_data_ptr<at::BFloat16>());
-      scale_values(from + begin, scale, buffer, size);
+      scale_values(tensor.const_data_ptr<at::BFloat16>() + begin, scale, buffer, size);
       return buffer;
     }
     default: {
@@ -136,28 +136,16 @@ void for_each_block(const std::vector<int64_t>& sizes,
 void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<size_t>& indices,
                    const std::vector<at::Tensor>& gradients, double gradient_scale,
                    uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel,
-                   bool takes_stored) {
+                   bool raw_gradients) {
   std::vector<int64_t> sizes;
   for (size_t index : indices) sizes.push_back(tensors[index].value.numel());
   const float scale = static_cast<float>(gradient_scale);
   for_each_block(sizes, [&](size_t position, int64_t begin, int64_t size, int64_t) {
     const size_t index = indices[position];
     update_one(tensors[index], gradients[position], scale, element_seed(rounding_seed, index),
-               {index, begin, size, nullptr, nullptr}, kernel, takes_stored);
+               {index, begin, size, nullptr, nullptr}, kernel, raw_gradients);
   });
 }
-
-namespace {
-
-/// x * factor modulo 2^32, for int64 tensors that hold 32 bits each. The factor is split so that no
-/// product leaves 63 bits.
-at::Tensor multiply_32(const at::Tensor& x, int64_t factor) {
-  at::Tensor low = x * (factor & 0xFFFF);
-  at::Tensor high = ((x * (factor >> 16)).bitwise_and(0xFFFF)).bitwise_left_shift(16);
-  return (low + high).bitwise_and(0xFFFFFFFF);
-}
-
-}  // namespace
 
 void store_stochastically(const at::Tensor& weight, const at::Tensor& value, uint64_t rounding_seed,
                           size_t index) {

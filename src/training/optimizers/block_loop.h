@@ -1,15 +1,15 @@
-// The fused loop of the CPU optimizers: all tensors cut into blocks, all blocks spread over all
-// threads. A kernel sees weights and gradients in float32 whatever they are stored in.
+// The loop of the optimizers on the CPU: cuts all tensors into blocks and spreads the blocks over
+// all threads. A kernel gets weights and gradients in float32, whatever their dtypes.
 #pragma once
 
 #include <ATen/ATen.h>
 
-#include <bit>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
 #include "base/simd.h"
+#include "kernels/cpu/float_blocks.h"
 #include "training/trainables/parameters.h"
 
 namespace sdxl {
@@ -17,59 +17,50 @@ namespace sdxl {
 /// Elements of a block; a multiple of the blocks of quantised states.
 constexpr int64_t kUpdateBlock = 2048;
 
-/// A stored number as a float: bfloat16 by its bits.
-inline float widened(float value) { return value; }
-inline float widened(uint16_t bfloat16) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16);
-}
-
-/// A gradient as the backward pass left it.
-struct StoredGradient {
-  const void* values = nullptr;
-  at::ScalarType type = at::kFloat;
+/// A gradient as the backward pass stored it, and the scale that the kernel has to apply.
+struct RawGradient {
+  const void* values = nullptr;  ///< float32 or bfloat16.
+  at::ScalarType dtype = at::kFloat;
   float scale = 1.0f;
 };
 
-/// Part of one tensor, counted in elements in the order of its memory.
+/// A range of elements of one tensor, in the order of its memory.
 struct UpdateBlock {
   size_t index;  ///< Of the tensor.
   int64_t begin, size;
   float* weight;          ///< [size] To be updated.
-  const float* gradient;  ///< [size] Scaled; null where the kernel takes the stored one.
-  /// What `gradient` is made of, for kernels that do so while they update: [size] of float32 or
-  /// bfloat16, to be multiplied by the scale.
-  StoredGradient stored = {};
+  const float* gradient;  ///< [size] Scaled; null if `raw` is set.
+  RawGradient raw = {};   ///< [size]
 };
 
-/// Calls `kernel` once for each block of tensors[indices[i]] with gradients[i], from many threads.
-/// Then the block's weights are stored: a float32 value as they are, a bfloat16 value rounded
-/// stochastically by a hash of (rounding_seed, index, element), so that the result depends on
-/// neither threads nor order; then the working copy. Gradients have their value's strides; all lie
-/// on the CPU. With `takes_stored` the kernel gets float32 and bfloat16 gradients as they are
-/// stored, others scaled as ever.
+/// Calls `kernel` once for each block of tensors[indices[i]] with gradients[i], from many threads,
+/// then stores the block's weights: float32 as they are, bfloat16 rounded stochastically by a hash
+/// of (rounding_seed, index, element), which depends on neither threads nor order; then the working
+/// copy. Gradients have the strides of their tensors. All tensors are on the CPU. With
+/// `raw_gradients` the kernel gets gradients of float32 and bfloat16 in UpdateBlock::raw.
 void update_blocks(const std::vector<TrainedTensor>& tensors, const std::vector<size_t>& indices,
                    const std::vector<at::Tensor>& gradients, double gradient_scale,
                    uint64_t rounding_seed, const std::function<void(const UpdateBlock&)>& kernel,
-                   bool takes_stored = false);
+                   bool raw_gradients = false);
 
-/// The seed of tensor `index`'s rounding: element i takes the hash of seed + i.
+/// The seed that rounds tensor `index`: element i uses the hash of seed + i.
 uint32_t element_seed(uint64_t rounding_seed, size_t index);
 
-/// The same rounding for a whole tensor on any device: `weight` (float32) into `value` (bfloat16),
-/// bit for bit as update_blocks stores it.
+/// Rounds `weight` (float32) into `value` (bfloat16) on any device, bit for bit as update_blocks()
+/// does.
 void store_stochastically(const at::Tensor& weight, const at::Tensor& value, uint64_t rounding_seed,
                           size_t index);
 
-/// Calls `work` once for each block of tensors of these sizes, from many threads; for passes that
-/// need no weights (norms, statistics). `block` counts over all tensors.
+/// Calls `work` once for each block of tensors with these sizes, from many threads: for passes that
+/// change no weights (norms, statistics). `block` counts over all tensors.
 void for_each_block(
     const std::vector<int64_t>& sizes,
     const std::function<void(size_t position, int64_t begin, int64_t size, int64_t block)>& work);
-/// How many blocks that are.
+/// The number of blocks of tensors with these sizes.
 int64_t count_blocks(const std::vector<int64_t>& sizes);
 
-/// `size` elements of `tensor`'s memory from `begin` on, times `scale`, as float32: into `buffer`,
-/// or a pointer to the tensor's own where nothing has to be done.
+/// `size` elements of the memory of `tensor` from `begin` on, times `scale`, as float32. Returns
+/// `buffer`, or a pointer into the tensor if nothing has to be converted.
 const float* read_block(const at::Tensor& tensor, int64_t begin, int64_t size, float scale,
                         float* buffer);
 

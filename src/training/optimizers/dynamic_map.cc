@@ -1,4 +1,3 @@
-// The dynamic map's values and the search for the nearest.
 #include "training/optimizers/dynamic_map.h"
 
 #include <algorithm>
@@ -58,7 +57,7 @@ SDXL_SIMD void nearest_codes(const int32_t* first_code, const float* middles, co
   }
 }
 
-/// `tensor`'s memory as one dimension, filled up with zeros to whole blocks: [blocks, 256].
+/// The memory of `tensor` as rows of 256 elements, padded with zeros: [blocks, 256].
 at::Tensor in_blocks(const at::Tensor& tensor) {
   const int64_t count = tensor.numel();
   const int64_t blocks = (count + kQuantisedBlock - 1) / kQuantisedBlock;
@@ -79,7 +78,7 @@ DynamicMap::DynamicMap(bool has_sign) : values_(map_values(has_sign)) {
   }
   middles_.back() = std::numeric_limits<float>::infinity();
   for (uint32_t upper = 0; upper < first_code_.size(); ++upper) {
-    // Of negative floats the least is that of the greatest lower bits.
+    // Among negative floats, the one with the greatest lower bits is the least.
     const bool negative = (upper & 0x8000u) != 0;
     const auto least = std::bit_cast<float>(upper << 16 | (negative ? 0xFFFFu : 0u));
     const auto above = std::lower_bound(middles_.begin(), middles_.end() - 1, least);

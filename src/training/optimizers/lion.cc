@@ -1,34 +1,34 @@
 // Lion (Chen et al. 2023), number for number as lion-pytorch computes it.
 //
-// Argument: beta2 (0.99), the decay of the momentum; --adam_beta1 is the share of the momentum in
-// the update's direction.
+// Argument: beta2 (0.99), the decay of the momentum. --adam_beta1 weighs the momentum against the
+// gradient in the direction of the update.
 #include <cmath>
 
-#include "training/optimizers/optimizers.h"
+#include "training/optimizers/elementwise_optimizer.h"
 
 namespace sdxl {
 namespace {
 
 struct Factors {
-  float decay, beta1, beta1_rest, beta2, beta2_rest, rate;
+  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, rate;
 };
 
 SDXL_SIMD void lion_kernel(const Factors& factors, int64_t size, const float* gradient,
                            float* weight, float* mean) {
-  const auto [decay, beta1, beta1_rest, beta2, beta2_rest, rate] = factors;
+  const auto [decay, beta1, one_minus_beta1, beta2, one_minus_beta2, rate] = factors;
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i];
-    const float direction = mean[i] * beta1 + beta1_rest * g;
+    const float direction = mean[i] * beta1 + one_minus_beta1 * g;
     const float sign = direction > 0.0f ? 1.0f : direction < 0.0f ? -1.0f : direction;
     weight[i] = weight[i] * decay - rate * sign;
-    mean[i] = mean[i] * beta2 + beta2_rest * g;
+    mean[i] = mean[i] * beta2 + one_minus_beta2 * g;
   }
 }
 
-class Lion : public Optimizer {
+class Lion : public ElementwiseOptimizer {
  public:
   Lion(std::vector<ParameterGroup> groups, const OptimizerOptions& options)
-      : Optimizer(std::move(groups), options),
+      : ElementwiseOptimizer(std::move(groups), options),
         means_(zero_states()),
         beta1_(options.beta1),
         beta2_(argument("beta2", 0.99)) {}

@@ -1,24 +1,15 @@
-// What optimizers share, and their table.
 #include "training/optimizers/optimizer.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "training/optimizers/optimizers.h"
+#include "training/optimizers/block_loop.h"
 
 namespace sdxl {
-
-Optimizer::Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions options)
-    : groups_(std::move(groups)), tensors_(flatten(groups_)), options_(std::move(options)) {
-  for (size_t i = 0; i < groups_.size(); ++i) {
-    group_of_.insert(group_of_.end(), groups_[i].tensors.size(), i);
-  }
-}
-
 namespace {
 
 /// `gradient` in the strides and on the device of `value`; itself where it agrees.
@@ -31,8 +22,19 @@ at::Tensor like_value(const at::Tensor& gradient, const at::Tensor& value) {
 
 }  // namespace
 
+Optimizer::Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions options,
+                     OptimizerTraits traits)
+    : groups_(std::move(groups)),
+      tensors_(flatten(groups_)),
+      options_(std::move(options)),
+      traits_(traits) {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    group_of_.insert(group_of_.end(), groups_[i].tensors.size(), i);
+  }
+}
+
 void Optimizer::step(const std::vector<at::Tensor>& gradients, const StepScale& scale) {
-  c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   begin_step(scale);
   std::vector<size_t> indices;
   std::vector<at::Tensor> dense;
@@ -41,42 +43,25 @@ void Optimizer::step(const std::vector<at::Tensor>& gradients, const StepScale& 
     indices.push_back(i);
     dense.push_back(like_value(gradients[i], tensors_[i].value));
   }
-  survey(indices, dense);
+  inspect_gradients(indices, dense);
   update(indices, dense);
 }
 
 void Optimizer::begin_step(const StepScale& scale) {
   scale_ = scale;
   ++steps_taken_;
-  prepare();
+  prepare_step();
 }
 
-void Optimizer::survey(const std::vector<size_t>&, const std::vector<at::Tensor>&) {}
-
-void Optimizer::update_tensor(size_t index, const at::Tensor& gradient, double gradient_scale) {
-  c10::NoGradGuard no_grad;
+void Optimizer::step_tensor(size_t index, const at::Tensor& gradient, double gradient_scale) {
+  const at::NoGradGuard no_grad;
   scale_.gradient = gradient_scale;
   update({index}, {like_value(gradient, tensors_[index].value)});
 }
 
-uint64_t Optimizer::rounding_seed() const {
-  return stream_seed(options_.seed, Stream::kWeights, static_cast<uint64_t>(steps_taken_));
-}
-
-void Optimizer::update(const std::vector<size_t>& indices,
-                       const std::vector<at::Tensor>& gradients) {
-  if (!on_cpu() && !options_.whole_tensors && update_fused(indices, gradients)) return;
-  if (!on_cpu() || needs_whole_tensors() || options_.whole_tensors) {
-    update_whole(indices, gradients);
-    return;
-  }
-  update_blocks(
-      tensors_, indices, gradients, scale_.gradient, rounding_seed(),
-      [this](const UpdateBlock& block) { update_block(block); }, takes_stored());
-}
-
-void Optimizer::update_whole(const std::vector<size_t>& indices,
-                             const std::vector<at::Tensor>& gradients) {
+void Optimizer::update_in_float32(const std::vector<size_t>& indices,
+                                  const std::vector<at::Tensor>& gradients,
+                                  const TensorsUpdate& update) {
   // Bounds the temporary copies; more at once saves launches on an accelerator.
   const int64_t elements_at_once = int64_t{1} << (on_cpu() ? 20 : 26);
   for (size_t begin = 0, end = 0; begin < indices.size(); begin = end) {
@@ -90,7 +75,7 @@ void Optimizer::update_whole(const std::vector<size_t>& indices,
       elements += value.numel();
     }
     if (scale_.gradient != 1.0) at::_foreach_mul_(scaled, scale_.gradient);
-    update_tensors(part, weights, scaled);
+    update(part, weights, scaled);
     for (size_t i = 0; i < part.size(); ++i) store(part[i], weights[i]);
   }
 }
@@ -111,9 +96,9 @@ void Optimizer::store(size_t index, const at::Tensor& weight) const {
 
 void Optimizer::load(const std::function<at::Tensor(const std::string&)>& find, const Json& scalars,
                      int64_t steps_taken, const std::string& source) {
-  c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (auto& [name, tensor] : state()) {
-    at::Tensor saved = find(name);
+    const at::Tensor saved = find(name);
     if (saved.sizes() != tensor.sizes() || saved.scalar_type() != tensor.scalar_type()) {
       throw Error(ExitStatus::kBadData,
                   sdxl::str(source, ": the optimizer state ", quoted(name), " is ",
@@ -127,23 +112,26 @@ void Optimizer::load(const std::function<at::Tensor(const std::string&)>& find, 
   steps_taken_ = steps_taken;
 }
 
-void Optimizer::load_scalars(const Json&, const std::string&) {}
-
 uint64_t Optimizer::state_bytes() const {
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : state()) bytes += tensor.nbytes();
   return bytes;
 }
 
+uint64_t Optimizer::rounding_seed() const {
+  return stream_seed(options_.seed, Stream::kWeights, static_cast<uint64_t>(steps_taken_));
+}
+
 double Optimizer::learning_rate(size_t index) const {
-  return groups_[group_of_[index]].learning_rate * scale_.learning_rate;
+  return groups_[group_of_[index]].learning_rate * scale_.lr_factor;
 }
 
 double Optimizer::weight_decay(size_t index) const {
   return groups_[group_of_[index]].weight_decay;
 }
 
-double Optimizer::argument(const char* name, double fallback) const {
+double Optimizer::argument(const char* name, double fallback) {
+  argument_names_.insert(name);
   const auto given = options_.arguments.find(name);
   return given == options_.arguments.end() ? fallback : given->second;
 }
@@ -161,58 +149,6 @@ void Optimizer::append_state(NamedTensors& to, const char* kind,
   for (size_t i = 0; i < states.size(); ++i) {
     to.emplace_back(str(kind, ".", tensors_[i].name), states[i]);
   }
-}
-
-namespace {
-
-using Maker = std::unique_ptr<Optimizer> (*)(std::vector<ParameterGroup>, const OptimizerOptions&);
-
-struct OptimizerEntry {
-  const char* name;
-  Maker make;
-  std::vector<std::string> arguments;  // that it knows
-};
-
-const std::vector<OptimizerEntry> kOptimizers = {
-    {"adamw", make_adamw, {}},
-    {"adamw8bit", make_adamw_8bit, {"min_8bit_size"}},
-    {"adafactor",
-     make_adafactor,
-     {"beta1", "clip_threshold", "decay_rate", "epsilon", "minimal_scale", "scale_parameter"}},
-    {"lion", make_lion, {"beta2"}},
-    {"prodigy",
-     make_prodigy,
-     {"beta3", "d0", "d_coef", "growth_rate", "safeguard_warmup", "use_bias_correction"}},
-};
-
-void require_known_arguments(const OptimizerEntry& entry, const OptimizerOptions& options) {
-  for (const auto& [name, value] : options.arguments) {
-    const auto& known = entry.arguments;
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    throw Error(ExitStatus::kUsage,
-                str("--optimizer_args ", quoted(name), ": ", entry.name, " knows ",
-                    known.empty() ? "no arguments of its own" : join(known, ", ")));
-  }
-}
-
-}  // namespace
-
-std::vector<std::string> optimizer_names() {
-  std::vector<std::string> names;
-  for (const OptimizerEntry& entry : kOptimizers) names.push_back(entry.name);
-  return names;
-}
-
-std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
-                                          std::vector<ParameterGroup> groups,
-                                          const OptimizerOptions& options) {
-  for (const OptimizerEntry& entry : kOptimizers) {
-    if (name != entry.name) continue;
-    require_known_arguments(entry, options);
-    return entry.make(std::move(groups), options);
-  }
-  throw Error(ExitStatus::kUsage, str("--optimizer ", quoted(name), " is not known; there are ",
-                                      join(optimizer_names(), ", ")));
 }
 
 }  // namespace sdxl

@@ -2,9 +2,14 @@
 // step size d is estimated from the distance to the initial weights. --learning_rate multiplies d
 // and is usually 1.
 //
-// Arguments: beta3 (the root of beta2), d0 (1e-6), d_coef (1), growth_rate (none), and 0 or 1 for
-// safeguard_warmup and use_bias_correction (0).
-#include <c10/core/GradMode.h>
+// Arguments and their defaults:
+//   beta3 (root of beta2)     decay of the sums that d is estimated from
+//   d0 (1e-6)                 the first d
+//   d_coef (1)                multiplies the estimate of d
+//   growth_rate (infinity)    greatest factor by which d grows in a step
+//   safeguard_warmup (0)      1 leaves the learning rate out of the estimate
+//   use_bias_correction (0)   1 corrects the bias of the moments, as Adam does
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <array>
@@ -12,34 +17,35 @@
 #include <limits>
 
 #include "base/error.h"
-#include "training/optimizers/optimizers.h"
+#include "training/optimizers/elementwise_optimizer.h"
 
 namespace sdxl {
 namespace {
 
+/// Sums over all elements, from which d is estimated.
 struct Sums {
-  double dot = 0;       ///< gradient · (initial weight - weight)
-  double absolute = 0;  ///< of s
+  double dot = 0;       ///< gradient * (initial weight - weight)
+  double absolute = 0;  ///< |s|
 };
 
-/// What the first pass multiplies by.
-struct Shares {
+/// Decays of the moments and of s, and the factor of the gradient in each.
+struct MomentFactors {
   float beta1, mean, beta2, variance, beta3, s;
 };
 
-SDXL_SIMD void survey_kernel(const Shares& shares, int64_t size, const float* gradient, float* mean,
-                             float* variance, float* s) {
-  const auto [beta1, mean_share, beta2, variance_share, beta3, s_share] = shares;
+SDXL_SIMD void moments_kernel(const MomentFactors& factors, int64_t size, const float* gradient,
+                              float* mean, float* variance, float* s) {
+  const auto [beta1, mean_factor, beta2, variance_factor, beta3, s_factor] = factors;
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i];
-    mean[i] = mean[i] * beta1 + mean_share * g;
-    variance[i] = variance[i] * beta2 + variance_share * g * g;
-    s[i] = s[i] * beta3 + s_share * g;
+    mean[i] = mean[i] * beta1 + mean_factor * g;
+    variance[i] = variance[i] * beta2 + variance_factor * g * g;
+    s[i] = s[i] * beta3 + s_factor * g;
   }
 }
 
-Sums sum_up(int64_t size, const float* gradient, const float* weight, const float* initial,
-            const float* s) {
+Sums sums_of_block(int64_t size, const float* gradient, const float* weight, const float* initial,
+                   const float* s) {
   Sums sums;
   for (int64_t i = 0; i < size; ++i) {
     sums.dot += static_cast<double>(gradient[i]) * (initial[i] - weight[i]);
@@ -55,10 +61,10 @@ SDXL_SIMD void step_kernel(float decay, float step, float epsilon, int64_t size,
   }
 }
 
-class Prodigy : public Optimizer {
+class Prodigy : public ElementwiseOptimizer {
  public:
   Prodigy(std::vector<ParameterGroup> groups, const OptimizerOptions& options)
-      : Optimizer(std::move(groups), options),
+      : ElementwiseOptimizer(std::move(groups), options, {.supports_per_tensor_step = false}),
         beta3_(argument("beta3", std::sqrt(options.beta2))),
         d0_(argument("d0", 1e-6)),
         d_coef_(argument("d_coef", 1.0)),
@@ -71,12 +77,10 @@ class Prodigy : public Optimizer {
         variances_(zero_states()),
         s_(zero_states()) {
     require_one_learning_rate();
-    const c10::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     initial_ = zero_states();
     for (size_t i = 0; i < initial_.size(); ++i) initial_[i].copy_(tensors()[i].value);
   }
-
-  bool can_update_singly() const override { return false; }
 
   NamedTensors state() const override {
     NamedTensors states;
@@ -92,8 +96,8 @@ class Prodigy : public Optimizer {
   }
 
  protected:
-  void survey(const std::vector<size_t>& indices,
-              const std::vector<at::Tensor>& gradients) override {
+  void inspect_gradients(const std::vector<size_t>& indices,
+                         const std::vector<at::Tensor>& gradients) override {
     const double rate = tensors().empty() ? 0.0 : learning_rate(0);
     double correction = 1.0;
     if (corrects_bias_) {
@@ -104,11 +108,11 @@ class Prodigy : public Optimizer {
     step_size_ = d_ * rate * correction;
     Sums sums;
     if (rate > 0.0) {
-      const bool blocks = on_cpu() && !options().whole_tensors;
-      sums = blocks ? survey_blocks(indices, gradients) : survey_tensors(indices, gradients);
+      sums = uses_blocks() ? update_moments_in_blocks(indices, gradients)
+                           : update_moments(indices, gradients);
     }
     moves_ = sums.absolute != 0.0;
-    if (moves_) estimate(sums);
+    if (moves_) update_d(sums);
   }
 
   void update_block(const UpdateBlock& block) override {
@@ -141,19 +145,20 @@ class Prodigy : public Optimizer {
     for (size_t i = 1; i < tensors().size(); ++i) {
       if (learning_rate(i) == learning_rate(0)) continue;
       throw Error(ExitStatus::kUsage,
-                  "--optimizer prodigy has one learning rate for everything: leave out "
+                  "--optimizer prodigy takes one learning rate for all weights: leave out "
                   "--text_encoder_lr and --lora_plus_ratio");
     }
   }
 
-  double s_share() const { return d_ / d0_ * (safeguard_warmup_ ? d_ : step_size_); }
+  double s_factor() const { return d_ / d0_ * (safeguard_warmup_ ? d_ : step_size_); }
 
-  Sums survey_blocks(const std::vector<size_t>& indices, const std::vector<at::Tensor>& gradients) {
+  Sums update_moments_in_blocks(const std::vector<size_t>& indices,
+                                const std::vector<at::Tensor>& gradients) {
     const double beta1 = options().beta1, beta2 = options().beta2;
-    const Shares shares = {
+    const MomentFactors factors = {
         static_cast<float>(beta1),  static_cast<float>(d_ * (1.0 - beta1)),
         static_cast<float>(beta2),  static_cast<float>(d_ * d_ * (1.0 - beta2)),
-        static_cast<float>(beta3_), static_cast<float>(s_share()),
+        static_cast<float>(beta3_), static_cast<float>(s_factor()),
     };
     std::vector<int64_t> sizes;
     for (const at::Tensor& gradient : gradients) sizes.push_back(gradient.numel());
@@ -167,10 +172,10 @@ class Prodigy : public Optimizer {
       const float* weight =
           read_block(tensors()[index].value, begin, size, 1.0f, weight_buffer.data());
       float* s = s_[index].data_ptr<float>() + begin;
-      survey_kernel(shares, size, gradient, means_[index].data_ptr<float>() + begin,
-                    variances_[index].data_ptr<float>() + begin, s);
+      moments_kernel(factors, size, gradient, means_[index].data_ptr<float>() + begin,
+                     variances_[index].data_ptr<float>() + begin, s);
       of_blocks[static_cast<size_t>(block)] =
-          sum_up(size, gradient, weight, initial_[index].const_data_ptr<float>() + begin, s);
+          sums_of_block(size, gradient, weight, initial_[index].const_data_ptr<float>() + begin, s);
     });
     Sums sums;
     for (const Sums& one : of_blocks) {
@@ -180,7 +185,7 @@ class Prodigy : public Optimizer {
     return sums;
   }
 
-  Sums survey_tensors(const std::vector<size_t>& indices,
+  Sums update_moments(const std::vector<size_t>& indices,
                       const std::vector<at::Tensor>& gradients) {
     std::vector<at::Tensor> dots, absolutes;
     for (size_t i = 0; i < indices.size(); ++i) {
@@ -192,7 +197,7 @@ class Prodigy : public Optimizer {
       variances_[index]
           .mul_(options().beta2)
           .addcmul_(gradient, gradient, d_ * d_ * (1.0 - options().beta2));
-      s_[index].mul_(beta3_).add_(gradient, s_share());
+      s_[index].mul_(beta3_).add_(gradient, s_factor());
       absolutes.push_back(s_[index].abs().sum(at::kDouble));
     }
     if (dots.empty()) return {};
@@ -201,8 +206,7 @@ class Prodigy : public Optimizer {
     return {sums[0].item<double>(), sums[1].item<double>()};
   }
 
-  /// The new d.
-  void estimate(const Sums& sums) {
+  void update_d(const Sums& sums) {
     numerator_ = numerator_ * beta3_ + d_ / d0_ * step_size_ * sums.dot;
     const double estimated = d_coef_ * numerator_ / sums.absolute;
     if (d_ == d0_) d_ = std::max(d_, estimated);
@@ -214,8 +218,8 @@ class Prodigy : public Optimizer {
   double beta3_, d0_, d_coef_, growth_rate_;
   bool safeguard_warmup_, corrects_bias_;
   double d_, d_max_, numerator_ = 0.0;
-  int64_t k_ = 0;           // steps that moved something
-  double step_size_ = 0.0;  // of this step, by the d before it
+  int64_t k_ = 0;           // steps that changed weights
+  double step_size_ = 0.0;  // of this step, from the d before it
   bool moves_ = false;
   std::vector<at::Tensor> means_, variances_, s_, initial_;  // float32, in the values' strides
 };

@@ -1,7 +1,6 @@
-// Buckets.
 #include "training/parallel/gradient_exchange.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include "base/text.h"
 
@@ -44,26 +43,26 @@ void GradientExchange::allocate(Bucket& bucket, at::Device device) const {
 }
 
 void GradientExchange::put(size_t index, const at::Tensor& gradient) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   Place& place = places_[index];
   Bucket& bucket = buckets_[place.bucket];
-  if (place.there) {
+  if (place.filled) {
     throw Error(ExitStatus::kFailure,
-                sdxl::str("the gradient of trained tensor ", index, " came twice in a step"));
+                sdxl::str("trained tensor ", index, " got two gradients in one step"));
   }
   allocate(bucket, gradient.device());
   view(index).copy_(gradient);
-  place.there = true;
+  place.filled = true;
   ++bucket.filled;
   while (started_ < buckets_.size() &&
          buckets_[started_].filled == buckets_[started_].members.size()) {
     start(buckets_[started_++]);
-    if (started_ > kMostUnderWay) give_back(buckets_[started_ - 1 - kMostUnderWay]);
+    if (started_ > kMaxInFlight) free_sent(buckets_[started_ - 1 - kMaxInFlight]);
   }
 }
 
-void GradientExchange::give_back(Bucket& bucket) {
-  if (is_ours(bucket)) return;
+void GradientExchange::free_sent(Bucket& bucket) {
+  if (is_owned(bucket)) return;
   bucket.transfer->wait();
   bucket.transfer.reset();
   bucket.flat.reset();
@@ -72,7 +71,7 @@ void GradientExchange::give_back(Bucket& bucket) {
 void GradientExchange::start(Bucket& bucket) {
   const at::Tensor counts = at::zeros({std::ssize(bucket.members)});
   for (int64_t k = 0; k < counts.numel(); ++k) {
-    if (places_[bucket.members[k]].there) counts[k] = 1.0f;
+    if (places_[bucket.members[k]].filled) counts[k] = 1.0f;
   }
   bucket.flat.slice(0, bucket.elements).copy_(counts);
   bucket.transfer = bucket.owner < 0 ? ranks_.start_sum(bucket.flat)
@@ -80,7 +79,7 @@ void GradientExchange::start(Bucket& bucket) {
 }
 
 std::vector<at::Tensor> GradientExchange::take() {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   while (started_ < buckets_.size()) {
     Bucket& bucket = buckets_[started_++];
     allocate(bucket, values_[bucket.members[0]].device());
@@ -90,14 +89,14 @@ std::vector<at::Tensor> GradientExchange::take() {
   for (Bucket& bucket : buckets_) {
     if (bucket.transfer) bucket.transfer->wait();
     bucket.transfer.reset();
-    if (is_ours(bucket)) {
+    if (is_owned(bucket)) {
       const at::Tensor counts = bucket.flat.slice(0, bucket.elements).cpu();
       for (size_t k = 0; k < bucket.members.size(); ++k) {
         const size_t index = bucket.members[k];
         if (counts[static_cast<int64_t>(k)].item<float>() > 0) sums[index] = view(index);
       }
     }
-    for (const size_t index : bucket.members) places_[index].there = false;
+    for (const size_t index : bucket.members) places_[index].filled = false;
     bucket.filled = 0;
     bucket.flat.reset();  // the views hold it
   }

@@ -1,8 +1,8 @@
-// Adding up the gradients of all ranks while the backward pass goes on.
+// Sums the gradients of all ranks while the backward pass is still running.
 //
-// c10d's own reducer serves DistributedDataParallel: it takes leaf.grad as it is, in the model's
-// dtype. Here gradients of half precision are added up in float32 over micro-batches first
-// (GradientSum), and with ZeRO each sum goes to one rank alone; so the buckets are our own.
+// c10d has a reducer for DistributedDataParallel, but it sends leaf.grad in the model's dtype. Here
+// half-precision gradients are first accumulated in float32 over micro-batches (GradientSum), and
+// with ZeRO each sum goes to one rank only.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,47 +15,46 @@
 
 namespace sdxl {
 
-/// Pieces on their way between ranks that one holds at a time, so that memory holds these and not
-/// all gradients or weights.
-constexpr size_t kMostUnderWay = 8;
+/// Transfers that a rank keeps in flight. Bounds memory to this many buckets.
+constexpr size_t kMaxInFlight = 8;
 
 class GradientExchange {
  public:
-  /// Buckets of some 25 MB from the last tensor to the first, which is about the order in which
-  /// gradients become ready. With `owners` (a rank for each tensor, not descending) a tensor's sum
-  /// goes to its owner, else to all.
+  /// Makes buckets of about 25 MB from the last tensor to the first, roughly the order in which
+  /// gradients become ready. With `owners` (one ascending rank for each tensor) the sum of a tensor
+  /// goes to its owner, otherwise to all ranks.
   GradientExchange(Ranks& ranks, const std::vector<TrainedTensor>& tensors,
                    const std::vector<int64_t>& owners);
 
-  /// This rank's gradient of a step, of any floating dtype; copied. Buckets that are complete set
-  /// out in order, so that all ranks send them in the same one; those that another rank owns are
-  /// freed when they have arrived, and a few of them at most are under way.
+  /// Copies this rank's gradient of a tensor, of any floating dtype. Complete buckets are sent in
+  /// their order, which is the same on all ranks. Buckets that another rank owns are freed once
+  /// received; at most kMaxInFlight of them are in flight.
   void put(size_t index, const at::Tensor& gradient);
-  bool has(size_t index) const { return places_[index].there; }
-  /// Waits for the sums of the step: float32, in the tensors' strides, views of the buckets.
-  /// Undefined where no rank had a gradient, and where another rank owns the sum.
+  /// Waits for the sums of the step: float32 views of the buckets, in the tensors' strides.
+  /// Undefined if no rank had a gradient or another rank owns the sum.
   std::vector<at::Tensor> take();
 
  private:
   struct Bucket {
     std::vector<size_t> members;
-    int64_t elements = 0;  ///< Then one for each member: how many ranks had a gradient.
-    int64_t owner = -1;    ///< -1: everybody.
-    size_t filled = 0;
-    at::Tensor flat;  ///< float32; there from the first gradient until it is sent or taken.
+    int64_t elements = 0;  ///< Of the gradients. One count of ranks for each member follows them.
+    int64_t owner = -1;    ///< -1: all ranks.
+    size_t filled = 0;     ///< Members whose gradient has been put.
+    at::Tensor flat;  ///< float32; allocated by the first gradient, freed by take() or earlier.
     std::unique_ptr<Transfer> transfer;
   };
   struct Place {
     size_t bucket = 0;
     int64_t offset = 0;
-    bool there = false;
+    bool filled = false;
   };
 
   at::Tensor view(size_t index) const;
   void allocate(Bucket& bucket, at::Device device) const;
   void start(Bucket& bucket);
-  void give_back(Bucket& bucket);
-  bool is_ours(const Bucket& bucket) const {
+  /// Waits for a bucket that another rank owns and frees its memory.
+  void free_sent(Bucket& bucket);
+  bool is_owned(const Bucket& bucket) const {
     return bucket.owner < 0 || bucket.owner == ranks_.rank();
   }
 
@@ -63,7 +62,7 @@ class GradientExchange {
   std::vector<at::Tensor> values_;  // for shapes and strides
   std::vector<Bucket> buckets_;
   std::vector<Place> places_;
-  size_t started_ = 0;  // buckets under way
+  size_t started_ = 0;  // buckets whose transfer was started
 };
 
 }  // namespace sdxl

@@ -1,7 +1,6 @@
-// Sharing out, sending and collecting.
 #include "training/parallel/optimizer_shards.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 
@@ -11,6 +10,35 @@
 #include "training/parallel/gradient_exchange.h"
 
 namespace sdxl {
+namespace {
+
+/// A tensor in the state of some rank's optimizer.
+struct StateEntry {
+  std::string name;
+  int64_t owner;
+  at::Tensor like;  // a meta tensor: shape and dtype
+};
+
+/// The tensors of all ranks, rank by rank. Collective.
+std::vector<StateEntry> gather_layouts(Ranks& ranks, const NamedTensors& owned) {
+  Json mine = Json::array();
+  for (const auto& [name, tensor] : owned) {
+    mine.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
+  }
+  std::vector<StateEntry> entries;
+  const std::vector<std::string> layouts = ranks.gather(mine.dump());
+  for (int64_t rank = 0; rank < ranks.size(); ++rank) {
+    for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
+      const auto dtype = static_cast<at::ScalarType>(entry[2].get<int>());
+      entries.push_back(
+          {entry[0].get<std::string>(), rank,
+           at::empty(entry[1].get<std::vector<int64_t>>(), at::dtype(dtype).device(at::kMeta))});
+    }
+  }
+  return entries;
+}
+
+}  // namespace
 
 OptimizerShards::OptimizerShards(Ranks& ranks, const std::vector<ParameterGroup>& groups)
     : ranks_(ranks), groups_(groups), tensors_(flatten(groups)) {
@@ -25,41 +53,41 @@ OptimizerShards::OptimizerShards(Ranks& ranks, const std::vector<ParameterGroup>
   }
 }
 
-std::vector<ParameterGroup> OptimizerShards::own_groups() const {
-  std::vector<ParameterGroup> own = groups_;
+std::vector<ParameterGroup> OptimizerShards::owned_groups() const {
+  std::vector<ParameterGroup> owned = groups_;
   size_t index = 0;
-  for (ParameterGroup& group : own) {
+  for (ParameterGroup& group : owned) {
     std::vector<TrainedTensor> kept;
     for (const TrainedTensor& tensor : group.tensors) {
       if (owns(index++)) kept.push_back(tensor);
     }
     group.tensors = std::move(kept);
   }
-  return own;
+  return owned;
 }
 
-std::vector<at::Tensor> OptimizerShards::own(const std::vector<at::Tensor>& all) const {
-  std::vector<at::Tensor> own;
+std::vector<at::Tensor> OptimizerShards::select_owned(const std::vector<at::Tensor>& all) const {
+  std::vector<at::Tensor> owned;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (owns(i)) own.push_back(all[i]);
+    if (owns(i)) owned.push_back(all[i]);
   }
-  return own;
+  return owned;
 }
 
-void OptimizerShards::release_others() {
+void OptimizerShards::free_unowned_weights() {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (owns(i) || !tensors_[i].working.defined()) continue;
-    // Everybody who holds the value shares its storage, which is emptied; the tensor stays as a
-    // name for its shape, as FSDP's unsharded parameters do.
+    // All holders of the value share its storage, so emptying the storage frees the memory. The
+    // tensor keeps its shape, as FSDP's unsharded parameters do.
     c10::StorageImpl* storage = tensors_[i].value.storage().unsafeGetStorageImpl();
     storage->set_data_ptr_noswap(storage->allocator()->allocate(0));
     storage->set_nbytes(0);
   }
 }
 
-std::vector<OptimizerShards::Parcel> OptimizerShards::parcels() const {
+std::vector<OptimizerShards::Bucket> OptimizerShards::make_buckets() const {
   const int64_t elements_at_once = (int64_t{1} << 24) * pieces_in_one(ranks_);
-  std::vector<Parcel> parcels;
+  std::vector<Bucket> buckets;
   for (size_t begin = 0, end = 0; begin < tensors_.size(); begin = end) {
     int64_t elements = 0;
     while (end < tensors_.size() && owners_[end] == owners_[begin] &&
@@ -67,56 +95,57 @@ std::vector<OptimizerShards::Parcel> OptimizerShards::parcels() const {
            elements < elements_at_once) {
       elements += tensors_[end++].leaf().numel();
     }
-    parcels.push_back({begin, end, elements, {}, nullptr});
+    buckets.push_back({begin, end, elements, {}, nullptr});
   }
-  return parcels;
+  return buckets;
 }
 
-std::vector<std::pair<at::Tensor, at::Tensor>> OptimizerShards::contents(
-    const Parcel& parcel) const {
-  std::vector<std::pair<at::Tensor, at::Tensor>> contents;
+std::vector<std::pair<at::Tensor, at::Tensor>> OptimizerShards::views(const Bucket& bucket) const {
+  std::vector<std::pair<at::Tensor, at::Tensor>> views;
   int64_t offset = 0;
-  for (size_t i = parcel.begin; i < parcel.end; ++i) {
+  for (size_t i = bucket.begin; i < bucket.end; ++i) {
     const at::Tensor leaf = tensors_[i].leaf().detach();
-    contents.emplace_back(leaf, parcel.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
+    views.emplace_back(leaf, bucket.flat.as_strided(leaf.sizes(), leaf.strides(), offset));
     offset += leaf.numel();
   }
-  return contents;
+  return views;
 }
 
-void OptimizerShards::send(Parcel& parcel) {
-  parcel.flat = at::empty({parcel.elements}, tensors_[parcel.begin].leaf().options());
-  if (owns(parcel.begin)) {
-    for (const auto& [weight, place] : contents(parcel)) place.copy_(weight);
+void OptimizerShards::start_broadcast(Bucket& bucket) {
+  bucket.flat = at::empty({bucket.elements}, tensors_[bucket.begin].leaf().options());
+  if (owns(bucket.begin)) {
+    for (const auto& [weight, place] : views(bucket)) place.copy_(weight);
   }
-  parcel.transfer = ranks_.start_broadcast(parcel.flat, owners_[parcel.begin]);
+  bucket.transfer = ranks_.start_broadcast(bucket.flat, owners_[bucket.begin]);
 }
 
-void OptimizerShards::take_in(Parcel& parcel) {
-  parcel.transfer->wait();
-  parcel.transfer.reset();
-  if (!owns(parcel.begin)) {
-    for (const auto& [weight, place] : contents(parcel)) weight.copy_(place);
+void OptimizerShards::finish_broadcast(Bucket& bucket) {
+  bucket.transfer->wait();
+  bucket.transfer.reset();
+  if (!owns(bucket.begin)) {
+    for (const auto& [weight, place] : views(bucket)) weight.copy_(place);
   }
-  parcel.flat.reset();
+  bucket.flat.reset();
 }
 
-void OptimizerShards::exchange_weights() {
-  const c10::NoGradGuard no_grad;
-  std::vector<Parcel> all = parcels();
-  for (size_t sent = 0, taken = 0; taken < all.size(); ++taken) {
-    while (sent < std::min(all.size(), taken + kMostUnderWay)) send(all[sent++]);
-    take_in(all[taken]);
+void OptimizerShards::broadcast_weights() {
+  const at::NoGradGuard no_grad;
+  std::vector<Bucket> buckets = make_buckets();
+  for (size_t started = 0, finished = 0; finished < buckets.size(); ++finished) {
+    while (started < std::min(buckets.size(), finished + kMaxInFlight)) {
+      start_broadcast(buckets[started++]);
+    }
+    finish_broadcast(buckets[finished]);
   }
 }
 
-std::vector<at::Tensor> OptimizerShards::whole(const std::vector<at::Tensor>& own,
-                                               std::optional<at::ScalarType> dtype) {
-  const c10::NoGradGuard no_grad;
+std::vector<at::Tensor> OptimizerShards::gather_to_first(const std::vector<at::Tensor>& owned,
+                                                         std::optional<at::ScalarType> dtype) {
+  const at::NoGradGuard no_grad;
   std::vector<at::Tensor> values;
   size_t next = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    const at::Tensor mine = owns(i) ? own[next++] : at::Tensor();
+    const at::Tensor mine = owns(i) ? owned[next++] : at::Tensor();
     const at::Tensor like =
         at::empty(tensors_[i].value.sizes(),
                   at::dtype(dtype.value_or(tensors_[i].value.scalar_type())).device(at::kMeta));
@@ -125,44 +154,21 @@ std::vector<at::Tensor> OptimizerShards::whole(const std::vector<at::Tensor>& ow
   return values;
 }
 
-namespace {
-
-/// Name, shape and dtype of the tensors, for ranks that do not have them.
-Json layout_of(const NamedTensors& tensors) {
-  Json layout = Json::array();
-  for (const auto& [name, tensor] : tensors) {
-    layout.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
-  }
-  return layout;
-}
-
-}  // namespace
-
-void write_sharded_state(Ranks& ranks, const NamedTensors& own, const std::filesystem::path& path) {
-  // 1. Everybody learns what there is and whose it is.
-  struct Entry {
-    int64_t owner;
-    at::Tensor like;  // of no device: shape and dtype
-  };
+void write_sharded_state(Ranks& ranks, const NamedTensors& owned,
+                         const std::filesystem::path& path) {
+  // 1. All ranks learn which tensors there are and which rank owns each.
   NamedTensors all;
-  std::map<std::string, Entry> entries;
-  const std::vector<std::string> layouts = ranks.gather(layout_of(own).dump());
-  for (int64_t rank = 0; rank < ranks.size(); ++rank) {
-    for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
-      const at::Tensor like =
-          at::empty(entry[1].get<std::vector<int64_t>>(),
-                    at::dtype(static_cast<at::ScalarType>(entry[2].get<int>())).device(at::kMeta));
-      const auto name = entry[0].get<std::string>();
-      all.emplace_back(name, like);
-      entries[name] = {rank, like};
-    }
+  std::map<std::string, StateEntry> entries;
+  for (const StateEntry& entry : gather_layouts(ranks, owned)) {
+    all.emplace_back(entry.name, entry.like);
+    entries[entry.name] = entry;
   }
-  std::map<std::string, at::Tensor> mine(own.begin(), own.end());
+  const std::map<std::string, at::Tensor> mine(owned.begin(), owned.end());
 
-  // 2. Rank 0 writes and asks for each tensor by its name; "" ends it.
+  // 2. Rank 0 writes, and requests each tensor by name. An empty name ends the loop.
   if (ranks.is_first()) {
     write_safetensors(path, all, [&](const std::string& name) {
-      const Entry& entry = entries.at(name);
+      const StateEntry& entry = entries.at(name);
       if (entry.owner == 0) return mine.at(name);
       ranks.share(name);
       return ranks.to_first({}, entry.like, entry.owner);
@@ -171,7 +177,7 @@ void write_sharded_state(Ranks& ranks, const NamedTensors& own, const std::files
     return;
   }
   for (std::string name = ranks.share(""); !name.empty(); name = ranks.share("")) {
-    const Entry& entry = entries.at(name);
+    const StateEntry& entry = entries.at(name);
     const auto found = mine.find(name);
     ranks.to_first(found == mine.end() ? at::Tensor() : found->second, entry.like, entry.owner);
   }

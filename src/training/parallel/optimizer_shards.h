@@ -1,5 +1,5 @@
-// ZeRO stage 1 (Rajbhandari et al. 2020): every rank keeps the optimizer's states, and where the
-// model computes in another dtype the float32 weights, of its share of the tensors alone.
+// ZeRO stage 1 (Rajbhandari et al. 2020): each rank keeps optimizer states only for its share of
+// the tensors, and float32 weights too if the model computes in another dtype.
 #pragma once
 
 #include <filesystem>
@@ -16,41 +16,42 @@ namespace sdxl {
 
 class OptimizerShards {
  public:
-  /// Shares the tensors out in their order, so that the ranks have about equally many elements.
+  /// Divides the tensors in their order, with about as many elements for each rank.
   OptimizerShards(Ranks& ranks, const std::vector<ParameterGroup>& groups);
 
-  /// The rank of each of the flattened tensors.
+  /// The owning rank of each flattened tensor.
   const std::vector<int64_t>& owners() const { return owners_; }
   bool owns(size_t index) const { return owners_[index] == ranks_.rank(); }
-  /// The groups with this rank's tensors alone: what its optimizer steps.
-  std::vector<ParameterGroup> own_groups() const;
-  /// Those of `all` that belong to the tensors of own_groups().
-  std::vector<at::Tensor> own(const std::vector<at::Tensor>& all) const;
+  /// The groups with only this rank's tensors: what its optimizer steps.
+  std::vector<ParameterGroup> owned_groups() const;
+  /// Those of `all` that belong to the tensors of owned_groups().
+  std::vector<at::Tensor> select_owned(const std::vector<at::Tensor>& all) const;
 
-  /// Frees the float32 weights of the other ranks' tensors, where the model has copies of its own
-  /// to compute with. Their shapes stay.
-  void release_others();
-  /// After an optimizer step: everybody gets the new weights from their owners.
-  void exchange_weights();
+  /// Frees the float32 weights of other ranks' tensors if the model computes with copies of them.
+  /// The tensors keep their shapes.
+  void free_unowned_weights();
+  /// Broadcasts all weights from their owners. Collective.
+  void broadcast_weights();
 
-  /// From values of the tensors of own_groups() on each rank those of all tensors on rank 0, in its
-  /// host's memory; undefined elsewhere. Collective. They are of the weights' dtype, or another.
-  std::vector<at::Tensor> whole(const std::vector<at::Tensor>& own,
-                                std::optional<at::ScalarType> dtype = std::nullopt);
+  /// Gathers one value for each tensor from the ranks, each of which gives `owned` for the tensors
+  /// of owned_groups(). Rank 0 gets them on the CPU; other ranks get undefined tensors. Collective.
+  /// `dtype` is that of the values if it is not that of the weights.
+  std::vector<at::Tensor> gather_to_first(const std::vector<at::Tensor>& owned,
+                                          std::optional<at::ScalarType> dtype = std::nullopt);
 
  private:
-  /// A run of tensors of one owner and dtype, whose weights travel as one.
-  struct Parcel {
-    size_t begin, end;
+  /// Consecutive tensors of one owner and dtype, whose weights are broadcast together.
+  struct Bucket {
+    size_t begin, end;  ///< Of the tensors.
     int64_t elements;
-    at::Tensor flat;  ///< While it is under way.
+    at::Tensor flat;  ///< Allocated while the bucket is in flight.
     std::unique_ptr<Transfer> transfer;
   };
-  std::vector<Parcel> parcels() const;
-  /// Each weight and its place in the parcel.
-  std::vector<std::pair<at::Tensor, at::Tensor>> contents(const Parcel& parcel) const;
-  void send(Parcel& parcel);
-  void take_in(Parcel& parcel);
+  std::vector<Bucket> make_buckets() const;
+  /// Pairs each weight with its view in bucket.flat.
+  std::vector<std::pair<at::Tensor, at::Tensor>> views(const Bucket& bucket) const;
+  void start_broadcast(Bucket& bucket);
+  void finish_broadcast(Bucket& bucket);
 
   Ranks& ranks_;
   std::vector<ParameterGroup> groups_;
@@ -58,8 +59,9 @@ class OptimizerShards {
   std::vector<int64_t> owners_;
 };
 
-/// The states of all ranks' optimizers in one file. Collective; rank 0 writes to `path`, one tensor
-/// in memory at a time.
-void write_sharded_state(Ranks& ranks, const NamedTensors& own, const std::filesystem::path& path);
+/// Writes the states of all ranks' optimizers to one file. Collective; rank 0 writes `path` and
+/// holds one tensor of another rank at a time.
+void write_sharded_state(Ranks& ranks, const NamedTensors& owned,
+                         const std::filesystem::path& path);
 
 }  // namespace sdxl

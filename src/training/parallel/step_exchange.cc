@@ -16,22 +16,22 @@ RankedStep::RankedStep(Ranks& ranks, const std::vector<TrainedTensor>& tensors,
 
 RankedStep::~RankedStep() { hold_stops(false); }
 
-double RankedStep::norm(double own) const {
-  if (shards_ == nullptr) return own;  // all ranks have all sums
-  const at::Tensor squares = at::full({1}, own * own, at::kDouble);
+double RankedStep::total_norm(double local) const {
+  if (shards_ == nullptr) return local;  // all ranks have all sums
+  const at::Tensor squares = at::full({1}, local * local, at::kDouble);
   ranks_.start_sum(squares)->wait();
   return std::sqrt(squares.item<double>());
 }
 
-std::vector<at::Tensor> RankedStep::own(std::vector<at::Tensor> gradients) const {
-  return shards_ != nullptr ? shards_->own(gradients) : std::move(gradients);
+std::vector<at::Tensor> RankedStep::select_owned(std::vector<at::Tensor> gradients) const {
+  return shards_ != nullptr ? shards_->select_owned(gradients) : std::move(gradients);
 }
 
 void RankedStep::finish_update() {
-  if (shards_ != nullptr) shards_->exchange_weights();
+  if (shards_ != nullptr) shards_->broadcast_weights();
 }
 
-void RankedStep::complete(StepReport& report) {
+void RankedStep::merge_reports(StepReport& report) {
   Json samples = Json::array();
   for (const SampleLoss& sample : report.samples) {
     samples.push_back({sample.draw, sample.name, sample.timestep, sample.loss});

@@ -1,4 +1,4 @@
-// What ranks do together in an optimizer step. The base class is a run of one process.
+// Communication between ranks in an optimizer step. The base class serves a single process.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,31 +15,33 @@ namespace sdxl {
 class StepExchange {
  public:
   virtual ~StepExchange() = default;
-  virtual int64_t ranks() const { return 1; }
-  /// Where gradients go as they become ready; null where they stay.
+  virtual int64_t world_size() const { return 1; }
+  /// Receives gradients as they become ready; null if they stay in this process.
   virtual GradientExchange* gradients() { return nullptr; }
-  /// The norm of the whole step's gradients, where `own` is that of what this rank has of them.
-  virtual double norm(double own) const { return own; }
-  /// Those that this rank's optimizer steps.
-  virtual std::vector<at::Tensor> own(std::vector<at::Tensor> gradients) const { return gradients; }
-  /// After an optimizer step.
+  /// The norm of all gradients of the step, from the norm of those that this rank holds.
+  virtual double total_norm(double local) const { return local; }
+  /// Returns the gradients of the tensors that this rank's optimizer steps.
+  virtual std::vector<at::Tensor> select_owned(std::vector<at::Tensor> gradients) const {
+    return gradients;
+  }
+  /// Called after the optimizer's step: distributes new weights.
   virtual void finish_update() {}
-  /// Makes the report that of all ranks, and a stop that any of them was asked for one of all.
-  virtual void complete(StepReport&) {}
+  /// Merges the reports of all ranks. If any rank was asked to stop, asks all of them.
+  virtual void merge_reports(StepReport&) {}
 };
 
 class RankedStep : public StepExchange {
  public:
-  /// `shards` may be null. While it lives, stops are agreed on (HeldStops).
+  /// `shards` may be null. While the object lives, ranks agree on stops (base/stop.h: hold_stops).
   RankedStep(Ranks& ranks, const std::vector<TrainedTensor>& tensors, OptimizerShards* shards);
   ~RankedStep() override;
 
-  int64_t ranks() const override { return ranks_.size(); }
+  int64_t world_size() const override { return ranks_.size(); }
   GradientExchange* gradients() override { return &gradients_; }
-  double norm(double own) const override;
-  std::vector<at::Tensor> own(std::vector<at::Tensor> gradients) const override;
+  double total_norm(double local) const override;
+  std::vector<at::Tensor> select_owned(std::vector<at::Tensor> gradients) const override;
   void finish_update() override;
-  void complete(StepReport& report) override;
+  void merge_reports(StepReport& report) override;
 
  private:
   Ranks& ranks_;

@@ -47,7 +47,7 @@ std::vector<ManifestFile> read_manifest(const fs::path& directory) {
   const Json manifest = read_json(path);
   if (json_value(manifest, "format_version", int64_t{0}, source) != kFormatVersion) {
     throw Error(ExitStatus::kBadData, str(source, ": format_version is not ", kFormatVersion,
-                                          ": a later sdxl wrote this checkpoint"));
+                                          ": this checkpoint needs a newer sdxl"));
   }
   std::vector<ManifestFile> files;
   for (const Json& entry : json_value(manifest, "files", Json::array(), source)) {
@@ -80,8 +80,8 @@ void verify_checkpoint(const fs::path& directory) {
     if (!fs::exists(file.path) || sha256_of_file(file.path) != file.sha256) {
       throw Error(ExitStatus::kBadData,
                   str(quoted(file.path.string()),
-                      " is not what the checkpoint's manifest says: it is damaged; resume from "
-                      "an earlier checkpoint"));
+                      " does not match the checkpoint's manifest and is damaged; resume from an "
+                      "earlier checkpoint"));
     }
   }
 }
@@ -98,7 +98,7 @@ std::vector<Checkpoint> CheckpointStore::list() const {
     if (is_complete_checkpoint(entry.path())) {
       found.push_back({entry.path(), *step});
     } else {
-      log::warning(str(quoted(entry.path().string()), " is no complete checkpoint: passed over"));
+      log::warning(str(quoted(entry.path().string()), " is not a complete checkpoint: skipped"));
     }
   }
   std::sort(found.begin(), found.end(),
@@ -121,9 +121,10 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
   const std::optional<int64_t> step = checkpoint_step(name.string());
   if (!step || !is_complete_checkpoint(path)) {
-    throw Error(ExitStatus::kBadData, str(quoted(path.string()),
-                                          " is no complete checkpoint of sdxl (a directory "
-                                          "checkpoint-N with a manifest.json that fits)"));
+    throw Error(ExitStatus::kBadData,
+                str(quoted(path.string()),
+                    " is not a complete checkpoint of sdxl (a directory checkpoint-N "
+                    "with a matching manifest.json)"));
   }
   return Checkpoint{path, *step};
 }
@@ -143,7 +144,7 @@ void CheckpointStore::prune(int64_t newest) const {
   std::vector<Checkpoint> all = list();
   const auto is_protected = [this](const Checkpoint& one) { return one.step == protected_step_; };
   std::erase_if(all, is_protected);
-  // A run that went back to an earlier step has later ones besides: the new one is the last to go.
+  // A run that went back to an earlier step finds later checkpoints; the new one goes last.
   std::stable_partition(all.begin(), all.end(),
                         [newest](const Checkpoint& one) { return one.step != newest; });
   const int64_t surplus = std::ssize(all) - *total_limit_;
@@ -165,8 +166,9 @@ std::unique_ptr<FileLock> lock_output_directory(const fs::path& directory) {
   make_directories(directory);
   std::unique_ptr<FileLock> lock = FileLock::try_acquire(directory / kRunLockFile);
   if (!lock) {
-    throw Error(ExitStatus::kUsage, str("--output_dir ", quoted(directory.string()),
-                                        " is in use by another run: wait for it, or give another"));
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(directory.string()),
+                    " is in use by another run: wait for it, or choose another directory"));
   }
   remove_stale_temporaries(directory);
   for (const auto& entry : fs::directory_iterator(directory)) {

@@ -1,7 +1,8 @@
-// Checkpoints of a run: directories checkpoint-N that are complete whenever they exist.
+// Checkpoints of a run: directories that are complete whenever they have their final name.
 //
-// One is filled under a temporary name; its manifest.json (name, size and SHA-256 of every file) is
-// written last, everything is synced, the directory is renamed, and only then old ones are removed.
+// A checkpoint is written under a temporary name, its manifest.json (name, size and SHA-256 of
+// every file) last. Then all files are synced, the directory is renamed and old checkpoints are
+// removed.
 #pragma once
 
 #include <cstdint>
@@ -24,26 +25,27 @@ struct Checkpoint {
 
 class CheckpointStore {
  public:
-  /// `total_limit`: how many to keep; none keeps all.
+  /// Keeps at most `total_limit` checkpoints; nothing keeps all.
   CheckpointStore(std::filesystem::path output_dir, std::optional<int64_t> total_limit);
 
-  /// The complete ones, ascending by step. Directories without a whole manifest are passed over.
+  /// The complete checkpoints, ascending by step. Warns of incomplete ones and skips them.
   std::vector<Checkpoint> list() const;
-  /// From --resume_from_checkpoint: "latest" gives the last complete one, or none where there is
-  /// none yet; else a path, or a name in the output directory. Error(kUsage) when that is not
-  /// there, Error(kBadData) when it is not complete.
+  /// The checkpoint that --resume_from_checkpoint names: the last complete one for "latest"
+  /// (nothing if there is none yet), or a path, or a name in the output directory. Error(kUsage) if
+  /// it does not exist, Error(kBadData) if it is incomplete.
   std::optional<Checkpoint> find(const std::string& which) const;
 
-  /// Publishes checkpoint-`step`, which `write` fills; replaces one of the same step. Then prunes.
-  /// Error(kFileError), with everything as it was, when the disk lacks room for `expected_bytes` or
-  /// fails.
+  /// Publishes the checkpoint of `step`, whose directory `write` fills, in place of an earlier one
+  /// of this step. Then prunes. Error(kFileError), with nothing changed, if the disk fails or has
+  /// no room for `expected_bytes`.
   void save(int64_t step, uint64_t expected_bytes,
             const std::function<void(const std::filesystem::path& directory)>& write);
-  /// The checkpoint of this step is never pruned.
+  /// Exempts the checkpoint of this step from pruning.
   void protect(int64_t step) { protected_step_ = step; }
-  /// Removes what is past the limit, the oldest first; that of step `newest` counts as the newest.
+  /// Removes the oldest checkpoints beyond the limit. The one of step `newest` counts as the
+  /// newest.
   void prune(int64_t newest) const;
-  /// Removes all of them.
+  /// Removes all checkpoints.
   void clear();
 
  private:
@@ -54,11 +56,11 @@ class CheckpointStore {
 /// Whether `directory` has a manifest and every file in it has the manifest's size.
 bool is_complete_checkpoint(const std::filesystem::path& directory);
 
-/// Error(kBadData) naming the first file whose SHA-256 is not the manifest's.
+/// Error(kBadData) names the first file whose SHA-256 differs from the manifest's.
 void verify_checkpoint(const std::filesystem::path& directory);
 
-/// Creates the directory and takes its lock for the life of the result; Error(kUsage) when another
-/// run has it. Removes temporaries that dead processes left.
+/// Creates the directory, locks it for the lifetime of the result and removes temporary files of
+/// dead processes. Error(kUsage) if another run holds the lock.
 std::unique_ptr<FileLock> lock_output_directory(const std::filesystem::path& directory);
 
 }  // namespace sdxl

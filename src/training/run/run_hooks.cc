@@ -1,4 +1,3 @@
-// The times of a run.
 #include "training/run/run_hooks.h"
 
 #include "base/error.h"
@@ -42,7 +41,7 @@ void RunHooks::catch_up(int64_t step, bool measured, bool drawn) {
 
 void RunHooks::after_overflow(int64_t step, double new_scale) {
   log::info(
-      str("step ", step + 1, " overflowed in fp16 and is done again with loss scale ", new_scale));
+      str("step ", step + 1, " overflowed in fp16; repeating it with loss scale ", new_scale));
   log_.event(step, {{"overflow", 1.0}, {"loss_scale", new_scale}});
 }
 
@@ -60,7 +59,7 @@ void RunHooks::save(int64_t step) {
 }
 
 void RunHooks::draw(int64_t step) {
-  // A stop comes first: pictures take long.
+  // Drawing takes long, so a stop goes first.
   if (!actions_.draw || stop_requested() != 0) return;
   actions_.draw(step);
   log_.pause();
@@ -72,13 +71,13 @@ void RunHooks::measure(int64_t step) {
   try {
     loss = actions_.validation_loss(step);
   } catch (const Interrupted&) {
-    return;  // before_stop comes next
+    return;  // the trainer calls before_stop() next
   }
   log_.event(step, {{"validation_loss", loss}});
   log_.pause();
   if (!schedule_.keep_best || !(loss < best_)) return;
   best_ = loss;
-  save(step);  // first: what is recorded as the best exists
+  save(step);  // before it is recorded as the best, so that the recorded one exists
   actions_.keep_as_best(step, loss);
 }
 

@@ -1,4 +1,4 @@
-// When a run logs, saves and validates.
+// Decides when a run logs, saves and validates.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,18 @@ namespace sdxl {
 struct RunSchedule {
   int64_t max_steps = 1, steps_per_epoch = 1;
   int64_t checkpointing_steps = 500;
-  /// Pictures after so many steps, or where that is not given after epochs e with
+  /// Draws pictures every so many steps; if not set, after epochs e (from 0) with
   /// e mod validation_epochs = 0.
   std::optional<int64_t> validation_steps;
   int64_t validation_epochs = 1;
   bool draws_after_first_epoch = true;
   std::optional<int64_t> validation_loss_steps;
-  /// A checkpoint of the last step even where it is no multiple of checkpointing_steps.
+  /// Saves after the last step even if it is not a multiple of checkpointing_steps.
   bool save_last = false;
-  bool keep_best = false;  ///< A checkpoint where the validation loss is the least so far.
+  bool keep_best = false;  ///< Saves whenever the validation loss is the lowest so far.
 };
 
-/// What is done at those times. All but `save` may be empty.
+/// The work to do at those times. All but `save` may be empty.
 struct RunActions {
   std::function<void(int64_t step)> save;
   std::function<void(int64_t step)> draw;  ///< Validation pictures.
@@ -35,17 +35,17 @@ struct RunActions {
 
 class RunHooks : public TrainerHooks {
  public:
-  /// `first_step` steps are done and safe already.
+  /// `first_step` steps are done, and saved in a checkpoint.
   RunHooks(const RunSchedule& schedule, RunActions actions, RunLog& log, int64_t first_step);
 
   void after_step(const StepReport& report) override;
   void after_overflow(int64_t step, double new_scale) override;
   void before_stop(int64_t step) override;
 
-  /// For a run that is resumed from `step`: what was due after that step, where a stop or a kill
-  /// came before the validation loss was measured or the pictures were drawn.
+  /// For a run that is resumed from `step`: does what was due after that step if a stop or a kill
+  /// came before the loss was measured or the pictures were drawn.
   void catch_up(int64_t step, bool measured, bool drawn);
-  /// The least validation loss of the run that is resumed.
+  /// Sets the lowest validation loss of the resumed run.
   void set_best(double loss) { best_ = loss; }
   bool saves_after(int64_t step) const;
   bool measures_after(int64_t step) const;

@@ -1,4 +1,3 @@
-// Lines, scalars and the bar.
 #include "training/run/run_log.h"
 
 #include <array>
@@ -15,10 +14,10 @@
 namespace sdxl {
 namespace {
 
-/// Schema of metrics.jsonl; raised when a key changes its meaning.
+/// The schema of metrics.jsonl. Increase it when a key changes its meaning.
 constexpr int kSchema = 1;
 
-/// The step that a line tells of; nothing for a torn or foreign line.
+/// The step of a line; nothing for a torn or foreign line.
 std::optional<int64_t> step_of_line(const std::string& line) {
   try {
     return parse_json(line, kMetricsFile).at("step").get<int64_t>();
@@ -27,7 +26,7 @@ std::optional<int64_t> step_of_line(const std::string& line) {
   }
 }
 
-/// The losses of each quarter of the timesteps that has samples: "loss_timesteps_250_499".
+/// The mean loss in each quarter of the timesteps with samples: "loss_timesteps_250_499".
 std::vector<std::pair<std::string, double>> losses_by_quarter(
     const std::vector<SampleLoss>& samples) {
   constexpr int64_t kQuarter = 250;
@@ -81,16 +80,10 @@ RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>>
       progress_(std::make_unique<Progress>("training", static_cast<uint64_t>(max_steps), "step",
                                            static_cast<uint64_t>(first_step))) {}
 
-double RunLog::seconds_since_last_step() {
-  const auto now = std::chrono::steady_clock::now();
-  const double seconds = std::chrono::duration<double>(now - last_).count();
-  last_ = now;
-  return seconds;
-}
-
 void RunLog::step(const StepReport& report) {
   if (!metrics_) return;
-  const double seconds = seconds_since_last_step();
+  const double seconds = seconds_since(last_);
+  last_ = Clock::now();
   const int64_t epoch = (report.step - 1) / steps_per_epoch_;
   std::vector<std::pair<std::string, double>> scalars = {
       {"lr", report.learning_rate},
@@ -108,7 +101,7 @@ void RunLog::step(const StepReport& report) {
 
   Json line = {{"schema", kSchema}, {"step", report.step}, {"epoch", epoch}, {"loss", report.loss}};
   for (const auto& [name, value] : scalars) line[name] = value;
-  if (tells_pictures_) {
+  if (logs_samples_) {
     for (const SampleLoss& sample : report.samples) {
       line["pictures"].push_back(
           {{"name", sample.name}, {"timestep", sample.timestep}, {"loss", sample.loss}});
@@ -134,10 +127,6 @@ void RunLog::event(int64_t step, const std::vector<std::pair<std::string, double
 
 void RunLog::images(const std::string& tag, int64_t step, const std::vector<TrackedImage>& images) {
   for (auto& tracker : trackers_) tracker->images(tag, step, images);
-}
-
-void RunLog::text(const std::string& tag, int64_t step, const std::string& text) {
-  for (auto& tracker : trackers_) tracker->text(tag, step, text);
 }
 
 void RunLog::flush() {

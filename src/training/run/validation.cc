@@ -1,7 +1,6 @@
-// Validation pictures and validation loss.
 #include "training/run/validation.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -77,15 +76,16 @@ std::vector<Image> ValidationPictures::collect(size_t k, const std::vector<Image
 }
 
 std::vector<TrackedImage> ValidationPictures::draw(const fs::path& directory) const {
-  const c10::NoGradGuard no_grad;
-  // 1. Each rank draws its prompts; all or none are shown.
+  const at::NoGradGuard no_grad;
+  // 1. Each rank draws its prompts. A stop on one rank discards the pictures of all.
   std::optional<std::map<size_t, std::vector<Image>>> drawn = draw_share();
   for (const std::string& state : ranks_.gather(drawn ? "drawn" : "stopped")) {
-    if (state != "drawn")
+    if (state != "drawn") {
       throw Interrupted("stopped by a signal while drawing validation pictures");
+    }
   }
 
-  // 2. The first collects and writes them.
+  // 2. The first rank collects and writes them.
   std::vector<TrackedImage> tracked;
   if (ranks_.is_first()) make_directories(directory);
   for (size_t k = 0; k < prompts_.size(); ++k) {
@@ -103,36 +103,37 @@ ValidationLoss::ValidationLoss(Trainable& trainable, const Objective& objective,
                                std::vector<TrainingBatch> batches, Ranks& ranks)
     : trainable_(trainable), objective_(objective), batches_(std::move(batches)), ranks_(ranks) {}
 
-double ValidationLoss::measure() const {
-  const c10::NoGradGuard no_grad;
-  constexpr int64_t kTimestepsPerSample = 4;
+double ValidationLoss::loss_sum(const TrainingBatch& batch, int64_t first, int64_t quarter) const {
   constexpr int64_t kFirstDraw = int64_t{1} << 48;  // beyond every draw of training
   const int64_t count = objective_.schedule().num_train_timesteps();
-  const at::Tensor sums = at::zeros({std::ssize(batches_) * kTimestepsPerSample}, at::kDouble);
-  int64_t samples = 0, index = 0, place_of_sum = 0;
-  for (const TrainingBatch& batch : batches_) {
-    for (int64_t k = 0; k < kTimestepsPerSample; ++k, ++place_of_sum) {
-      throw_if_stop_requested("measuring the validation loss");
-      samples += batch.size();
-      if (place_of_sum % ranks_.size() != ranks_.rank()) continue;
-      std::vector<int64_t> draws, timesteps;
-      for (int64_t i = 0; i < batch.size(); ++i) {
-        // Sample after sample takes the next quarter of each of the four stretches.
-        const int64_t place = 4 * k + (index + i) % 4;
-        timesteps.push_back((2 * place + 1) * count / 32);
-        draws.push_back(kFirstDraw + (index + i) * kTimestepsPerSample + k);
-      }
-      const NoisedBatch noised =
-          objective_.noised_at(batch.latents, draws, at::tensor(timesteps, at::kLong));
-      const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
-      sums[place_of_sum] = objective_.losses(prediction, noised).sum().item<double>();
-    }
-    index += batch.size();
+  std::vector<int64_t> draws, timesteps;
+  for (int64_t sample = first; sample < first + batch.size(); ++sample) {
+    // Consecutive samples take different sixteenths of the schedule.
+    const int64_t sixteenth = 4 * quarter + sample % 4;
+    timesteps.push_back((2 * sixteenth + 1) * count / 32);  // its middle
+    draws.push_back(kFirstDraw + sample * kTimestepsPerSample + quarter);
   }
-  ranks_.start_sum(sums)->wait();  // of each, one rank has the value and the others 0
+  const NoisedBatch noised =
+      objective_.noised_at(batch.latents, draws, at::tensor(timesteps, at::kLong));
+  const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
+  return objective_.losses(prediction, noised).sum().item<double>();
+}
+
+double ValidationLoss::measure() const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor sums = at::zeros({std::ssize(batches_) * kTimestepsPerSample}, at::kDouble);
+  int64_t samples = 0, slot = 0;
+  for (const TrainingBatch& batch : batches_) {
+    for (int64_t quarter = 0; quarter < kTimestepsPerSample; ++quarter, ++slot) {
+      throw_if_stop_requested("measuring the validation loss");
+      if (slot % ranks_.size() == ranks_.rank()) sums[slot] = loss_sum(batch, samples, quarter);
+    }
+    samples += batch.size();
+  }
+  ranks_.start_sum(sums)->wait();  // each is 0 on all ranks but one
   double sum = 0;
   for (int64_t i = 0; i < sums.numel(); ++i) sum += sums[i].item<double>();
-  return sum / static_cast<double>(samples);
+  return sum / static_cast<double>(samples * kTimestepsPerSample);
 }
 
 }  // namespace sdxl

@@ -1,5 +1,5 @@
-// A file that records are appended to, each by one write, so that a kill leaves whole records and
-// at most one torn one at the end.
+// A file to which records are appended, each by one write(2). A kill leaves at most one torn
+// record, at the end.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,6 @@ class AppendedFile {
   void append(std::string_view bytes);
   void sync();
   uint64_t size() const { return size_; }
-  const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;

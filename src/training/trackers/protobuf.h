@@ -1,4 +1,4 @@
-// Encoding of protocol buffers, as much of it as trackers need.
+// An encoder of protocol buffers, with the wire types that trackers need.
 #pragma once
 
 #include <bit>
@@ -9,7 +9,8 @@
 
 namespace sdxl {
 
-/// A message being built: fields in the order of the calls, each call chainable.
+/// A message under construction. Fields are encoded in the order of the calls, which can be
+/// chained.
 class ProtobufMessage {
  public:
   ProtobufMessage& integer(int field, int64_t value) {

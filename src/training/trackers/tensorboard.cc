@@ -1,8 +1,8 @@
-// TensorBoard's event files: TFRecords of Event messages (tensorflow's event.proto, summary.proto
-// and TensorBoard's plugins/hparams/plugin_data.proto).
+// Event files for TensorBoard in output_dir/logging_dir/run_name: TFRecords of Event messages
+// (TensorFlow's event.proto and summary.proto, TensorBoard's plugins/hparams/plugin_data.proto).
+// They hold scalars, pictures and the run's options as hyper-parameters.
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <ctime>
 
@@ -12,12 +12,12 @@
 #include "base/text.h"
 #include "training/trackers/appended_file.h"
 #include "training/trackers/protobuf.h"
-#include "training/trackers/trackers.h"
+#include "training/trackers/tracker.h"
 
 namespace sdxl {
 namespace {
 
-constexpr int kTypeFloat = 1, kTypeString = 7;  // DataType of tensor.proto
+constexpr int kTypeFloat = 1;  // DataType of tensor.proto
 
 /// TFRecord's masked CRC-32C.
 uint32_t masked_crc32c(std::string_view bytes) {
@@ -34,15 +34,11 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-ProtobufMessage plugin(const std::string& name, std::string_view content) {
-  return ProtobufMessage().message(1, ProtobufMessage().bytes(1, name).bytes(2, content));
-}
-
 class TensorBoardTracker : public Tracker {
  public:
   explicit TensorBoardTracker(const TrackerOptions& options) : file_(event_path(options)) {
     write(ProtobufMessage().float64(1, now()).bytes(3, "brain.Event:2"));
-    if (options.resume_step > 0) {  // SessionLog START: readers drop what was said of later steps
+    if (options.resume_step > 0) {  // SessionLog START makes readers drop events of later steps
       write(ProtobufMessage()
                 .float64(1, now())
                 .integer(2, options.resume_step + 1)
@@ -73,16 +69,6 @@ class TensorBoardTracker : public Tracker {
       summary.message(1, ProtobufMessage().bytes(1, name).message(4, picture));
     }
     write_summary(step, summary);
-  }
-
-  void text(const std::string& tag, int64_t step, const std::string& text) override {
-    const ProtobufMessage shape = ProtobufMessage().message(2, ProtobufMessage().integer(1, 1));
-    const ProtobufMessage tensor =
-        ProtobufMessage().integer(1, kTypeString).message(2, shape).bytes(8, text);
-    write_value(step, ProtobufMessage()
-                          .bytes(1, tag + "/text_summary")
-                          .message(8, tensor)
-                          .message(9, plugin("text", "")));
   }
 
   void flush() override { file_.sync(); }
@@ -135,14 +121,13 @@ class TensorBoardTracker : public Tracker {
   void write_hparams(const std::string& tag, const ProtobufMessage& content) {
     const ProtobufMessage no_tensor =
         ProtobufMessage().integer(1, kTypeFloat).message(2, ProtobufMessage());
-    write_value(0, ProtobufMessage()
-                       .bytes(1, tag)
-                       .message(8, no_tensor)
-                       .message(9, plugin("hparams", content.encoded())));
-  }
-
-  void write_value(int64_t step, const ProtobufMessage& value) {
-    write_summary(step, ProtobufMessage().message(1, value));
+    const ProtobufMessage plugin =
+        ProtobufMessage().bytes(1, "hparams").bytes(2, content.encoded());
+    const ProtobufMessage value = ProtobufMessage()
+                                      .bytes(1, tag)
+                                      .message(8, no_tensor)
+                                      .message(9, ProtobufMessage().message(1, plugin));
+    write_summary(0, ProtobufMessage().message(1, value));
   }
 
   void write_summary(int64_t step, const ProtobufMessage& summary) {

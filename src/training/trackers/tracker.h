@@ -1,10 +1,8 @@
-// Trackers: where a run's figures and pictures go besides metrics.jsonl. Each is one file in
-// training/trackers/ and one line in the table of tracker.cc.
+// Trackers: experiment logs besides metrics.jsonl, such as TensorBoard's. registry.cc lists them.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +17,8 @@ struct TrackedImage {
   std::string caption;
 };
 
-/// Every call leaves a file that readers understand even if the process is killed right after the
-/// next flush(). Failures to write are Error(kFileError).
+/// What was logged before a flush() stays readable if the process is killed after it. Failed writes
+/// throw Error(kFileError).
 class Tracker {
  public:
   virtual ~Tracker() = default;
@@ -28,12 +26,11 @@ class Tracker {
   /// `tag` is "validation" or "test".
   virtual void images(const std::string& tag, int64_t step,
                       const std::vector<TrackedImage>& images) = 0;
-  virtual void text(const std::string& tag, int64_t step, const std::string& text) = 0;
-  /// Called at checkpoints and now and then.
+  /// Called at checkpoints.
   virtual void flush() = 0;
-  /// At the end of the run; `exit_code` 0 for success.
+  /// Called at the end of the run; `exit_code` is 0 for success.
   virtual void finish(int exit_code) = 0;
-  /// What the user is told at the end, such as the command that uploads the run; "" for nothing.
+  /// A message for the user at the end, such as the command that uploads the run; "" for none.
   virtual std::string closing_note() const { return ""; }
 };
 
@@ -42,13 +39,8 @@ struct TrackerOptions {
   std::string logging_dir = "logs";  ///< Below output_dir.
   std::string run_name = "text2image-fine-tune-sdxl";
   Json config = Json::object();  ///< All options of the run.
-  int64_t resume_step =
-      0;  ///< Steps after this one were not reported by the run that is continued.
+  /// The step that the run resumes from, or 0. Later steps that an earlier run logged are obsolete.
+  int64_t resume_step = 0;
 };
-
-/// From --report_to: "none" gives none, "all" every one. Error(kUsage) for an unknown name.
-std::vector<std::unique_ptr<Tracker>> make_trackers(const std::string& report_to,
-                                                    const TrackerOptions& options);
-std::vector<std::string> tracker_names();
 
 }  // namespace sdxl

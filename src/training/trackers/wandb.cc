@@ -1,5 +1,7 @@
-// Weights & Biases' offline runs: a LevelDB log of Record messages (wandb's core/pkg/leveldb and
-// wandb_internal.proto) beside the media files that they name.
+// Offline runs of Weights & Biases, which `wandb sync` uploads: a LevelDB log of Record messages
+// (wandb's core/pkg/leveldb and wandb_internal.proto) beside the media files that they name. They
+// are in WANDB_DIR or output_dir/logging_dir. WANDB_PROJECT, _ENTITY, _NAME, _RUN_ID, _RUN_GROUP,
+// _TAGS and _NOTES are honoured; WANDB_MODE=disabled disables the tracker.
 #include <unistd.h>
 #include <zlib.h>
 
@@ -18,22 +20,22 @@
 #include "base/text.h"
 #include "training/trackers/appended_file.h"
 #include "training/trackers/protobuf.h"
-#include "training/trackers/trackers.h"
+#include "training/trackers/tracker.h"
 
 namespace sdxl {
 namespace {
 
 constexpr size_t kBlock = 32768, kChunkHeader = 7;
 
-/// The log's framing: blocks counted from the start of the file, chunks with length, kind and a
-/// plain CRC-32 of kind and data.
+/// LevelDB's log format with a plain CRC-32: blocks from the start of the file, and chunks with
+/// checksum, length and kind.
 class WandbLog {
  public:
   explicit WandbLog(const fs::path& path) : file_(path) {
     file_.append(":W&B\xE1\xBE" + std::string(1, '\0'));
   }
 
-  /// Appends a record (without its number, field 1).
+  /// Appends a record. Adds its number, field 1.
   void write(ProtobufMessage record) {
     record.integer(1, ++number_);
     std::string_view rest = record.encoded();
@@ -79,9 +81,9 @@ std::string new_run_id() {
   return id;
 }
 
-// Offline runs lie in offline-run-YYYYMMDD_HHMMSS-ID.
+// The directory of an offline run is offline-run-YYYYMMDD_HHMMSS-ID.
 constexpr std::string_view kRunPrefix = "offline-run-";
-constexpr size_t kRunIdPlace = kRunPrefix.size() + 16;
+constexpr size_t kRunIdOffset = kRunPrefix.size() + 16;
 
 std::string time_text() {
   const std::time_t now = std::time(nullptr);
@@ -92,18 +94,18 @@ std::string time_text() {
   return text;
 }
 
-/// The id of the run that is continued: that of the newest offline run in `directory`; "" if none.
+/// The id of the newest offline run in `directory`, which a resumed run continues; "" if none.
 std::string last_run_id(const fs::path& directory) {
   std::string newest;
   if (!fs::is_directory(directory)) return "";
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind(kRunPrefix, 0) == 0) newest = std::max(newest, name);
+    if (name.starts_with(kRunPrefix)) newest = std::max(newest, name);
   }
-  return newest.size() <= kRunIdPlace ? "" : newest.substr(kRunIdPlace);
+  return newest.size() <= kRunIdOffset ? "" : newest.substr(kRunIdOffset);
 }
 
-/// A name that is free: of two beginnings of one run in a second the later waits for the next.
+/// A directory that does not exist yet. A run that restarts within a second waits for the next one.
 fs::path new_run_directory(const fs::path& parent, const std::string& id) {
   while (true) {
     fs::path directory = parent / str(kRunPrefix, time_text(), '-', id);
@@ -160,11 +162,6 @@ class WandbTracker : public Tracker {
                      {"captions", captions}};
   }
 
-  void text(const std::string& tag, int64_t step, const std::string& text) override {
-    begin_step(step);
-    pending_[tag] = text;
-  }
-
   void flush() override {
     write_pending();
     log_.sync();
@@ -176,7 +173,9 @@ class WandbTracker : public Tracker {
     for (const auto& [key, value] : summary_.items()) summary.message(1, item(key, value));
     log_.write(ProtobufMessage().message(3, summary));
     log_.write(ProtobufMessage().message(
-        18, ProtobufMessage().integer(1, exit_code).integer(2, static_cast<int64_t>(runtime()))));
+        18, ProtobufMessage()
+                .integer(1, exit_code)
+                .integer(2, static_cast<int64_t>(seconds_since(start_)))));
     log_.sync();
   }
 
@@ -216,7 +215,7 @@ class WandbTracker : public Tracker {
     if (pending_.empty()) return;
     pending_["_step"] = summary_["_step"] = step_;
     pending_["_timestamp"] = std::time(nullptr);
-    pending_["_runtime"] = runtime();
+    pending_["_runtime"] = seconds_since(start_);
     ProtobufMessage history;
     for (const auto& [key, value] : pending_.items()) history.message(1, item(key, value));
     history.message(2, ProtobufMessage().integer(1, step_));

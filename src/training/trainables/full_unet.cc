@@ -1,4 +1,3 @@
-// The UNet as a Trainable.
 #include "training/trainables/full_unet.h"
 
 #include <ATen/Parallel.h>
@@ -9,29 +8,30 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
 namespace {
 
-/// Whether LibTorch allocated the memory of `tensor`, for it alone: that of a mapped file, or of a
-/// tensor that others hold too, is not its own.
-bool has_own_memory(const at::Tensor& tensor) {
+/// Whether LibTorch allocated the memory of `tensor` and no other tensor shares it. False for
+/// mapped files.
+bool owns_memory(const at::Tensor& tensor) {
   const at::Storage& storage = tensor.storage();
   return tensor.use_count() == 1 && storage.use_count() == 1 &&
          storage.nbytes() == tensor.nbytes() &&
          storage.data_ptr().get_deleter() == c10::GetAllocator(at::kCPU)->raw_deleter();
 }
 
-/// Memory of their own for all: where a weight lies in a mapped file decides which of two sums of
-/// the same numbers a vectorised product makes, and a checkpoint's file is not the model's. Each
-/// thread copies some, since the system's first touch of every page takes the time.
-void give_own_memory(const std::vector<NamedParameter>& parameters) {
+/// Copies mapped weights into fresh memory. Vectorised products round differently with alignment,
+/// and a checkpoint's file is aligned differently from the base model's; without the copy a resumed
+/// run would not be bit-identical. Threads share the work because first-touch page faults dominate.
+void copy_mapped_weights(const std::vector<NamedParameter>& parameters) {
   std::atomic<size_t> next = 0;
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     for (size_t i = next++; i < parameters.size(); i = next++) {
       at::Tensor& tensor = *parameters[i].tensor;
-      if (tensor.is_cpu() && !has_own_memory(tensor)) tensor = tensor.detach().clone();
+      if (tensor.is_cpu() && !owns_memory(tensor)) tensor = tensor.detach().clone();
     }
   });
 }
@@ -43,7 +43,7 @@ FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOpt
       dtype_(options.bfloat16_weights ? at::kBFloat16 : options.compute_dtype) {
   ParameterGroup group{"unet", options.learning_rate, options.weight_decay, {}};
   const std::vector<NamedParameter> parameters = unet_->parameters();
-  give_own_memory(parameters);
+  copy_mapped_weights(parameters);
   for (const NamedParameter& parameter : parameters) {
     TrainedTensor tensor{parameter.name, *parameter.tensor, {}};
     if (dtype_ != tensor.value.scalar_type()) {
@@ -60,13 +60,14 @@ FullUNet::FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOpt
 at::Tensor FullUNet::predict(const TrainingBatch& batch, const at::Tensor& noisy,
                              const at::Tensor& timesteps) {
   return unet_->forward(noisy.to(dtype_), to_device(timesteps, noisy.device()).to(at::kFloat),
-                        batch.hidden_states, batch.pooled, batch.time_ids);
+                        batch.embeds.prompt_embeds, batch.embeds.pooled_prompt_embeds,
+                        batch.time_ids);
 }
 
 void FullUNet::save(const fs::path& directory, const std::vector<at::Tensor>& values,
                     const WeightSetName& name) const {
-  const fs::path folder = directory / ("unet" + name.suffix);
-  create_directories(folder);
+  const fs::path folder = directory / (kUNetFolder + name.suffix);
+  make_directories(folder);
   write(folder, values, name.extra_config);
 }
 
@@ -74,24 +75,23 @@ void FullUNet::write(const fs::path& folder, const std::vector<at::Tensor>& valu
                      const Json& extra_config) const {
   Json config = unet_->config().json;
   config.update(extra_config);
-  write_json(folder / "config.json", config);
+  write_json(folder / kConfigFile, config);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   const std::vector<TrainedTensor>& trained = groups_.front().tensors;
   for (size_t i = 0; i < trained.size(); ++i) tensors.emplace_back(trained[i].name, values[i]);
-  write_pretrained_weights(folder, "diffusion_pytorch_model", tensors);
+  write_pretrained_weights(folder, kDiffusersStem, tensors);
 }
 
 std::vector<at::Tensor> FullUNet::load(const fs::path& directory, const WeightSetName& name) const {
-  const Weights weights =
-      Weights::open(directory / ("unet" + name.suffix), "diffusion_pytorch_model");
+  const Weights weights = Weights::open(directory / (kUNetFolder + name.suffix), kDiffusersStem);
   std::vector<at::Tensor> values;
   for (const TrainedTensor& tensor : groups_.front().tensors) {
     values.push_back(weights.tensor(tensor.name));
     if (values.back().sizes() != tensor.value.sizes()) {
       throw Error(ExitStatus::kBadData,
                   sdxl::str(weights.source(), ": ", quoted(tensor.name),
-                            " has another shape than "
-                            "this run's UNet: the checkpoint is of another model"));
+                            " has another shape than in this run's UNet: the checkpoint belongs "
+                            "to another model"));
     }
   }
   return values;

@@ -1,4 +1,4 @@
-// Full fine-tuning: every parameter of the UNet is trained.
+// Full fine-tuning: trains every parameter of the UNet.
 #pragma once
 
 #include <memory>
@@ -11,27 +11,28 @@ namespace sdxl {
 
 struct FullUNetOptions {
   double learning_rate = 1e-4, weight_decay = 1e-2;
-  /// What the model computes in. Unless it is float32, the model gets copies of the weights.
+  /// The dtype that the model computes in. Unless it is float32, the model uses copies of the
+  /// weights.
   at::ScalarType compute_dtype = at::kFloat;
-  /// The weights themselves are bfloat16, and there is no other copy (--full_bf16).
+  /// Trains bfloat16 weights without a float32 copy (--full_bf16).
   bool bfloat16_weights = false;
   bool gradient_checkpointing = false;
 };
 
 class FullUNet : public Trainable {
  public:
-  /// Takes over the parameters of `unet`, which are float32, or bfloat16 with bfloat16_weights.
+  /// Shares the parameters of `unet`: float32, or bfloat16 with bfloat16_weights.
   FullUNet(std::shared_ptr<UNet2DConditionModel> unet, const FullUNetOptions& options);
 
   const std::vector<ParameterGroup>& parameter_groups() const override { return groups_; }
   at::Tensor predict(const TrainingBatch& batch, const at::Tensor& noisy,
                      const at::Tensor& timesteps) override;
-  /// unet`suffix`/ in diffusers' layout.
+  /// Writes unet`suffix`/ in diffusers' layout.
   void save(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
             const WeightSetName& name) const override;
   std::vector<at::Tensor> load(const std::filesystem::path& directory,
                                const WeightSetName& name) const override;
-  /// config.json and weights into `folder` itself.
+  /// Writes config.json and weights into `folder` itself.
   void write(const std::filesystem::path& folder, const std::vector<at::Tensor>& values,
              const Json& extra_config = Json::object()) const;
 

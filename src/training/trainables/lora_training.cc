@@ -1,34 +1,34 @@
-// Adapters as a Trainable.
 #include "training/trainables/lora_training.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
 
 std::map<std::string, Module*> adapted_components(UNet2DConditionModel& unet,
                                                   PromptEncoder* encoder) {
-  std::map<std::string, Module*> components = {{"unet", &unet}};
+  std::map<std::string, Module*> components = {{kUNetFolder, &unet}};
   if (encoder) {
-    components["text_encoder"] = encoder->text_encoder(1).get();
-    components["text_encoder_2"] = encoder->text_encoder(2).get();
+    components[kTextEncoderFolder] = encoder->text_encoder(1).get();
+    components[kTextEncoder2Folder] = encoder->text_encoder(2).get();
   }
   return components;
 }
 
-/// What is asked for and would not happen.
+/// Refuses --train_text_encoder if no layer of the encoders is adapted.
 void require_adapted_encoders(const LoraAdapters& adapters,
                               const std::vector<std::string>& targets) {
   const LoraWeights weights = adapters.weights();
-  if (weights.adapts("text_encoder") || weights.adapts("text_encoder_2")) return;
+  if (weights.adapts(kTextEncoderFolder) || weights.adapts(kTextEncoder2Folder)) return;
   throw Error(ExitStatus::kUsage,
               sdxl::str("--train_text_encoder has nothing to train: --lora_target_modules ",
                         join(targets, ", "),
-                        " match no layer of the text encoders; give theirs too, such as q_proj, or "
-                        "leave it out"));
+                        " match no layer of the text encoders; add some, such as q_proj, or leave "
+                        "out --train_text_encoder"));
 }
 
 at::Tensor& tensor_of(LoraLayer& layer, const std::string& role) {
@@ -45,8 +45,7 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
   adapters_ = std::make_unique<LoraAdapters>(adapted_components(*unet_, encoder_.get()),
                                              options.adapters, options.seed);
   if (encoder_) require_adapted_encoders(*adapters_, options.adapters.target_modules);
-  // One group for each learning rate: the UNet's and the encoders', with LoRA+ the up matrices'
-  // apart.
+  // One group for each learning rate: UNet and encoders, and with LoRA+ the up matrices of each.
   for (const bool is_unet : {true, false}) {
     for (const bool is_up : {false, true}) {
       const double rate = is_unet ? options.learning_rate : options.text_encoder_learning_rate;
@@ -56,8 +55,8 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
                            {}};
       if (is_up) group.name += ".up";
       for (const LoraParameter& parameter : adapters_->parameters()) {
-        if ((parameter.layer.component == "unet") != is_unet || (parameter.role == "up") != is_up)
-          continue;
+        if ((parameter.layer.component == kUNetFolder) != is_unet) continue;
+        if ((parameter.role == "up") != is_up) continue;
         group.tensors.push_back(
             {parameter.layer.text() + "." + parameter.role, parameter.tensor, {}});
         flat_.push_back(parameter);
@@ -73,9 +72,9 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
 
 at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& noisy,
                                  const at::Tensor& timesteps) {
-  // 1. Prompts: embedded already, or encoded here with the graph to the encoders' adapters.
+  // 1. Prompts: embedded already, or encoded here so that gradients reach the encoders' adapters.
   adapters_->set_dropout_draws(batch.draws);
-  at::Tensor hidden_states = batch.hidden_states, pooled = batch.pooled;
+  PromptEmbeds embeds = batch.embeds;
   if (encoder_) {
     std::vector<std::string> captions = batch.captions;
     std::vector<float> kept;
@@ -84,17 +83,18 @@ at::Tensor LoraTraining::predict(const TrainingBatch& batch, const at::Tensor& n
       if (dropped) captions[i].clear();
       kept.push_back(dropped && options_.force_zeros_for_empty_prompt ? 0.0f : 1.0f);
     }
-    const PromptEmbedding embedding = encoder_->encode(captions, captions);
-    const at::Tensor mask =
-        at::tensor(kept).to(noisy.device(), embedding.pooled.scalar_type()).view({-1, 1});
-    hidden_states = embedding.hidden_states * mask.unsqueeze(-1);  // [B, S, D]
-    pooled = embedding.pooled * mask;                              // [B, P]
+    embeds = encoder_->encode(captions, captions);
+    const at::Tensor mask = at::tensor(kept)
+                                .to(noisy.device(), embeds.pooled_prompt_embeds.scalar_type())
+                                .view({-1, 1});
+    embeds = {embeds.prompt_embeds * mask.unsqueeze(-1),  // [B, S, D]
+              embeds.pooled_prompt_embeds * mask};        // [B, P]
   }
 
   // 2. The UNet with its adapters.
   return unet_->forward(noisy.to(options_.compute_dtype),
-                        to_device(timesteps, noisy.device()).to(at::kFloat), hidden_states, pooled,
-                        batch.time_ids);
+                        to_device(timesteps, noisy.device()).to(at::kFloat), embeds.prompt_embeds,
+                        embeds.pooled_prompt_embeds, batch.time_ids);
 }
 
 void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>& values,
@@ -103,10 +103,9 @@ void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>
   for (size_t i = 0; i < flat_.size(); ++i) {
     tensor_of(weights.layers.at(flat_[i].layer), flat_[i].role) = values[i].detach();
   }
-  write_diffusers_lora(directory / ("pytorch_lora_weights" + name.suffix + ".safetensors"),
-                       weights);
+  write_diffusers_lora(directory / with_suffix(kLoraWeights, name.suffix), weights);
   if (options_.save_kohya) {
-    write_kohya_lora(directory / ("kohya_lora_weights" + name.suffix + ".safetensors"), weights,
+    write_kohya_lora(directory / with_suffix(kKohyaLoraWeights, name.suffix), weights,
                      unet_->config());
   }
 }
@@ -115,20 +114,19 @@ LoraWeights LoraTraining::read(const fs::path& file) const {
   LayerNames names;
   names.add_unet(*unet_);
   if (encoder_) {
-    names.add_text_encoder("text_encoder", *encoder_->text_encoder(1));
-    names.add_text_encoder("text_encoder_2", *encoder_->text_encoder(2));
+    names.add_text_encoder(kTextEncoderFolder, *encoder_->text_encoder(1));
+    names.add_text_encoder(kTextEncoder2Folder, *encoder_->text_encoder(2));
   }
   LoraWeights weights = read_lora(file, names);
   require_all_matched(weights, encoder_
                                    ? "leave them out of the file"
-                                   : "with --train_text_encoder those of the text encoders are "
-                                     "trained on too");
+                                   : "--train_text_encoder trains those of the text encoders too");
   return weights;
 }
 
 std::vector<at::Tensor> LoraTraining::load(const fs::path& directory,
                                            const WeightSetName& name) const {
-  const fs::path file = directory / ("pytorch_lora_weights" + name.suffix + ".safetensors");
+  const fs::path file = directory / with_suffix(kLoraWeights, name.suffix);
   LoraWeights weights = read(file);
   std::vector<at::Tensor> values;
   for (const LoraParameter& parameter : flat_) {
@@ -139,7 +137,7 @@ std::vector<at::Tensor> LoraTraining::load(const fs::path& directory,
       throw Error(
           ExitStatus::kBadData,
           sdxl::str(file.string(), ": the ", parameter.role, " matrix of ", parameter.layer.text(),
-                    " is missing or of another shape: the checkpoint is of another run"));
+                    " is missing or has another shape: the checkpoint belongs to another run"));
     }
     values.push_back(value);
   }

@@ -1,5 +1,5 @@
-// LoRA training: adapters on the UNet, and on both text encoders if those train; everything else is
-// frozen in the compute dtype.
+// LoRA training: trains adapters on the UNet, and on both text encoders if those train. Everything
+// else is frozen in the compute dtype.
 #pragma once
 
 #include <memory>
@@ -14,21 +14,22 @@ namespace sdxl {
 
 struct LoraTrainingOptions {
   LoraOptions adapters;
-  uint64_t seed = 0;  ///< Of the new matrices.
+  uint64_t seed = 0;  ///< Initialises new matrices.
   double learning_rate = 1e-4, weight_decay = 1e-2;
   double text_encoder_learning_rate = 1e-4;
-  /// LoRA+ (Hayou et al. 2024): the up matrices' learning rate is this times the others'.
+  /// LoRA+ (Hayou et al. 2024): multiplies the learning rate of the up matrices.
   double up_ratio = 1.0;
   at::ScalarType compute_dtype = at::kFloat;
   bool gradient_checkpointing = false;
-  bool force_zeros_for_empty_prompt = true;  ///< What a dropped caption is where encoders train.
-  bool save_kohya = false;                   ///< Also write the file that web UIs read.
+  /// With training encoders: replaces a dropped caption by zeros, not by the encoding of "".
+  bool force_zeros_for_empty_prompt = true;
+  bool save_kohya = false;  ///< Also writes the file that web UIs read.
 };
 
 class LoraTraining : public Trainable {
  public:
-  /// `encoder` has the text encoders that train; null if they are frozen. Error(kUsage) where the
-  /// target modules choose no layer of them.
+  /// `encoder` holds the text encoders that train; null if they are frozen. Error(kUsage) if the
+  /// target modules match no layer of them.
   LoraTraining(std::shared_ptr<UNet2DConditionModel> unet, std::shared_ptr<PromptEncoder> encoder,
                const LoraTrainingOptions& options);
 
@@ -39,13 +40,14 @@ class LoraTraining : public Trainable {
     adapters_->set_enabled(trained);
     return true;
   }
-  /// pytorch_lora_weights`suffix`.safetensors, and with save_kohya kohya_lora_weights`suffix`.
+  /// Writes pytorch_lora_weights`suffix`.safetensors, and with save_kohya
+  /// kohya_lora_weights`suffix`.safetensors.
   void save(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
             const WeightSetName& name) const override;
   std::vector<at::Tensor> load(const std::filesystem::path& directory,
                                const WeightSetName& name) const override;
 
-  /// Starts from the adapters of a file with the same layers and rank.
+  /// Loads the adapters of a file, which must have the same layers and rank.
   void start_from(const std::filesystem::path& file);
 
  private:
@@ -56,7 +58,7 @@ class LoraTraining : public Trainable {
   LoraTrainingOptions options_;
   std::unique_ptr<LoraAdapters> adapters_;
   std::vector<ParameterGroup> groups_;
-  std::vector<LoraParameter> flat_;  ///< In the order of the flattened groups.
+  std::vector<LoraParameter> flat_;  // in the order of the flattened groups
 };
 
 }  // namespace sdxl

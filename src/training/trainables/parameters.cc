@@ -1,7 +1,6 @@
-// Groups of trained tensors.
 #include "training/trainables/parameters.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -37,7 +36,7 @@ std::string fingerprint(const std::vector<ParameterGroup>& groups) {
 }
 
 void assign(const TrainedTensor& tensor, const at::Tensor& source) {
-  c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   tensor.value.copy_(source);
   if (tensor.working.defined()) tensor.working.copy_(tensor.value);
 }

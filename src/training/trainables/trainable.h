@@ -1,5 +1,5 @@
-// What is trained: the one value in which full and LoRA training differ. The trainer knows the
-// model only through this.
+// The trained part of a model: the only difference between full and LoRA training. The trainer uses
+// the model only through this interface.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -14,36 +14,36 @@
 
 namespace sdxl {
 
-/// Which of several sets of weights is written.
+/// Distinguishes sets of weights in one directory, such as the weights and their moving average.
 struct WeightSetName {
-  std::string suffix;                  ///< "_ema" behind the folder's or file's stem; "" for none.
-  Json extra_config = Json::object();  ///< Added to the config.json, where there is one.
+  std::string suffix;                  ///< Appended to the folder or the stem of the file: "_ema".
+  Json extra_config = Json::object();  ///< Merged into the config.json, if the set has one.
 };
 
 class Trainable {
  public:
   virtual ~Trainable() = default;
 
-  /// The tensors to train. Their number, order and names are the same in every run of one
-  /// configuration. They require gradients; nothing else in the model does.
+  /// The tensors to train, in an order that depends only on the configuration. They require
+  /// gradients; nothing else in the model does.
   virtual const std::vector<ParameterGroup>& parameter_groups() const = 0;
 
   /// The UNet's output [B, C, h, w] for noisy latents [B, C, h, w] (float32) at `timesteps` [B]
-  /// int64 (CPU), conditioned as `batch` says, with the graph that leads to the trained tensors.
+  /// int64 (CPU) with the conditioning of `batch`. Builds the graph to the trained tensors.
   virtual at::Tensor predict(const TrainingBatch& batch, const at::Tensor& noisy,
                              const at::Tensor& timesteps) = 0;
 
-  /// Makes the model compute as if nothing had been trained, and again with what was: for pictures
-  /// of both. False where it cannot, and nothing changes.
+  /// With false, makes the model compute as before training; with true, undoes that. Returns false,
+  /// with nothing changed, if the trainable cannot.
   virtual bool set_trained(bool) { return false; }
 
-  /// Writes what users and our own inference read (unet/, pytorch_lora_weights.safetensors) into
-  /// `directory`, with `values` (parallel to the flattened groups) in place of the trained tensors:
-  /// the weights themselves, or their moving average.
+  /// Writes weights in the layout that inference reads (unet/, pytorch_lora_weights.safetensors)
+  /// into `directory`. `values`, parallel to the flattened groups, replace the trained tensors:
+  /// they are the weights or their moving average.
   virtual void save(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
                     const WeightSetName& name) const = 0;
-  /// Reads back what save() wrote, in the order of the flattened groups. Error(kBadData) names the
-  /// file when it is not of this model.
+  /// Reads the values that save() wrote, in the order of the flattened groups. Error(kBadData)
+  /// names the file if it belongs to another model.
   virtual std::vector<at::Tensor> load(const std::filesystem::path& directory,
                                        const WeightSetName& name) const = 0;
 };

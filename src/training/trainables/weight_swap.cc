@@ -1,7 +1,6 @@
-// Exchanging weights one tensor at a time.
 #include "training/trainables/weight_swap.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 namespace sdxl {
 namespace {
@@ -16,8 +15,8 @@ void exchange(const at::Tensor& a, const at::Tensor& b) {
 }  // namespace
 
 WeightSwap::WeightSwap(std::vector<TrainedTensor> tensors, std::vector<at::Tensor> values)
-    : tensors_(std::move(tensors)), values_(std::move(values)), aside_(tensors_.size()) {
-  const c10::NoGradGuard no_grad;
+    : tensors_(std::move(tensors)), values_(std::move(values)), saved_(tensors_.size()) {
+  const at::NoGradGuard no_grad;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const TrainedTensor& tensor = tensors_[i];
     if (tensor.working.defined()) {
@@ -25,20 +24,20 @@ WeightSwap::WeightSwap(std::vector<TrainedTensor> tensors, std::vector<at::Tenso
     } else if (tensor.value.scalar_type() == at::kFloat) {
       exchange(tensor.value, values_[i]);
     } else {
-      aside_[i] = tensor.value.detach().to(at::kCPU, tensor.value.scalar_type(), false, true);
+      saved_[i] = tensor.value.detach().to(at::kCPU, tensor.value.scalar_type(), false, true);
       tensor.value.copy_(values_[i]);
     }
   }
 }
 
 WeightSwap::~WeightSwap() {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const TrainedTensor& tensor = tensors_[i];
     if (tensor.working.defined()) {
       tensor.working.copy_(tensor.value);
-    } else if (aside_[i].defined()) {
-      tensor.value.copy_(aside_[i]);
+    } else if (saved_[i].defined()) {
+      tensor.value.copy_(saved_[i]);
     } else {
       exchange(tensor.value, values_[i]);
     }

@@ -1,4 +1,4 @@
-// Other weights in the model for a while: the moving average in validation.
+// Temporarily replaces the model's weights: validation uses the moving average.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,9 +9,9 @@
 
 namespace sdxl {
 
-/// While it lives, the model computes with `values` (float32 on the CPU, parallel to the tensors).
-/// Where the model uses trained values of float32 themselves, the two change places and `values`
-/// holds those meanwhile; trained values of bfloat16 are put aside on the CPU.
+/// While the object lives, the model computes with `values` (float32 on the CPU, parallel to the
+/// tensors). If the model uses float32 values themselves, they are exchanged with `values`;
+/// bfloat16 values are saved on the CPU. The destructor restores the weights.
 class WeightSwap {
  public:
   WeightSwap(std::vector<TrainedTensor> tensors, std::vector<at::Tensor> values);
@@ -22,7 +22,7 @@ class WeightSwap {
  private:
   std::vector<TrainedTensor> tensors_;
   std::vector<at::Tensor> values_;
-  std::vector<at::Tensor> aside_;  // undefined where nothing is
+  std::vector<at::Tensor> saved_;  // undefined for other tensors
 };
 
 }  // namespace sdxl

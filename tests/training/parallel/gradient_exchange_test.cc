@@ -1,4 +1,4 @@
-// Sums of gradients on their way to the ranks that own them.
+// Buckets of gradients in flight to the ranks that own them.
 #include "training/parallel/gradient_exchange.h"
 
 #include <gtest/gtest.h>
@@ -6,31 +6,31 @@
 namespace sdxl {
 namespace {
 
-/// The second of two ranks; counts the transfers that nobody has waited for.
+/// The second of two ranks. Counts transfers in flight.
 class CountingRanks : public Ranks {
  public:
   int64_t rank() const override { return 1; }
   int64_t size() const override { return 2; }
   std::unique_ptr<Transfer> start_sum_to(const at::Tensor&, int64_t owner) override {
     if (owner == 1) return Ranks::start_sum_to({}, owner);
-    most_ = std::max(most_, ++under_way_);
-    return std::make_unique<Counted>(under_way_);
+    most_ = std::max(most_, ++in_flight_);
+    return std::make_unique<Counted>(in_flight_);
   }
   int most() const { return most_; }
 
  private:
   class Counted : public Transfer {
    public:
-    explicit Counted(int& under_way) : under_way_(under_way) {}
-    void wait() override { --under_way_; }
+    explicit Counted(int& in_flight) : in_flight_(in_flight) {}
+    void wait() override { --in_flight_; }
 
    private:
-    int& under_way_;
+    int& in_flight_;
   };
-  int under_way_ = 0, most_ = 0;
+  int in_flight_ = 0, most_ = 0;
 };
 
-TEST(GradientExchange, HoldsAFewOfTheBucketsThatOtherRanksOwn) {
+TEST(GradientExchange, KeepsFewBucketsOfOtherRanksInFlight) {
   constexpr int64_t kElements = int64_t{7} << 20;  // a bucket each
   constexpr size_t kTensors = 20;
   std::vector<TrainedTensor> tensors;

@@ -1,4 +1,4 @@
-// Which checkpoints a run keeps.
+// Which checkpoints pruning keeps.
 #include "training/run/checkpoint.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ TEST(CheckpointStore, KeepsTheLatestAndTheProtectedOne) {
   EXPECT_THAT(steps(store), testing::ElementsAre(1, 3, 4));
 }
 
-TEST(CheckpointStore, NeverPrunesTheOneThatIsNewWhereARunWentBack) {
+TEST(CheckpointStore, KeepsTheNewestAfterARunWentBackToAnEarlierStep) {
   const test::TemporaryDirectory directory;
   CheckpointStore earlier(directory.path(), std::nullopt);
   for (const int64_t step : {5, 10, 15}) save(earlier, step);

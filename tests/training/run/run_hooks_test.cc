@@ -1,4 +1,4 @@
-// The order of what is done after a step.
+// The order of work after a step.
 #include "training/run/run_hooks.h"
 
 #include <gmock/gmock.h>
@@ -8,7 +8,7 @@
 namespace sdxl {
 namespace {
 
-TEST(RunHooks, RecordsTheBestCheckpointWhenItIsThere) {
+TEST(RunHooks, SavesTheBestCheckpointBeforeRecordingIt) {
   std::vector<std::string> done;
   RunActions actions;
   actions.save = [&](int64_t) { done.emplace_back("save"); };
@@ -26,7 +26,7 @@ TEST(RunHooks, RecordsTheBestCheckpointWhenItIsThere) {
   EXPECT_THAT(done, testing::ElementsAre("save", "record"));
 }
 
-TEST(RunHooks, CatchesUpWithWhatWasDueAfterTheStepThatIsResumed) {
+TEST(RunHooks, CatchesUpWithWorkThatWasDueAtTheResumedStep) {
   std::vector<std::string> done;
   RunActions actions;
   actions.draw = [&](int64_t step) { done.push_back(str("draw ", step)); };

@@ -1,16 +1,16 @@
-// Which run a Weights & Biases tracker goes on with.
+// Which run a resumed Weights & Biases tracker continues.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <set>
 
 #include "support/temporary_directory.h"
-#include "training/trackers/tracker.h"
+#include "training/trackers/registry.h"
 
 namespace sdxl {
 namespace {
 
-TEST(Wandb, GoesOnWithTheRunOfTheDirectoryAtOnceAndWithDashesInItsId) {
+TEST(Wandb, ContinuesTheRunOfTheDirectoryWhoseIdHasDashes) {
   const test::TemporaryDirectory directory;
   ::unsetenv("WANDB_DIR");
   TrackerOptions options;

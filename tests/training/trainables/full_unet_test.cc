@@ -1,4 +1,4 @@
-// Full training takes over the memory of weights that is the model's own, and copies what is not.
+// Full training shares the memory that the model owns and copies mapped weights.
 #include "training/trainables/full_unet.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ std::vector<const void*> addresses(UNet2DConditionModel& unet) {
   return result;
 }
 
-TEST(FullUNet, TrainsWeightsOfItsOwnWhereTheyLie) {
+TEST(FullUNet, TrainsOwnedWeightsInPlace) {
   const auto unet = empty_unet();
   unet->initialize(1, {at::kCPU, at::kFloat});
   const std::vector<const void*> before = addresses(*unet);

@@ -59,7 +59,7 @@ ObjectiveOptions objective_options(uint64_t seed) {
   return options;
 }
 
-/// One case of the reference: its batch, and the trained model with the adapters of its file.
+/// A case of the reference: its batch, and a model with the adapters of its file.
 struct LoraCase {
   explicit LoraCase(const std::string& name, at::ScalarType dtype = at::kFloat,
                     bool checkpointing = false)
@@ -84,8 +84,7 @@ struct LoraCase {
     batch.draws = run["draws"].get<std::vector<int64_t>>();
     batch.latents = tensor("latents");
     batch.time_ids = tensor("time_ids");
-    batch.hidden_states = tensor("hidden_states");
-    batch.pooled = tensor("pooled");
+    batch.embeds = {tensor("hidden_states"), tensor("pooled")};
     for (const Json& caption : run["captions"]) {
       batch.captions.push_back(caption.is_null() ? "" : caption.get<std::string>());
       batch.caption_dropped.push_back(caption.is_null());
@@ -93,7 +92,7 @@ struct LoraCase {
     return batch;
   }
 
-  /// Runs one pass forward and back.
+  /// Runs a forward and a backward pass.
   at::Tensor losses() {
     const TrainingBatch at = batch();
     const NoisedBatch noised = objective.noised(at.latents, at.draws);
@@ -189,7 +188,7 @@ TEST(LoraTraining, DropoutDoesNotDependOnTheBatchSize) {
   }
 }
 
-TEST(LoraTraining, PutsTextEncodersAndUpMatricesInGroupsOfTheirOwn) {
+TEST(LoraTraining, GivesTextEncodersAndUpMatricesSeparateGroups) {
   LoraTrainingOptions options;
   options.learning_rate = 1e-3;
   options.text_encoder_learning_rate = 1e-4;

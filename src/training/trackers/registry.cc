@@ -1,19 +1,24 @@
-// The table of trackers.
-#include "training/trackers/tracker.h"
+// To add a tracker, declare its maker here and give it a line in kTrackers.
+#include "training/trackers/registry.h"
 
 #include "base/error.h"
 #include "base/text.h"
-#include "training/trackers/trackers.h"
 
 namespace sdxl {
+
+/// Null if the environment disables the tracker.
+using TrackerMaker = std::unique_ptr<Tracker>(const TrackerOptions& options);
+TrackerMaker make_tensorboard_tracker;
+TrackerMaker make_wandb_tracker;
+
 namespace {
 
 struct TrackerEntry {
   const char* name;
-  std::unique_ptr<Tracker> (*make)(const TrackerOptions& options);
+  TrackerMaker* make;
 };
 
-const std::vector<TrackerEntry> kTrackers = {
+constexpr TrackerEntry kTrackers[] = {
     {"tensorboard", make_tensorboard_tracker},
     {"wandb", make_wandb_tracker},
 };
@@ -22,7 +27,7 @@ const std::vector<TrackerEntry> kTrackers = {
 
 std::vector<std::string> tracker_names() {
   std::vector<std::string> names;
-  for (const TrackerEntry& entry : kTrackers) names.push_back(entry.name);
+  for (const TrackerEntry& entry : kTrackers) names.emplace_back(entry.name);
   return names;
 }
 
@@ -37,8 +42,8 @@ std::vector<std::unique_ptr<Tracker>> make_trackers(const std::string& report_to
   }
   if (!known) {
     throw Error(ExitStatus::kUsage,
-                sdxl::str("--report_to ", quoted(report_to), " is not known; ",
-                          "there are none, all, ", join(tracker_names(), ", ")));
+                str("--report_to ", quoted(report_to), " is unknown; choose from none, all, ",
+                    join(tracker_names(), ", ")));
   }
   return trackers;
 }
