@@ -39,8 +39,9 @@ CaptionTable::CaptionTable(const Dataset& dataset, const Truncates& truncates, i
   });
 
   // 2. All in order.
-  for (size_t row = 0; row < captions_.size(); ++row)
+  for (size_t row = 0; row < captions_.size(); ++row) {
     if (captions_[row].row == kNoRow) rows_without_.push_back(static_cast<int64_t>(row));
+  }
   std::erase_if(captions_, [](const CaptionInfo& caption) { return caption.row == kNoRow; });
   if (further.empty()) return;
   captions_.insert(captions_.end(), further.begin(), further.end());

@@ -13,8 +13,9 @@
 namespace sdxl {
 
 DrawOrder::DrawOrder(int64_t size, uint64_t seed) : size_(size), seed_(seed) {
-  if (size < 1 || size > std::numeric_limits<uint32_t>::max())
+  if (size < 1 || size > std::numeric_limits<uint32_t>::max()) {
     throw Error(ExitStatus::kBadData, str("a data set of ", size, " rows cannot be drawn from"));
+  }
 }
 
 int64_t DrawOrder::row(int64_t draw) const {
@@ -64,7 +65,7 @@ class BucketedOrder : public DrawOrder {
   }
 
  private:
-  // The groups that are full after `epochs` epochs.
+  /// The groups that are full after `epochs` epochs.
   int64_t groups_after(int64_t epochs) const {
     int64_t groups = 0;
     for (const int64_t count : counts_) groups += epochs * count / group_;
@@ -78,28 +79,31 @@ class BucketedOrder : public DrawOrder {
     low = std::max<int64_t>(0, low - 1);
     while (low < high) {
       const int64_t middle = (low + high) / 2;
-      if (groups_after(middle + 1) > group)
+      if (groups_after(middle + 1) > group) {
         high = middle;
-      else
+      } else {
         low = middle + 1;
+      }
     }
     return low;
   }
 
-  // For each bucket the rows that earlier epochs left in a group that was not full.
+  /// For each bucket the rows that earlier epochs left in a group that was not full.
   std::vector<Rows> carried_into(int64_t epoch) const {
     std::vector<Rows> carried(counts_.size());
     const auto wanted = [&](size_t bucket) { return epoch * counts_[bucket] % group_; };
     for (int64_t earlier = epoch - 1; earlier >= 0; --earlier) {
       bool complete = true;
-      for (size_t b = 0; b < counts_.size(); ++b)
+      for (size_t b = 0; b < counts_.size(); ++b) {
         complete = complete && static_cast<int64_t>(carried[b].size()) == wanted(b);
+      }
       if (complete) break;
       const Rows order = permutation(earlier);
       for (auto row = order.rbegin(); row != order.rend(); ++row) {
         const uint16_t bucket = bucket_of_row_[*row];
-        if (static_cast<int64_t>(carried[bucket].size()) < wanted(bucket))
+        if (static_cast<int64_t>(carried[bucket].size()) < wanted(bucket)) {
           carried[bucket].push_back(*row);
+        }
       }
     }
     for (Rows& rows : carried) std::reverse(rows.begin(), rows.end());

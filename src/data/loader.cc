@@ -33,7 +33,7 @@ Loader::DrawsOf draws_of_plan(BatchPlan plan) {
 }  // namespace
 
 struct Loader::Workers {
-  // A micro-batch on its way; without draws it is the end.
+  /// A micro-batch on its way; without draws it is the end.
   struct Slot {
     std::vector<int64_t> draws;
     std::vector<Sample> samples;
@@ -82,8 +82,8 @@ struct Loader::Workers {
     }
   }
 
-  // The first micro-batch of which a sample is still nobody's; null when there is enough ahead:
-  // a whole micro-batch, and two samples for each thread.
+  /// The first micro-batch of which a sample is still nobody's; null when there is enough ahead:
+  /// a whole micro-batch, and two samples for each thread.
   std::shared_ptr<Slot> slot_with_work() {
     if (!slots.empty() && slots.back()->started < slots.back()->draws.size()) return slots.back();
     size_t ahead = 0;
@@ -112,12 +112,13 @@ struct Loader::Workers {
     batch_ready.notify_all();
   }
 
-  // Null at the end and where a stop was requested.
+  /// Null at the end and where a stop was requested.
   std::shared_ptr<Slot> take() {
     std::unique_lock lock(mutex);
     const auto ready = [this] { return !slots.empty() && slots.front()->ready; };
-    while (!batch_ready.wait_for(lock, kStopPoll, ready))
+    while (!batch_ready.wait_for(lock, kStopPoll, ready)) {
       if (stop_requested()) return nullptr;
+    }
     std::shared_ptr<Slot> slot = slots.front();
     if (slot->draws.empty()) return nullptr;
     slots.pop_front();

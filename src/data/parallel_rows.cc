@@ -41,8 +41,9 @@ void for_rows_in_parallel(int64_t count, int64_t threads, const char* phase,
     }
   };
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min(threads, (count + kBlock - 1) / kBlock); ++i)
+  for (int64_t i = 1; i < std::min(threads, (count + kBlock - 1) / kBlock); ++i) {
     others.emplace_back(run);
+  }
   run();
   for (std::thread& thread : others) thread.join();
   if (failure) std::rethrow_exception(failure);

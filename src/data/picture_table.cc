@@ -29,7 +29,7 @@ PictureInfo info_of(std::pair<int64_t, int64_t> size, const CacheKey& content) {
   return {content, static_cast<uint32_t>(size.first), static_cast<uint32_t>(size.second)};
 }
 
-// From the first bytes; where a header is longer than those, from all.
+/// From the first bytes; where a header is longer than those, from all.
 PictureInfo info_from_head(const Dataset& dataset, int64_t row) {
   const std::string head = dataset.image_head(row, kHead);
   try {
@@ -72,8 +72,9 @@ PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t t
     const std::string stamp = memory ? dataset.stamp(row) : "";
     const CacheKey key = key_of_stamp(stamp);
     const bool known = !stamp.empty() && recall(*memory, key, &infos_[row]);
-    if (!known && look(row) && !stamp.empty())
+    if (!known && look(row) && !stamp.empty()) {
       memory->put(key, {reinterpret_cast<const char*>(&infos_[row]), sizeof(PictureInfo)});
+    }
     progress.advance();
   });
   if (memory) memory->flush();

@@ -74,7 +74,7 @@ class SampleSource {
   const SampleOptions& options() const { return options_; }
   PixelSize target(int64_t row) const;
 
-  // What filling the cache needs.
+  /// What filling the cache needs.
   /// The transform of cached crop `crop` of `row`, not flipped.
   TransformPlan cached_plan(const PictureInfo& picture, int64_t row, int64_t crop) const;
   Image decoded(int64_t row) const;

@@ -14,8 +14,9 @@ using ::testing::Pair;
 
 std::vector<std::pair<int, int>> places(const CaptionTable& table) {
   std::vector<std::pair<int, int>> result;
-  for (const CaptionInfo& caption : table.captions())
+  for (const CaptionInfo& caption : table.captions()) {
     result.emplace_back(caption.row, caption.number);
+  }
   return result;
 }
 

@@ -21,12 +21,12 @@ namespace {
 constexpr int64_t kKeyThreads = 2;
 constexpr int64_t kUndecodable = -1;
 
-// Positions [begin, end) of the fixed order.
+/// Positions [begin, end) of the fixed order.
 struct Span {
   int64_t begin, end;
 };
 
-// Cuts `count` positions into batches, none of which crosses a change of `group_of`.
+/// Cuts `count` positions into batches, none of which crosses a change of `group_of`.
 template <typename GroupOf>
 std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const GroupOf& group_of) {
   std::vector<Span> batches;
@@ -39,15 +39,16 @@ std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const Grou
   return batches;
 }
 
-// This rank's batches that hold something missing.
+/// This rank's batches that hold something missing.
 std::vector<Span> batches_to_do(const std::vector<Span>& batches,
                                 const std::vector<uint8_t>& missing, const FillOptions& options) {
   std::vector<Span> to_do;
   for (size_t k = 0; k < batches.size(); ++k) {
     const auto begin = missing.begin() + batches[k].begin, end = missing.begin() + batches[k].end;
     if (static_cast<int64_t>(k) % options.ranks == options.rank &&
-        std::any_of(begin, end, [](uint8_t m) { return m != 0; }))
+        std::any_of(begin, end, [](uint8_t m) { return m != 0; })) {
       to_do.push_back(batches[k]);
+    }
   }
   return to_do;
 }
@@ -70,10 +71,11 @@ class LatentFill {
         units_(rows_ * crops) {
     const std::vector<uint16_t>& bucket_of_row = source.options().bucket_of_row;
     std::iota(units_.begin(), units_.end(), 0);
-    if (!bucket_of_row.empty())
+    if (!bucket_of_row.empty()) {
       std::stable_sort(units_.begin(), units_.end(), [&](int64_t a, int64_t b) {
         return bucket_of_row[a % rows_] < bucket_of_row[b % rows_];
       });
+    }
   }
 
   FillReport run(const EncodePictures& encode) {
@@ -92,7 +94,7 @@ class LatentFill {
   }
 
  private:
-  // A unit is a crop of a row: crop * rows + row. Its plans: as it is, and mirrored.
+  /// A unit is a crop of a row: crop * rows + row. Its plans: as it is, and mirrored.
   TransformPlan plan(int64_t unit, int64_t flip) const {
     const int64_t row = unit % rows_;
     TransformPlan plan = source_.cached_plan(pictures_[row], row, unit / rows_);
@@ -112,7 +114,7 @@ class LatentFill {
     return false;
   }
 
-  // The unit's crops one above the other.
+  /// The unit's crops one above the other.
   Sample pixels_of(int64_t unit) const {
     Sample sample;
     sample.draw = sample.row = unit;
@@ -191,14 +193,15 @@ class LatentFill {
   std::vector<int64_t> units_;
 };
 
-// The captions of the data set, each once, in the order of their first appearance.
+/// The captions of the data set, each once, in the order of their first appearance.
 std::vector<CaptionInfo> distinct(const CaptionTable& table) {
   std::vector<CaptionInfo> captions;
   std::unordered_set<uint64_t> seen;
   captions.reserve(table.captions().size());
   seen.reserve(table.captions().size());
-  for (const CaptionInfo& caption : table.captions())
+  for (const CaptionInfo& caption : table.captions()) {
     if (seen.insert(caption.key.words[0]).second) captions.push_back(caption);
+  }
   return captions;
 }
 
@@ -213,7 +216,7 @@ void refuse_unless_finite(const PromptEmbeds& embedding, int64_t i, const std::s
                   "; use --mixed_precision no or bf16, or another --cache_dtype"));
 }
 
-// Returns how many of the texts were not in the cache yet.
+/// Returns how many of the texts were not in the cache yet.
 int64_t encode_texts(PromptCache& cache, const std::vector<std::string>& texts,
                      const EncodeCaptions& encode) {
   PromptEmbeds embedding = encode(texts);
@@ -254,8 +257,9 @@ FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const Captio
     if (stop_requested()) cache.store().flush();
     throw_if_stop_requested("caching prompts; what was made is kept");
     std::vector<std::string> texts;
-    for (int64_t i = batch.begin; i < batch.end; ++i)
+    for (int64_t i = batch.begin; i < batch.end; ++i) {
       texts.push_back(dataset.captions(captions[i].row).at(captions[i].number));
+    }
     report.encoded += encode_texts(cache, texts, encode);
     progress.advance(batch.end - batch.begin);
   }

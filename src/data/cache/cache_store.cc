@@ -32,7 +32,7 @@ std::string value_name(const CacheShard& shard, uint32_t record) {
   return str(shard.name(), " ", record);
 }
 
-// "shard record" lines -> the records of each shard.
+/// "shard record" lines -> the records of each shard.
 std::map<std::string, std::set<uint32_t>> read_damaged(const fs::path& path) {
   std::map<std::string, std::set<uint32_t>> damaged;
   if (!fs::exists(path)) return damaged;
@@ -65,9 +65,11 @@ CacheKey CacheKey::of(std::string_view bytes) {
 
 CacheKey CacheKey::with(std::initializer_list<uint64_t> numbers) const {
   CacheKey key = *this;
-  for (uint64_t i = 0; i < 4; ++i)
-    for (const uint64_t number : numbers)
+  for (uint64_t i = 0; i < 4; ++i) {
+    for (const uint64_t number : numbers) {
       key.words[i] = stream_seed(key.words[i] ^ number, Stream::kShuffle, i);
+    }
+  }
   return key;
 }
 
@@ -106,8 +108,9 @@ void CacheStore::open_existing() {
 
 void CacheStore::load() {
   std::vector<fs::path> indices;
-  for (const auto& entry : fs::directory_iterator(directory_))
+  for (const auto& entry : fs::directory_iterator(directory_)) {
     if (entry.path().extension() == ".index") indices.push_back(entry.path());
+  }
   std::sort(indices.begin(), indices.end());
   std::map<std::string, std::set<uint32_t>> damaged = read_damaged(directory_ / "damaged");
   for (const fs::path& index : indices) load_shard(index, damaged[index.stem().string()]);
@@ -116,9 +119,10 @@ void CacheStore::load() {
 void CacheStore::load_shard(const fs::path& index, const std::set<uint32_t>& damaged) {
   auto shard = std::make_unique<Shard>(index);
   const uint32_t number = static_cast<uint32_t>(shards_.size());
-  if (number >= kFree)
+  if (number >= kFree) {
     throw Error(ExitStatus::kFailure, str("the cache ", quoted(directory_.string()),
                                           " has too many shards; remove the directory"));
+  }
   shards_.push_back(std::move(shard));
   const Shard& loaded = *shards_.back();
   const uint32_t size = loaded.size();
@@ -137,9 +141,11 @@ void CacheStore::reserve(int64_t count) {
                          {kFree, 0, 0});
   old.swap(table_);
   count_ = 0;
-  for (const Place& moved : old)
-    if (moved.shard != kFree)
+  for (const Place& moved : old) {
+    if (moved.shard != kFree) {
       insert(shards_[moved.shard]->record(moved.record).key, moved.shard, moved.record);
+    }
+  }
 }
 
 void CacheStore::insert(const CacheKey& key, uint32_t shard, uint32_t record) {
@@ -155,8 +161,9 @@ const CacheStore::Place* CacheStore::find(const CacheKey& key) const {
   size_t slot = key.words[0] & (table_.size() - 1);
   for (; table_[slot].shard != kFree; slot = (slot + 1) & (table_.size() - 1)) {
     const Place& place = table_[slot];
-    if (place.tag == tag_of(key) && shards_[place.shard]->record(place.record).key == key)
+    if (place.tag == tag_of(key) && shards_[place.shard]->record(place.record).key == key) {
       return &place;
+    }
   }
   return nullptr;
 }

@@ -58,8 +58,8 @@ class CacheStore {
 
   const std::filesystem::path& directory() const { return directory_; }
 
-  // What these see is what was there when the store was opened or refreshed, and what this object
-  // put. Safe from several threads, beside put() too.
+  /// What these see is what was there when the store was opened or refreshed, and what this object
+  /// put. Safe from several threads, beside put() too.
   bool contains(const CacheKey& key) const;
   /// The value, its checksum verified; nothing where there is none. Damage is Error(kBadData); the
   /// value is then marked, so that whoever opens the directory next makes it again.
@@ -80,8 +80,8 @@ class CacheStore {
  private:
   struct Shard;
   struct Writer;
-  // Of the key's other words `tag` keeps a few bits, so that most other keys need no look at
-  // theirs.
+  /// Of the key's other words `tag` keeps a few bits, so that most other keys need no look at
+  /// theirs.
   struct Place {
     uint32_t shard : 20, tag : 12;
     uint32_t record;

@@ -21,8 +21,9 @@ PromptEmbeds PromptCache::embedding(const CacheKey& key) const {
   if (!value) return {};
   const std::string source = store_.directory().string();
   const std::vector<at::Tensor> tensors = unpack_tensors(std::move(*value), source);
-  if (tensors.size() != 2)
+  if (tensors.size() != 2) {
     throw Error(ExitStatus::kBadData, quoted(source) + " holds a value that is no embedding");
+  }
   return {tensors[0], tensors[1]};
 }
 

@@ -35,13 +35,14 @@ Entry entry_of(const at::Tensor& tensor) {
   return entry;
 }
 
-// The bytes of the entry's elements; more than `limit` where it makes no sense.
+/// The bytes of the entry's elements; more than `limit` where it makes no sense.
 uint64_t checked_bytes(const Entry& entry, uint64_t limit) {
   if (entry.type >= kTypes.size() || entry.dimensions > kMostDimensions) return limit + 1;
   uint64_t bytes = c10::elementSize(kTypes[entry.type]);
   for (uint32_t i = 0; i < entry.dimensions; ++i) {
-    if (entry.sizes[i] < 1 || static_cast<uint64_t>(entry.sizes[i]) > limit / bytes)
+    if (entry.sizes[i] < 1 || static_cast<uint64_t>(entry.sizes[i]) > limit / bytes) {
       return limit + 1;
+    }
     bytes *= static_cast<uint64_t>(entry.sizes[i]);
   }
   return bytes;

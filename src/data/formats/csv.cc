@@ -46,8 +46,9 @@ std::string CsvReader::quoted_field() {
       ++position_;
     } else {
       if (position_ < text_.size() &&
-          std::string_view(",\r\n").find(text_[position_]) == std::string_view::npos)
+          std::string_view(",\r\n").find(text_[position_]) == std::string_view::npos) {
         fail("has text behind a closing quote");
+      }
       return field;
     }
   }

@@ -20,15 +20,15 @@
 namespace sdxl {
 namespace {
 
-// Where a row lies in the file; a length of 0 marks a row without caption.
+/// Where a row lies in the file; a length of 0 marks a row without caption.
 struct Record {
   uint64_t offset;
   uint32_t length;
   bool has_caption;
 };
 
-// A line that is an object of a few texts without escapes, as most lines are: its fields without
-// the cost of a JSON value. Any other line, wrong ones among them, is parse_json()'s.
+/// A line that is an object of a few texts without escapes, as most lines are: its fields without
+/// the cost of a JSON value. Any other line, wrong ones among them, is parse_json()'s.
 class PlainRow {
  public:
   using Field = std::pair<std::string_view, std::string_view>;
@@ -39,10 +39,12 @@ class PlainRow {
     if (!is_utf8(row) || !plain.take('{')) return std::nullopt;
     do {
       Field& field = plain.fields_[plain.count_++];
-      if (!plain.take_text(&field.first) || !plain.take(':') || !plain.take_text(&field.second))
+      if (!plain.take_text(&field.first) || !plain.take(':') || !plain.take_text(&field.second)) {
         return std::nullopt;
-      for (size_t i = 0; i + 1 < plain.count_; ++i)
+      }
+      for (size_t i = 0; i + 1 < plain.count_; ++i) {
         if (plain.fields_[i].first == field.first) return std::nullopt;
+      }
     } while (plain.count_ < plain.fields_.size() && plain.take(','));
     if (!plain.take('}') || plain.rest_.find_first_not_of(kSpace) != row.npos) return std::nullopt;
     return plain;
@@ -50,8 +52,9 @@ class PlainRow {
 
   std::span<const Field> fields() const { return {fields_.data(), count_}; }
   const std::string_view* find(std::string_view key) const {
-    for (const Field& field : fields())
+    for (const Field& field : fields()) {
       if (field.first == key) return &field.second;
+    }
     return nullptr;
   }
 
@@ -94,8 +97,9 @@ class TextMetadata : public MetadataFile {
   }
   void add(std::string_view file_name, uint64_t offset, uint64_t length, bool has_caption,
            int64_t line) {
-    if (length > UINT32_MAX)
+    if (length > UINT32_MAX) {
       throw Error(ExitStatus::kBadData, quoted(source(line)) + " is longer than 4 GiB");
+    }
     file_names_.add(file_name);
     records_.push_back({offset, static_cast<uint32_t>(length), has_caption});
   }
@@ -125,14 +129,17 @@ class JsonlMetadata : public TextMetadata {
 
   std::vector<std::string> captions(int64_t row) const override {
     const std::string text = record_text(row);
-    if (const std::optional<PlainRow> plain = PlainRow::read(text))
-      if (const std::string_view* caption = plain->find(caption_column_))
+    if (const std::optional<PlainRow> plain = PlainRow::read(text)) {
+      if (const std::string_view* caption = plain->find(caption_column_)) {
         return {std::string(*caption)};
+      }
+    }
     const std::string where = file_.path().string();
     const Json object = parse_json(text, where);
     const auto found = object.find(caption_column_);
-    if (found == object.end())
+    if (found == object.end()) {
       throw Error(ExitStatus::kBadData, quoted(where) + " changed while it was in use");
+    }
     return captions_from_json(*found, caption_column_, where);
   }
 
@@ -159,19 +166,22 @@ class JsonlMetadata : public TextMetadata {
   void add_any_row(std::string_view row, uint64_t begin, int64_t line,
                    const MetadataColumns& columns, Columns* seen) {
     const Json object = parse_json(row, source(line));
-    if (!object.is_object())
+    if (!object.is_object()) {
       throw Error(ExitStatus::kBadData, quoted(source(line)) + " is not a JSON object");
+    }
     const Json* file_name = nullptr;
     const Json* caption = nullptr;
     for (const auto& [key, value] : object.items()) {
-      if (key == "file_name" || (!file_name && key == columns.image + "_file_name"))
+      if (key == "file_name" || (!file_name && key == columns.image + "_file_name")) {
         file_name = &value;
+      }
       if (key == columns.caption) caption = &value;
       see(key, seen);
     }
-    if (!file_name || !file_name->is_string())
+    if (!file_name || !file_name->is_string()) {
       throw Error(ExitStatus::kBadData,
                   quoted(source(line)) + " has no text 'file_name' that names the picture");
+    }
     const bool has_caption =
         caption && !captions_from_json(*caption, columns.caption, source(line)).empty();
     add(file_name->get_ref<const std::string&>(), begin, row.size(), has_caption, line);
@@ -185,25 +195,29 @@ class CsvMetadata : public TextMetadata {
   CsvMetadata(const fs::path& path, const MetadataColumns& columns) : TextMetadata(path) {
     const MappedFile mapped(path);
     const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
-    if (!is_utf8(text))
+    if (!is_utf8(text)) {
       throw Error(ExitStatus::kBadData,
                   quoted(path.string()) + " is not UTF-8; convert it (iconv -t UTF-8)");
+    }
     CsvReader reader(text, path.string());
     std::vector<std::string> fields;
-    if (!reader.next(&columns_))
+    if (!reader.next(&columns_)) {
       throw Error(ExitStatus::kBadData, quoted(path.string()) + " is empty: no header line");
+    }
     std::optional<size_t> file_name = column(columns_, "file_name");
     if (!file_name) file_name = column(columns_, columns.image + "_file_name");
-    if (!file_name)
+    if (!file_name) {
       throw Error(ExitStatus::kBadData,
                   str(quoted(path.string()),
                       " has no column 'file_name'; its columns: ", escaped(join(columns_, ", "))));
+    }
     caption_ = column(columns_, columns.caption);
     while (reader.next(&fields)) {
-      if (fields.size() != columns_.size())
+      if (fields.size() != columns_.size()) {
         throw Error(ExitStatus::kBadData, str(quoted(source(reader.line())), " has ", fields.size(),
                                               " fields where the header has ", columns_.size(),
                                               "; put quotes around fields with commas"));
+      }
       add(fields[*file_name], reader.begin(), reader.end() - reader.begin(), caption_.has_value(),
           reader.line());
     }
@@ -213,9 +227,10 @@ class CsvMetadata : public TextMetadata {
     const std::string text = record_text(row);
     CsvReader reader(text, file_.path().string());
     std::vector<std::string> fields;
-    if (!reader.next(&fields) || fields.size() <= *caption_)
+    if (!reader.next(&fields) || fields.size() <= *caption_) {
       throw Error(ExitStatus::kBadData,
                   quoted(file_.path().string()) + " changed while it was in use");
+    }
     return {fields[*caption_]};
   }
 

@@ -43,8 +43,9 @@ class ParquetDataset : public Dataset {
   std::vector<std::string> captions(int64_t index) const override {
     ParquetReader::Value value = read(caption_column_, index);
     if (value.bytes) value.texts = {std::move(*value.bytes)};
-    if (!std::all_of(value.texts.begin(), value.texts.end(), is_utf8))
+    if (!std::all_of(value.texts.begin(), value.texts.end(), is_utf8)) {
       throw Error(ExitStatus::kBadData, quoted(name(index)) + " has a caption that is not UTF-8");
+    }
     return std::move(value.texts);
   }
 
@@ -53,7 +54,7 @@ class ParquetDataset : public Dataset {
     return str(shard->path.string(), " row ", row);
   }
 
-  // A picture that is given by its path may change without the Parquet file.
+  /// A picture that is given by its path may change without the Parquet file.
   std::string stamp(int64_t index) const override {
     const auto [shard, row] = place(index);
     if (!shard->holds_bytes) return "";
@@ -78,16 +79,20 @@ class ParquetDataset : public Dataset {
                   str(quoted(path.string()), " has no column ", quoted(column), " of ", what,
                       "; its columns: ", reader.column_names(), " (", option, ")"));
     };
-    if (!image || image->kind == SDXL_PARQUET_OTHER || image->kind == SDXL_PARQUET_TEXTS)
+    if (!image || image->kind == SDXL_PARQUET_OTHER || image->kind == SDXL_PARQUET_TEXTS) {
       refuse(image_column_, "pictures", "--image_column");
-    if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE)
+    }
+    if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE) {
       refuse(caption_column_, "texts", "--caption_column");
+    }
     FileState state;
-    if (!file_state(path.string(), &state))
+    if (!file_state(path.string(), &state)) {
       throw Error(ExitStatus::kFileError, quoted(path.string()) + " is no longer there");
+    }
     shards_.push_back({path, state.stamp, rows_, image->kind == SDXL_PARQUET_BYTES});
-    if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0)
+    if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0) {
       shards_.back().holds_bytes = reader.read(image_column_, 0).bytes.has_value();
+    }
     rows_ += reader.rows();
   }
 
@@ -104,7 +109,7 @@ class ParquetDataset : public Dataset {
     return reader(*shard)->read(column, row);
   }
 
-  // Readers of the files that were used last; there may be more files than a process may open.
+  /// Readers of the files that were used last; there may be more files than a process may open.
   std::shared_ptr<const ParquetReader> reader(const Shard& shard) const {
     const std::lock_guard lock(mutex_);
     for (auto entry = open_.begin(); entry != open_.end(); ++entry) {

@@ -21,8 +21,9 @@ std::string lower_extension(std::string_view name) {
   const size_t dot = name.rfind('.');
   if (dot == name.npos || name.find('/', dot) != name.npos) return "";
   std::string extension(name.substr(dot + 1));
-  for (char& c : extension)
+  for (char& c : extension) {
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
+  }
   return extension;
 }
 
@@ -39,8 +40,8 @@ const std::set<std::string>& unreadable_extensions() {
   return names;
 }
 
-// Whether a relative path is normal, as names nearly always are: no "", "." or ".." between
-// slashes.
+/// Whether a relative path is normal, as names nearly always are: no "", "." or ".." between
+/// slashes.
 bool is_normal(std::string_view path) {
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
@@ -57,8 +58,8 @@ class Walk {
   std::vector<std::string> take() { return std::move(files_); }
 
  private:
-  // `relative` is "" or ends with a slash. With the slash that folders end with here too, the order
-  // within each folder gives that of whole paths.
+  /// `relative` is "" or ends with a slash. With the slash that folders end with here too, the
+  /// order within each folder gives that of whole paths.
   void visit(const std::string& relative) {
     const std::string path = root_ + "/" + relative;
     struct stat status;
@@ -77,10 +78,11 @@ class Walk {
     ::closedir(directory);
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
-      if (name.ends_with('/'))
+      if (name.ends_with('/')) {
         visit(relative + name);
-      else
+      } else {
         files_.push_back(relative + name);
+      }
     }
   }
 
@@ -142,8 +144,9 @@ std::string resolve_file_name(const std::string& directory, std::string_view nam
   if (name.empty()) refuse("is empty");
   if (name.find('\0') != std::string_view::npos) refuse("holds a NUL byte");
   if (name.find("://") != std::string_view::npos) refuse("is a URL");
-  if (is_normal(name) && (directory.empty() || is_normal(directory)))
+  if (is_normal(name) && (directory.empty() || is_normal(directory))) {
     return directory.empty() ? std::string(name) : str(directory, "/", name);
+  }
   if (name.front() == '/') refuse("is absolute");
   const std::string own = std::filesystem::path(name).lexically_normal().string();
   if (own == ".." || own.compare(0, 3, "../") == 0) refuse("leads outside of the data set");

@@ -26,10 +26,11 @@ class StringList {
     int64_t low = 0, high = size();
     while (low < high) {
       const int64_t middle = low + (high - low) / 2;
-      if ((*this)[middle] < text)
+      if ((*this)[middle] < text) {
         low = middle + 1;
-      else
+      } else {
         high = middle;
+      }
     }
     return low < size() && (*this)[low] == text ? low : size();
   }

@@ -30,8 +30,9 @@ void scan_tar(const std::filesystem::path& path,
   const std::unique_ptr<archive, Close> opened(archive_read_new());
   archive_read_support_format_tar(opened.get());
   constexpr size_t kBlock = 10240;
-  if (archive_read_open_filename(opened.get(), path.c_str(), kBlock) != ARCHIVE_OK)
+  if (archive_read_open_filename(opened.get(), path.c_str(), kBlock) != ARCHIVE_OK) {
     refuse(path, opened.get());
+  }
   archive_entry* entry = nullptr;
   while (true) {
     const int status = archive_read_next_header(opened.get(), &entry);
@@ -39,10 +40,11 @@ void scan_tar(const std::filesystem::path& path,
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) refuse(path, opened.get());
     const char* name = archive_entry_pathname(entry);
     if (name && archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
-        archive_entry_sparse_count(entry) == 0)
+        archive_entry_sparse_count(entry) == 0) {
       // What the archive's header took ends where the content begins.
       take({name, static_cast<uint64_t>(archive_filter_bytes(opened.get(), 0)),
             static_cast<uint64_t>(archive_entry_size(entry))});
+    }
     if (archive_read_data_skip(opened.get()) < ARCHIVE_WARN) refuse(path, opened.get());
   }
 }

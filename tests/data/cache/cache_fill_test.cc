@@ -135,12 +135,13 @@ TEST(CacheFill, AFillTakenUpAgainMakesTheSameBatches) {
       },
       ExitStatus::kOutOfMemory);
   fill(*parts, p, *source, 2);
-  for (int64_t row = 0; row < 10; ++row)
+  for (int64_t row = 0; row < 10; ++row) {
     for (int64_t crop = 0; crop < 2; ++crop) {
       const CacheKey key =
           LatentCache::key((*p.pictures)[row], source->cached_plan((*p.pictures)[row], row, crop));
       EXPECT_TRUE(at::equal(whole->moments(key), parts->moments(key)));
     }
+  }
 }
 
 TEST(CacheFill, RanksShareTheBatches) {
@@ -206,8 +207,9 @@ TEST(CacheFill, StopRequestKeepsWhatWasMade) {
 PromptEmbeds embed(const std::vector<std::string>& captions) {
   PromptEmbeds result{at::zeros({std::ssize(captions), 2, 3}, at::kFloat),
                       at::zeros({std::ssize(captions), 4})};
-  for (int64_t i = 0; i < std::ssize(captions); ++i)
+  for (int64_t i = 0; i < std::ssize(captions); ++i) {
     result.prompt_embeds[i].fill_(captions[i].back());
+  }
   return result;
 }
 
