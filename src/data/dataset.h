@@ -1,5 +1,4 @@
-// Data sets: a size and random access to pictures with captions. Each format is one file here with
-// one line in the table of dataset.cc.
+// Data sets: random access to pictures with captions.
 #pragma once
 
 #include <cstdint>
@@ -45,10 +44,6 @@ struct DatasetOptions {
   int64_t max_samples = -1;  ///< The first of a seeded permutation; -1: all.
   uint64_t seed = 0;         ///< For that permutation.
 };
-
-/// Error(kBadData) for what cannot be trained on: no pictures, pictures that a metadata file names
-/// and that are not there, no captions, a metadata file that cannot be read.
-std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options);
 
 /// `rows` of `dataset`, in this order.
 std::unique_ptr<Dataset> select_rows(std::shared_ptr<const Dataset> dataset,

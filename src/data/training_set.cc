@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/aspect_buckets.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "data/cache/prompt_cache.h"
 #include "data/data_test_files.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {

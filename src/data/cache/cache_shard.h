@@ -13,7 +13,7 @@
 
 #include "base/descriptor.h"
 #include "base/files.h"
-#include "data/cache/cache_store.h"
+#include "data/cache/key.h"
 
 namespace sdxl {
 

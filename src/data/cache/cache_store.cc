@@ -11,7 +11,6 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/random.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "data/cache/cache_shard.h"
@@ -55,23 +54,6 @@ struct CacheStore::Writer : CacheShardWriter {
   using CacheShardWriter::CacheShardWriter;
   uint32_t shard = 0;
 };
-
-CacheKey CacheKey::of(std::string_view bytes) {
-  const std::array<unsigned char, 32> digest = sha256_digest(bytes);
-  CacheKey key;
-  for (size_t i = 0; i < digest.size(); ++i) key.words[i / 8] = key.words[i / 8] << 8 | digest[i];
-  return key;
-}
-
-CacheKey CacheKey::with(std::initializer_list<uint64_t> numbers) const {
-  CacheKey key = *this;
-  for (uint64_t i = 0; i < 4; ++i) {
-    for (const uint64_t number : numbers) {
-      key.words[i] = stream_seed(key.words[i] ^ number, Stream::kShuffle, i);
-    }
-  }
-  return key;
-}
 
 CacheStore::CacheStore(const fs::path& parent, const Json& description)
     : directory_(parent / directory_name(description)), description_(description) {

@@ -10,12 +10,9 @@
 //                                 before u32; all little endian
 #pragma once
 
-#include <array>
-#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -26,19 +23,9 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "data/cache/key.h"
 
 namespace sdxl {
-
-/// 256 bits that stand for the content that a value depends on.
-struct CacheKey {
-  std::array<uint64_t, 4> words{};
-  auto operator<=>(const CacheKey&) const = default;
-
-  /// SHA-256 of `bytes`.
-  static CacheKey of(std::string_view bytes);
-  /// The key of a value that depends on this one's content and on `numbers`.
-  CacheKey with(std::initializer_list<uint64_t> numbers) const;
-};
 
 struct CacheStatistics {
   int64_t values = 0;   ///< That can be read.

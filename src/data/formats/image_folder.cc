@@ -1,6 +1,4 @@
-// The two kinds of image folder: with metadata files and with caption files.
-#include "data/formats/image_folder.h"
-
+// Image folders: pictures with captions from metadata files, or from a caption file beside each.
 #include <algorithm>
 #include <set>
 #include <unordered_map>
@@ -9,11 +7,33 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "data/captions.h"
+#include "data/dataset.h"
+#include "data/formats/file_kinds.h"
 #include "data/formats/metadata_file.h"
 #include "data/formats/random_access_file.h"
 
 namespace sdxl {
 namespace {
+
+/// Paths relative to the folder, ordered by their bytes.
+struct FolderListing {
+  StringList pictures, caption_files;
+  std::vector<std::string> metadata_files;
+};
+
+FolderListing list_by_kind(const std::vector<std::string>& files) {
+  FolderListing listing;
+  for (const std::string& file : files) {
+    if (is_metadata_file(file)) {
+      listing.metadata_files.push_back(file);
+    } else if (is_picture_file(file)) {
+      listing.pictures.add(file);
+    } else if (is_caption_file(file)) {
+      listing.caption_files.add(file);
+    }
+  }
+  return listing;
+}
 
 constexpr uint64_t kLargestPictureFile = uint64_t{512} << 20;
 
@@ -126,7 +146,7 @@ class MetadataFolder : public ImageFolder {
 
   /// Whether a picture that the listing passed over (a hidden one, say) is there.
   bool exists(const std::string& picture) const {
-    if (is_unreadable_picture_name(picture)) {
+    if (is_unreadable_picture_file(picture)) {
       throw Error(ExitStatus::kBadData,
                   quoted(path_of(picture)) +
                       " is of a format that is not read; convert it to PNG, JPEG, WebP or BMP");
@@ -208,8 +228,10 @@ class CaptionFileFolder : public ImageFolder {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_image_folder(const fs::path& folder, const FolderListing& listing,
+std::unique_ptr<Dataset> open_image_folder(const fs::path& folder,
+                                           const std::vector<std::string>& files,
                                            const DatasetOptions& options) {
+  const FolderListing listing = list_by_kind(files);
   if (listing.metadata_files.empty()) {
     return std::make_unique<CaptionFileFolder>(folder, listing, options);
   }

@@ -1,6 +1,4 @@
 // Rows of Parquet files.
-#include "data/formats/parquet_dataset.h"
-
 #include <algorithm>
 #include <list>
 #include <mutex>
@@ -9,9 +7,10 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "data/captions.h"
+#include "data/dataset.h"
+#include "data/formats/file_kinds.h"
+#include "data/formats/metadata_file.h"
 #include "data/formats/parquet_reader.h"
-#include "data/formats/picture_files.h"
 #include "data/formats/random_access_file.h"
 
 namespace sdxl {
@@ -132,12 +131,10 @@ class ParquetDataset : public Dataset {
 
 }  // namespace
 
-bool is_parquet_name(const std::string& name) { return name.ends_with(".parquet"); }
-
 std::unique_ptr<Dataset> open_parquet(const fs::path& root, const std::vector<std::string>& files,
                                       const DatasetOptions& options) {
   std::vector<std::string> shards;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_parquet_name);
+  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_parquet_file);
   return std::make_unique<ParquetDataset>(root, shards, options);
 }
 

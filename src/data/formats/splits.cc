@@ -13,7 +13,7 @@
 #include "base/glob.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "data/formats/metadata_file.h"
+#include "data/formats/file_kinds.h"
 
 namespace sdxl {
 namespace {
@@ -242,8 +242,8 @@ Files with_companions(Files chosen, const Files& files) {
     }
   }
   for (const std::string& file : files) {
-    const bool caption = file.ends_with(".txt") || file.ends_with(".caption");
-    if (caption || (is_metadata_file(file) && folders.count(directory_of_name(file)))) {
+    if (is_caption_file(file) ||
+        (is_metadata_file(file) && folders.count(directory_of_name(file)))) {
       chosen.push_back(file);
     }
   }
@@ -265,8 +265,8 @@ bool matches_pattern(const std::string& path, const std::string& pattern) {
   return false;
 }
 
-Files resolve_data_files(Files files, const std::string& readme, const std::string& config_name,
-                         const std::string& split, const std::string& source) {
+Files files_of_split(Files files, const std::string& readme, const std::string& config_name,
+                     const std::string& split, const std::string& source) {
   std::sort(files.begin(), files.end());
   std::erase_if(files, is_passed_over);
   const std::vector<Config> configs = read_configs(readme, source);

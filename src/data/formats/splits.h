@@ -11,10 +11,9 @@ namespace sdxl {
 /// The files (of `files`, paths relative to the root) of the split `split` of configuration
 /// `config_name` ("" for the default one), by their paths' bytes. `readme` is README.md's text, ""
 /// where there is none. Error(kBadData) that names `source` and what there is to choose from.
-std::vector<std::string> resolve_data_files(std::vector<std::string> files,
-                                            const std::string& readme,
-                                            const std::string& config_name,
-                                            const std::string& split, const std::string& source);
+std::vector<std::string> files_of_split(std::vector<std::string> files, const std::string& readme,
+                                        const std::string& config_name, const std::string& split,
+                                        const std::string& source);
 
 /// Whether `path` matches a pattern of such a configuration: * and ? within a folder's or file's
 /// name,

@@ -1,6 +1,4 @@
 // Samples of tar files.
-#include "data/formats/web_dataset.h"
-
 #include <algorithm>
 #include <optional>
 
@@ -9,7 +7,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "data/captions.h"
-#include "data/formats/picture_files.h"
+#include "data/dataset.h"
+#include "data/formats/file_kinds.h"
 #include "data/formats/random_access_file.h"
 #include "data/formats/tar_scan.h"
 
@@ -116,7 +115,7 @@ class WebDataset : public Dataset {
   /// A column that was named is the one; "image" stands for whatever picture the key has.
   bool is_image_field(const std::string& field) const {
     if (options_.image_column != "image") return field == options_.image_column;
-    return is_picture_name("." + field) || is_picture_name(field);
+    return is_picture_file("." + field) || is_picture_file(field);
   }
 
   /// 0: no caption; of several fields that could be, the highest is taken.
@@ -173,18 +172,11 @@ class WebDataset : public Dataset {
 
 }  // namespace
 
-bool is_tar_name(const std::string& name) {
-  for (const char* extension : {".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"}) {
-    if (name.ends_with(extension)) return true;
-  }
-  return false;
-}
-
 std::unique_ptr<Dataset> open_web_dataset(const fs::path& root,
                                           const std::vector<std::string>& files,
                                           const DatasetOptions& options) {
   std::vector<std::string> shards;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_tar_name);
+  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_tar_file);
   return std::make_unique<WebDataset>(root, shards, options);
 }
 

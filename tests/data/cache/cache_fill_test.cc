@@ -5,6 +5,7 @@
 
 #include "base/stop.h"
 #include "data/data_test_files.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {

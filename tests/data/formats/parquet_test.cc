@@ -1,5 +1,5 @@
 // Parquet files that pyarrow wrote (tools/reference/datasets.py).
-#include "data/formats/parquet_dataset.h"
+#include "data/formats/registry.h"
 
 #include <gmock/gmock.h>
 

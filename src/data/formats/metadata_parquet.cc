@@ -1,4 +1,6 @@
 // metadata.parquet of an image folder.
+#include <memory>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "data/formats/metadata_file.h"
