@@ -1,4 +1,3 @@
-// Reading captions and choosing among them.
 #include "data/captions.h"
 
 #include <ATen/ATen.h>

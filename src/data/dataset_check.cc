@@ -1,4 +1,3 @@
-// The findings of a check.
 #include "data/dataset_check.h"
 
 #include <algorithm>
@@ -12,7 +11,7 @@ namespace {
 
 constexpr size_t kExamples = 3;
 
-/// In order, each once.
+/// Distinct rows in order.
 using Rows = std::vector<int64_t>;
 
 class Check {
@@ -34,8 +33,8 @@ class Check {
                    std::back_inserter(report_.bad_rows));
     add("pictures that cannot be read", true, unreadable_);
     add("rows without a caption", true, uncaptioned);
-    add("pictures that come again with the same content", false, duplicates_);
-    add("captions that lose words past the model's length", false, truncated_);
+    add("pictures that occur more than once", false, duplicates_);
+    add("captions longer than the text encoders read", false, truncated_);
     add("pictures that would be enlarged", false, enlarged_);
     return std::move(report_);
   }
@@ -62,7 +61,7 @@ class Check {
     }
   }
 
-  /// By content where the table knows it; else only pictures of equal length and size are read.
+  /// Compares contents. Without known hashes reads only pictures of equal length and size.
   void look_for_duplicates() {
     const bool known = pictures_.has_content();
     std::vector<std::pair<uint64_t, int64_t>> rows;

@@ -1,4 +1,3 @@
-// Threads that share out rows in blocks.
 #include "data/parallel_rows.h"
 
 #include <algorithm>

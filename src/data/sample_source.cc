@@ -1,4 +1,3 @@
-// Making samples of rows, and batches of samples.
 #include "data/sample_source.h"
 
 #include <cstring>
@@ -11,7 +10,7 @@
 namespace sdxl {
 namespace {
 
-/// As at::stack; undefined where the samples have no such tensor.
+/// Stacks a tensor of each sample, as at::stack does; undefined if the samples lack it.
 at::Tensor stacked(const std::vector<Sample>& samples,
                    const at::Tensor& (*part_of)(const Sample& sample)) {
   const at::Tensor& first = part_of(samples.front());

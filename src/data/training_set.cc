@@ -1,4 +1,3 @@
-// Making a training set.
 #include "data/training_set.h"
 
 #include "base/error.h"
@@ -29,9 +28,9 @@ class Opening {
   void open() {
     set_.dataset = open_dataset(options_.dataset);
     for (const std::string& note : set_.dataset->notes()) log::info(note);
-    std::unique_ptr<CacheStore> memory;
-    if (options_.cache_directory) memory = PictureTable::open_memory(*options_.cache_directory);
-    set_.pictures = std::make_shared<PictureTable>(*set_.dataset, memory.get(), options_.threads);
+    std::unique_ptr<CacheStore> cache;
+    if (options_.cache_directory) cache = PictureTable::open_cache(*options_.cache_directory);
+    set_.pictures = std::make_shared<PictureTable>(*set_.dataset, cache.get(), options_.threads);
     set_.captions =
         std::make_shared<CaptionTable>(*set_.dataset, options_.truncates, options_.threads);
   }

@@ -1,4 +1,3 @@
-// Resize, flip and crop by the random stream `image`.
 #include "data/transform.h"
 
 #include <algorithm>
@@ -11,15 +10,15 @@
 namespace sdxl {
 namespace {
 
-/// Half of an even or odd excess, rounded half to even as Python's round() does.
+/// excess / 2 rounded half to even, as Python's round() does.
 int64_t centred_offset(int64_t excess) {
   const int64_t half = excess / 2;
   return excess % 2 == 0 ? half : half + half % 2;
 }
 
-/// What at::rand({1}) < 0.5 and at::randint(0, excess + 1) draw, without their tensors: a float
-/// takes the low 24 bits, an integer of a small range the remainder. Plans are made for every
-/// picture of the data set before the first step.
+/// Draws what at::rand({1}) < 0.5 and at::randint(0, excess + 1) draw, without their tensors: a
+/// float takes the low 24 bits of a word, a small integer its remainder. Speed counts, since every
+/// picture of the data set has its plan made before the first step.
 class ImageStream {
  public:
   ImageStream(uint64_t seed, uint64_t index)

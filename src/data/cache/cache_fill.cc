@@ -1,4 +1,3 @@
-// Filling the caches of latents and of prompt embeddings.
 #include "data/cache/cache_fill.h"
 
 #include <algorithm>
@@ -21,12 +20,12 @@ namespace {
 constexpr int64_t kKeyThreads = 2;
 constexpr int64_t kUndecodable = -1;
 
-/// Positions [begin, end) of the fixed order.
+/// Positions [begin, end) of the fill's order.
 struct Span {
   int64_t begin, end;
 };
 
-/// Cuts `count` positions into batches, none of which crosses a change of `group_of`.
+/// Cuts `count` positions into batches whose positions agree in `group_of`.
 template <typename GroupOf>
 std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const GroupOf& group_of) {
   std::vector<Span> batches;
@@ -39,7 +38,7 @@ std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const Grou
   return batches;
 }
 
-/// This rank's batches that hold something missing.
+/// This rank's batches that miss a value.
 std::vector<Span> batches_to_do(const std::vector<Span>& batches,
                                 const std::vector<uint8_t>& missing, const FillOptions& options) {
   std::vector<Span> to_do;
@@ -80,7 +79,7 @@ class LatentFill {
 
   FillReport run(const EncodePictures& encode) {
     std::vector<uint8_t> missing(units_.size());
-    for_rows_in_parallel(std::ssize(units_), kKeyThreads, "looking into the cache",
+    for_rows_in_parallel(std::ssize(units_), kKeyThreads, "looking up the cache",
                          [&](int64_t i) { missing[i] = is_missing(units_[i]); });
     const auto group_of = [&](int64_t i) {
       const auto& bucket_of_row = source_.options().bucket_of_row;
@@ -94,7 +93,7 @@ class LatentFill {
   }
 
  private:
-  /// A unit is a crop of a row: crop * rows + row. Its plans: as it is, and mirrored.
+  /// A unit is a crop of a row: crop * rows + row. It has a plan for each flip.
   TransformPlan plan(int64_t unit, int64_t flip) const {
     const int64_t row = unit % rows_;
     TransformPlan plan = source_.cached_plan(pictures_[row], row, unit / rows_);
@@ -114,7 +113,7 @@ class LatentFill {
     return false;
   }
 
-  /// The unit's crops one above the other.
+  /// The unit's crops of all flips, one below the other.
   Sample pixels_of(int64_t unit) const {
     Sample sample;
     sample.draw = sample.row = unit;
@@ -130,7 +129,7 @@ class LatentFill {
       }
     } catch (const Error& error) {
       if (!source_.options().skip_bad_images || error.status() != ExitStatus::kBadData) throw;
-      log::warning(str(error.what(), "; the picture is left out"));
+      log::warning(str(error.what(), "; left out"));
       sample.row = kUndecodable;
       rgb.assign(sample.pixels.height * sample.pixels.width * 3, 0);
     }
@@ -153,7 +152,7 @@ class LatentFill {
       progress.advance(batch->draws.size());
     }
     cache_.store().flush();
-    throw_if_stop_requested("caching latents; what was made is kept");
+    throw_if_stop_requested("caching latents; finished ones stay cached");
     return encoded;
   }
 
@@ -167,9 +166,9 @@ class LatentFill {
         const int64_t unit = batch.draws[i];
         const CacheKey where = key(plan(unit, flip), unit);
         if (batch.rows[i] == kUndecodable || cache_.contains(where)) continue;
-        const at::Tensor own = moments[static_cast<int64_t>(i)];
-        refuse_unless_finite(own, unit);
-        cache_.put(where, own);
+        const at::Tensor row = moments[static_cast<int64_t>(i)];
+        refuse_unless_finite(row, unit);
+        cache_.put(where, row);
         ++encoded;
       }
     }
@@ -178,11 +177,12 @@ class LatentFill {
 
   void refuse_unless_finite(const at::Tensor& moments, int64_t unit) const {
     if (at::isfinite(moments).all().item<bool>()) return;
-    throw Error(ExitStatus::kBadNumbers,
-                str("the VAE's latents of ", quoted(source_.dataset().name(unit % rows_)),
-                    " are not finite in ", c10::toString(cache_.dtype()),
-                    "; use --mixed_precision no or bf16, or a VAE made for fp16 "
-                    "(--pretrained_vae_model_name_or_path)"));
+    throw Error(
+        ExitStatus::kBadNumbers,
+        str("the VAE gives NaN or infinity for ", quoted(source_.dataset().name(unit % rows_)),
+            " in ", c10::toString(cache_.dtype()),
+            "; use --mixed_precision no or bf16, or a VAE made for fp16 "
+            "(--pretrained_vae_model_name_or_path)"));
   }
 
   LatentCache& cache_;
@@ -193,7 +193,7 @@ class LatentFill {
   std::vector<int64_t> units_;
 };
 
-/// The captions of the data set, each once, in the order of their first appearance.
+/// The distinct captions of the data set, in the order of their first appearance.
 std::vector<CaptionInfo> distinct(const CaptionTable& table) {
   std::vector<CaptionInfo> captions;
   std::unordered_set<uint64_t> seen;
@@ -211,12 +211,12 @@ void refuse_unless_finite(const PromptEmbeds& embedding, int64_t i, const std::s
     return;
   }
   throw Error(ExitStatus::kBadNumbers,
-              str("the embedding of the caption ", quoted(text, 60), " is not finite in ",
+              str("the embedding of the caption ", quoted(text, 60), " has NaN or infinity in ",
                   c10::toString(embedding.pooled_prompt_embeds.scalar_type()),
                   "; use --mixed_precision no or bf16, or another --cache_dtype"));
 }
 
-/// Returns how many of the texts were not in the cache yet.
+/// Returns how many of the texts were not cached yet.
 int64_t encode_texts(PromptCache& cache, const std::vector<std::string>& texts,
                      const EncodeCaptions& encode) {
   PromptEmbeds embedding = encode(texts);
@@ -255,7 +255,7 @@ FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const Captio
   Progress progress("caching prompts", positions_in(batches), "caption");
   for (const Span& batch : batches) {
     if (stop_requested()) cache.store().flush();
-    throw_if_stop_requested("caching prompts; what was made is kept");
+    throw_if_stop_requested("caching prompts; finished ones stay cached");
     std::vector<std::string> texts;
     for (int64_t i = batch.begin; i < batch.end; ++i) {
       texts.push_back(dataset.captions(captions[i].row).at(captions[i].number));

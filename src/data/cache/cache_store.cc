@@ -69,7 +69,7 @@ CacheStore::~CacheStore() {
   try {
     flush();
   } catch (const Error&) {
-    // What was not flushed is made again by the next fill.
+    // The next fill makes again what was not flushed.
   }
 }
 
@@ -83,7 +83,7 @@ void CacheStore::open_existing() {
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception&) {
-    // A directory that is only read needs no lock and keeps no time of use.
+    // A read-only directory needs no lock and keeps no time of use.
   }
   load();
 }
@@ -103,7 +103,7 @@ void CacheStore::load_shard(const fs::path& index, const std::set<uint32_t>& dam
   const uint32_t number = static_cast<uint32_t>(shards_.size());
   if (number >= kFree) {
     throw Error(ExitStatus::kFailure, str("the cache ", quoted(directory_.string()),
-                                          " has too many shards; remove the directory"));
+                                          " has too many shards; delete the directory"));
   }
   shards_.push_back(std::move(shard));
   const Shard& loaded = *shards_.back();
@@ -111,7 +111,7 @@ void CacheStore::load_shard(const fs::path& index, const std::set<uint32_t>& dam
   reserve(count_ + size);
   for (uint32_t i = 0; i < size; ++i) {
     const CacheRecord& record = loaded.record(i);
-    if (record.record_checksum != record.expected_checksum() || damaged.count(i)) continue;
+    if (record.record_checksum != record.expected_checksum() || damaged.contains(i)) continue;
     if (!find(record.key)) insert(record.key, number, i);
   }
   loaded.release_index();

@@ -60,9 +60,9 @@ std::string resolve_file_name(const std::string& directory, std::string_view nam
     return directory.empty() ? std::string(name) : str(directory, "/", name);
   }
   if (name.front() == '/') refuse("is absolute");
-  const std::string own = std::filesystem::path(name).lexically_normal().string();
-  if (own == ".." || own.compare(0, 3, "../") == 0) refuse("leads outside of the data set");
-  return (std::filesystem::path(directory) / own).lexically_normal().string();
+  const std::string normal = std::filesystem::path(name).lexically_normal().string();
+  if (normal == ".." || normal.starts_with("../")) refuse("leads outside of the data set");
+  return (std::filesystem::path(directory) / normal).lexically_normal().string();
 }
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// The C++ side of include/sdxl/parquet.h.
 #include "data/formats/parquet_reader.h"
 
 #include <algorithm>
@@ -17,11 +16,12 @@ fs::path library_path() {
   for (const fs::path& folder : {beside, beside / "../lib", beside / ".."}) {
     if (fs::exists(folder / "libsdxl_parquet.so")) return folder / "libsdxl_parquet.so";
   }
-  throw Error(ExitStatus::kUnavailable,
-              str("Parquet files need libsdxl_parquet.so, which is not beside the binary in ",
-                  quoted(beside.string()),
-                  "; build it with tools/setup.sh, or give the pictures "
-                  "as files"));
+  throw Error(
+      ExitStatus::kUnavailable,
+      str("reading Parquet needs libsdxl_parquet.so, which is missing beside the binary in ",
+          quoted(beside.string()),
+          "; build it with tools/setup.sh, or give the pictures "
+          "as files"));
 }
 
 const sdxl_parquet_library& library() {
@@ -32,7 +32,7 @@ const sdxl_parquet_library& library() {
     const sdxl_parquet_library* found = entry ? entry(SDXL_PARQUET_ABI) : nullptr;
     if (!found) {
       throw Error(ExitStatus::kUnavailable,
-                  quoted(path.string()) + " is of another version; build it anew (tools/setup.sh)");
+                  quoted(path.string()) + " has another version; rebuild it with tools/setup.sh");
     }
     return *found;
   }();

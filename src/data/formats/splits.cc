@@ -1,4 +1,3 @@
-// Splits by README.md, by shard names, by keywords.
 #include "data/formats/splits.h"
 
 #include <yaml-cpp/yaml.h>
@@ -99,8 +98,8 @@ std::vector<Config> read_configs(const std::string& readme, const std::string& s
     if (!node.IsMap() || !node["configs"] || !node["configs"].IsSequence()) return configs;
     for (const YAML::Node& config : node["configs"]) configs.push_back(read_config(config));
   } catch (const YAML::Exception& error) {
-    throw Error(ExitStatus::kBadData, str("the configurations in README.md of ", quoted(source),
-                                          " cannot be read: ", escaped(error.what())));
+    throw Error(ExitStatus::kBadData, str("cannot read the configurations in README.md of ",
+                                          quoted(source), ": ", escaped(error.what())));
   }
   return configs;
 }
@@ -159,7 +158,7 @@ bool has_keyword(const std::string& text, const std::string& split) {
 /// data/{split}-ddddd-of-ddddd*.*
 std::optional<std::string> split_of_shard(const std::string& file) {
   static const std::string kShape = "-ddddd-of-ddddd";
-  if (file.compare(0, 5, "data/") != 0 || file.find('/', 5) != std::string::npos) return {};
+  if (!file.starts_with("data/") || file.find('/', 5) != std::string::npos) return {};
   for (size_t dash = file.find('-', 5); dash != std::string::npos;
        dash = file.find('-', dash + 1)) {
     if (file.size() < dash + kShape.size()) return {};
@@ -210,9 +209,9 @@ bool is_passed_over(const std::string& file) {
                                                "dataset_info.json", "dataset_infos.json",
                                                "dummy_data.zip",    "dataset_dict.json"};
   const size_t slash = file.rfind('/');
-  if (kNames.count(slash == std::string::npos ? file : file.substr(slash + 1))) return true;
+  if (kNames.contains(slash == std::string::npos ? file : file.substr(slash + 1))) return true;
   for (const std::string& part : split(file, '/')) {
-    if (part.empty() || part[0] == '.' || part.compare(0, 2, "__") == 0) return true;
+    if (part.empty() || part[0] == '.' || part.starts_with("__")) return true;
   }
   return false;
 }
@@ -243,7 +242,7 @@ Files with_companions(Files chosen, const Files& files) {
   }
   for (const std::string& file : files) {
     if (is_caption_file(file) ||
-        (is_metadata_file(file) && folders.count(directory_of_name(file)))) {
+        (is_metadata_file(file) && folders.contains(directory_of_name(file)))) {
       chosen.push_back(file);
     }
   }

@@ -1,4 +1,3 @@
-// Reading tar headers.
 #include "data/formats/tar_scan.h"
 
 #include <archive.h>
@@ -19,7 +18,7 @@ struct Close {
 [[noreturn]] void refuse(const std::filesystem::path& path, archive* opened) {
   const char* reason = archive_error_string(opened);
   throw Error(ExitStatus::kBadData,
-              str(quoted(path.string()), " cannot be read as a plain tar: ",
+              str("cannot read ", quoted(path.string()), " as an uncompressed tar: ",
                   escaped(reason ? reason : "unknown failure"), "; unpack it if it is compressed"));
 }
 
@@ -41,7 +40,7 @@ void scan_tar(const std::filesystem::path& path,
     const char* name = archive_entry_pathname(entry);
     if (name && archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) &&
         archive_entry_sparse_count(entry) == 0) {
-      // What the archive's header took ends where the content begins.
+      // libarchive has read up to the end of the header, where the content begins.
       take({name, static_cast<uint64_t>(archive_filter_bytes(opened.get(), 0)),
             static_cast<uint64_t>(archive_entry_size(entry))});
     }

@@ -29,7 +29,7 @@ class Pictures {
     DatasetOptions where;
     where.path = directory.path().string();
     std::shared_ptr<const Dataset> dataset = open_dataset(where);
-    auto memory = PictureTable::open_memory(cache.path());
+    auto memory = PictureTable::open_cache(cache.path());
     pictures = std::make_shared<PictureTable>(*dataset, memory.get(), 2);
     return std::make_shared<SampleSource>(dataset, shuffled_order(dataset->size(), options.seed),
                                           options);
