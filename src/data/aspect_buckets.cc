@@ -1,4 +1,3 @@
-// Making buckets and choosing among them.
 #include "data/aspect_buckets.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Aspect-ratio buckets: the sizes that pictures are cropped to when their shape is kept.
+// Aspect-ratio buckets: the target sizes of pictures that keep their shape (--bucketing).
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,14 @@
 
 namespace sdxl {
 
-/// Sizes whose sides are multiples of 64 (of a quarter of the resolution, rounded down to 8, where
-/// that is less) from half the resolution to twice, of at most resolution^2 pixels: for each width
-/// the greatest height and the other way round. By height, then width.
+/// Sizes of at most resolution^2 pixels whose sides lie between resolution / 2 and 2 * resolution.
+/// Sides are multiples of 64, or of resolution / 4 rounded down to a multiple of 8 if that is less.
+/// Each width has the greatest height that fits, and each height the greatest width. Ordered by
+/// height, then width.
 std::vector<PixelSize> aspect_buckets(int64_t resolution);
 
-/// The bucket of the nearest shape: least |log of the ratio of the aspect ratios|, then the larger
-/// area, then the first.
+/// The index of the bucket whose log aspect ratio is nearest to the picture's; among equals the
+/// largest area wins, then the first bucket.
 size_t nearest_bucket(const std::vector<PixelSize>& buckets, PixelSize picture);
 
 }  // namespace sdxl

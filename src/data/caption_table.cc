@@ -1,4 +1,3 @@
-// Looking at all captions.
 #include "data/caption_table.h"
 
 #include <algorithm>
@@ -24,11 +23,11 @@ CaptionTable::CaptionTable(const Dataset& dataset, const Truncates& truncates, i
     return info;
   };
 
-  // 1. The first caption of each row has its place; further ones are collected.
+  // 1. Each row has a place for its first caption; further ones are collected.
   captions_.resize(static_cast<size_t>(dataset.size()), {{}, kNoRow, 0, 0});
   std::mutex mutex;
   std::vector<CaptionInfo> further;
-  for_rows_in_parallel(dataset.size(), threads, "looking at the captions", [&](int64_t row) {
+  for_rows_in_parallel(dataset.size(), threads, "reading the captions", [&](int64_t row) {
     const std::vector<std::string> texts = dataset.captions(row);
     if (!texts.empty()) captions_[row] = info_of(texts.front(), row, 0);
     for (size_t i = 1; i < texts.size(); ++i) {
@@ -38,9 +37,10 @@ CaptionTable::CaptionTable(const Dataset& dataset, const Truncates& truncates, i
     }
   });
 
-  // 2. All in order.
-  for (size_t row = 0; row < captions_.size(); ++row)
+  // 2. Put all in order.
+  for (size_t row = 0; row < captions_.size(); ++row) {
     if (captions_[row].row == kNoRow) rows_without_.push_back(static_cast<int64_t>(row));
+  }
   std::erase_if(captions_, [](const CaptionInfo& caption) { return caption.row == kNoRow; });
   if (further.empty()) return;
   captions_.insert(captions_.end(), further.begin(), further.end());

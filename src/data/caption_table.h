@@ -1,5 +1,5 @@
-// What is known of every caption of a data set before any is encoded: the key of its embedding in
-// the cache, and whether it loses words past the model's length. Texts are read once for both.
+// The key of every caption of a data set, and whether the text encoders cut it. Each caption is
+// read once, before any is encoded.
 #pragma once
 
 #include <cstdint>
@@ -13,26 +13,26 @@
 namespace sdxl {
 
 struct CaptionInfo {
-  CacheKey key;               ///< PromptCache's.
-  uint32_t row;               ///< Of the data set.
-  uint32_t number : 31;       ///< Among the captions of the row.
-  uint32_t is_truncated : 1;  ///< Whether it loses words.
+  CacheKey key;               ///< PromptCache's key.
+  uint32_t row;               ///< Row of the data set.
+  uint32_t number : 31;       ///< Index among the row's captions.
+  uint32_t is_truncated : 1;  ///< Longer than the text encoders read.
 };
 
 class CaptionTable {
  public:
-  /// Whether a caption, whose key is `key`, loses words. Called by several threads.
+  /// Whether the text encoders cut a caption, whose key is `key`. Must be thread-safe.
   using Truncates = std::function<bool(const std::string& caption, const CacheKey& key)>;
 
-  /// Looks at all captions; without `truncates` none counts as truncated.
+  /// Reads all captions on `threads` threads. Without `truncates` none counts as truncated.
   CaptionTable(const Dataset& dataset, const Truncates& truncates, int64_t threads);
 
-  /// By row and number.
+  /// Ordered by row and number.
   const std::vector<CaptionInfo>& captions() const { return captions_; }
-  /// The rows that have none, in order.
+  /// The rows without a caption, in order.
   const std::vector<int64_t>& rows_without() const { return rows_without_; }
 
-  /// The table of `rows` alone, which are in order.
+  /// The table of the data set that select_rows() makes of `rows`, which are in order.
   CaptionTable select(const std::vector<int64_t>& rows) const;
 
  private:

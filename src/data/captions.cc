@@ -1,4 +1,3 @@
-// Reading captions and choosing among them.
 #include "data/captions.h"
 
 #include <ATen/ATen.h>
@@ -15,17 +14,19 @@ std::vector<std::string> captions_from_json(const Json& value, const std::string
   if (value.is_null()) return {};
   if (value.is_string()) return {value.get<std::string>()};
   const auto is_text = [](const Json& item) { return item.is_string(); };
-  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_text))
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_text)) {
     throw Error(ExitStatus::kBadData, str(quoted(source), ": the column ", quoted(column),
                                           " holds neither a text nor a list of texts"));
+  }
   return value.get<std::vector<std::string>>();
 }
 
 std::string caption_from_file(std::string bytes, const std::string& source) {
   std::string_view text = without_byte_order_mark(bytes);
-  if (!is_utf8(text))
+  if (!is_utf8(text)) {
     throw Error(ExitStatus::kBadData,
                 quoted(source) + " is not UTF-8; convert it (iconv -t UTF-8)");
+  }
   return std::string(trimmed(text));
 }
 

@@ -1,5 +1,4 @@
-// Data sets: a size and random access to pictures with captions. Each format is one file here with
-// one line in the table of dataset.cc.
+// Data sets: random access to pictures with captions.
 #pragma once
 
 #include <cstdint>
@@ -11,46 +10,41 @@
 
 namespace sdxl {
 
-/// Rows of a picture and its captions. Bytes are read when asked for, so that a data set costs
-/// memory for an index only. All functions may be called from several threads.
+/// Rows of a picture and its captions. Only an index is held in memory; pictures and captions are
+/// read on each call. Thread-safe.
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  /// The encoded picture of row `index`.
+  /// The encoded picture (a PNG file, for example).
   virtual std::string image_bytes(int64_t index) const = 0;
-  /// At least the first `limit` bytes of it (all of it where it is shorter).
+  /// At least the first `limit` bytes of image_bytes(), or all of them.
   virtual std::string image_head(int64_t index, size_t limit) const;
-  /// How many bytes the encoded picture has.
+  /// The size of image_bytes().
   virtual uint64_t image_length(int64_t index) const = 0;
-  /// The captions of row `index`; none where the row lacks one. The empty text is a caption like
-  /// any other.
+  /// The captions of the row; empty if it has none. "" is a caption like any other.
   virtual std::vector<std::string> captions(int64_t index) const = 0;
-  /// What errors and logs call the row: a path, or "file.parquet row 12".
+  /// The row's name in messages: a path, or "file.parquet row 12".
   virtual std::string name(int64_t index) const = 0;
-  /// What changes whenever the picture's bytes do, known without reading them (where they lie and
-  /// when that was last written); "" where nothing is.
+  /// Bytes that change whenever the picture does, known without reading it (its file's inode, size
+  /// and time of change); "" if there are none.
   virtual std::string stamp(int64_t index) const = 0;
-  /// What was left out when the data set was opened and why, a sentence each.
+  /// What opening the data set left out and why, one sentence each.
   virtual std::vector<std::string> notes() const { return {}; }
 };
 
 struct DatasetOptions {
-  std::string path;              ///< A directory (already downloaded, where it came from the Hub).
-  bool whole_directory = false;  ///< --train_data_dir: every file in it, no splits or README rules.
-  std::string config_name;       ///< --dataset_config_name
+  std::string path;  ///< A local directory.
+  bool whole_directory =
+      false;                ///< --train_data_dir: take every file, ignore splits and README.md.
+  std::string config_name;  ///< --dataset_config_name
   std::string image_column = "image", caption_column = "text";
-  bool skip_bad_rows =
-      false;                 ///< --on_bad_image skip: rows without picture or caption are left out.
-  int64_t max_samples = -1;  ///< The first of a seeded permutation; -1: all.
-  uint64_t seed = 0;         ///< For that permutation.
+  bool skip_bad_rows = false;  ///< --on_bad_image skip: leave out rows without picture or caption.
+  int64_t max_samples = -1;    ///< Keep the first of a random permutation; -1 keeps all.
+  uint64_t seed = 0;           ///< Of that permutation.
 };
 
-/// Error(kBadData) for what cannot be trained on: no pictures, pictures that a metadata file names
-/// and that are not there, no captions, a metadata file that cannot be read.
-std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options);
-
-/// `rows` of `dataset`, in this order.
+/// The data set of these rows of `dataset`, in this order.
 std::unique_ptr<Dataset> select_rows(std::shared_ptr<const Dataset> dataset,
                                      std::vector<int64_t> rows);
 

@@ -1,4 +1,3 @@
-// The findings of a check.
 #include "data/dataset_check.h"
 
 #include <algorithm>
@@ -12,7 +11,7 @@ namespace {
 
 constexpr size_t kExamples = 3;
 
-// In order, each once.
+/// Distinct rows in order.
 using Rows = std::vector<int64_t>;
 
 class Check {
@@ -34,8 +33,8 @@ class Check {
                    std::back_inserter(report_.bad_rows));
     add("pictures that cannot be read", true, unreadable_);
     add("rows without a caption", true, uncaptioned);
-    add("pictures that come again with the same content", false, duplicates_);
-    add("captions that lose words past the model's length", false, truncated_);
+    add("pictures that occur more than once", false, duplicates_);
+    add("captions longer than the text encoders read", false, truncated_);
     add("pictures that would be enlarged", false, enlarged_);
     return std::move(report_);
   }
@@ -46,8 +45,9 @@ class Check {
     for (int64_t row = 0; row < pictures_.size(); ++row) {
       if (!pictures_[row].readable()) continue;
       const PixelSize size = pictures_[row].size();
-      if (area(report_.smallest) == 0 || area(size) < area(report_.smallest))
+      if (area(report_.smallest) == 0 || area(size) < area(report_.smallest)) {
         report_.smallest = size;
+      }
       if (area(size) > area(report_.largest)) report_.largest = size;
       const PixelSize needed = covering_size(size, target_(size));
       if (needed.height > size.height || needed.width > size.width) enlarged_.push_back(row);
@@ -61,20 +61,23 @@ class Check {
     }
   }
 
-  // By content where the table knows it; else only pictures of equal length and size are read.
+  /// Compares contents. Without known hashes reads only pictures of equal length and size.
   void look_for_duplicates() {
     const bool known = pictures_.has_content();
     std::vector<std::pair<uint64_t, int64_t>> rows;
-    for (int64_t row = 0; row < pictures_.size(); ++row)
+    for (int64_t row = 0; row < pictures_.size(); ++row) {
       if (pictures_[row].readable()) rows.emplace_back(first_mark(row, known), row);
+    }
     std::sort(rows.begin(), rows.end());
     for (size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
       while (end < rows.size() && rows[end].first == rows[begin].first) ++end;
       if (end - begin < 2) continue;
       std::set<CacheKey> seen;
-      for (size_t i = begin; i < end; ++i)
-        if (!seen.insert(content(rows[i].second, known)).second)
+      for (size_t i = begin; i < end; ++i) {
+        if (!seen.insert(content(rows[i].second, known)).second) {
           duplicates_.push_back(rows[i].second);
+        }
+      }
     }
     std::sort(duplicates_.begin(), duplicates_.end());
   }
@@ -123,8 +126,9 @@ std::string CheckReport::table() const {
     std::string count = std::to_string(finding.count);
     count.insert(0, std::max<size_t>(8, count.size()) - count.size(), ' ');
     text += str("\n", count, "  ", finding.what);
-    for (const std::string& example : finding.examples)
+    for (const std::string& example : finding.examples) {
       text += str("\n          ", escaped(example));
+    }
     if (finding.count > std::ssize(finding.examples)) text += "\n          …";
   }
   return text;
@@ -136,11 +140,12 @@ Json CheckReport::json() const {
                {"smallest", {smallest.width, smallest.height}},
                {"largest", {largest.width, largest.height}},
                {"findings", Json::array()}};
-  for (const CheckFinding& finding : findings)
+  for (const CheckFinding& finding : findings) {
     json["findings"].push_back({{"what", finding.what},
                                 {"bad", finding.bad},
                                 {"count", finding.count},
                                 {"examples", finding.examples}});
+  }
   return json;
 }
 

@@ -1,5 +1,5 @@
-// Looking a data set over before anything costs time: what cannot be trained on, and what would
-// make a run worse than its user thinks.
+// Checks a data set before anything costs time: rows that cannot be trained on, and rows that would
+// silently make a run worse.
 #pragma once
 
 #include <cstdint>
@@ -16,26 +16,26 @@ namespace sdxl {
 /// One kind of finding.
 struct CheckFinding {
   std::string what;  ///< "pictures that cannot be read"
-  bool bad = false;  ///< Whether such a row cannot be trained on.
+  bool bad = false;  ///< Whether such rows cannot be trained on.
   int64_t count = 0;
   std::vector<std::string> examples;  ///< A few.
 };
 
 struct CheckReport {
   int64_t rows = 0, captions = 0;
-  PixelSize smallest, largest;         ///< Of the pictures, by area.
-  std::vector<CheckFinding> findings;  ///< Those with a count.
-  std::vector<int64_t> bad_rows;       ///< In order.
+  PixelSize smallest, largest;         ///< Pictures of the least and the largest area.
+  std::vector<CheckFinding> findings;  ///< Kinds that occur; the bad ones come first.
+  std::vector<int64_t> bad_rows;       ///< Rows that cannot be trained on, in order.
 
-  /// Lines for people: rows, then a line for each finding with its examples.
+  /// Text for people: a line about all rows, then each finding with its examples.
   std::string table() const;
   Json json() const;
 };
 
-/// The size that a picture is resized for.
+/// The target size of a picture of this size.
 using TargetSize = std::function<PixelSize(PixelSize picture)>;
 
-/// Goes through what is known of the pictures and captions of `dataset`.
+/// Checks `dataset` by the tables of its pictures and captions.
 CheckReport check_dataset(const Dataset& dataset, const PictureTable& pictures,
                           const CaptionTable& captions, const TargetSize& target);
 

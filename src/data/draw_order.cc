@@ -1,4 +1,3 @@
-// Shuffled and bucketed orders.
 #include "data/draw_order.h"
 
 #include <ATen/ATen.h>
@@ -13,8 +12,10 @@
 namespace sdxl {
 
 DrawOrder::DrawOrder(int64_t size, uint64_t seed) : size_(size), seed_(seed) {
-  if (size < 1 || size > std::numeric_limits<uint32_t>::max())
-    throw Error(ExitStatus::kBadData, str("a data set of ", size, " rows cannot be drawn from"));
+  if (size < 1 || size > std::numeric_limits<uint32_t>::max()) {
+    throw Error(ExitStatus::kBadData,
+                str("cannot draw from a data set of ", size, " rows; it needs 1 to 4294967295"));
+  }
 }
 
 int64_t DrawOrder::row(int64_t draw) const {
@@ -22,7 +23,7 @@ int64_t DrawOrder::row(int64_t draw) const {
     return kept && draw >= kept->first &&
            draw < kept->first + static_cast<int64_t>(kept->rows.size());
   };
-  // Loader threads pass from one stretch to the next at nearly the same time: both are kept.
+  // Loader threads cross from one stretch to the next at nearly the same time, so keep two.
   const std::lock_guard lock(mutex_);
   if (!holds(kept_[0])) {
     if (!holds(kept_[1])) kept_[1] = std::make_shared<Stretch>(stretch(draw));
@@ -64,7 +65,7 @@ class BucketedOrder : public DrawOrder {
   }
 
  private:
-  // The groups that are full after `epochs` epochs.
+  /// How many groups are full after `epochs` epochs.
   int64_t groups_after(int64_t epochs) const {
     int64_t groups = 0;
     for (const int64_t count : counts_) groups += epochs * count / group_;
@@ -72,34 +73,37 @@ class BucketedOrder : public DrawOrder {
   }
 
   int64_t epoch_of_group(int64_t group) const {
-    // Epoch e ends with at most (e + 1) * size / group groups, and with fewer than that by no more
-    // than one for each bucket.
+    // After e + 1 epochs at most (e + 1) * size / group groups are full, and at least that many
+    // less one per bucket.
     int64_t low = group * group_ / size(), high = low + group_ * int64_t(counts_.size()) + 1;
     low = std::max<int64_t>(0, low - 1);
     while (low < high) {
       const int64_t middle = (low + high) / 2;
-      if (groups_after(middle + 1) > group)
+      if (groups_after(middle + 1) > group) {
         high = middle;
-      else
+      } else {
         low = middle + 1;
+      }
     }
     return low;
   }
 
-  // For each bucket the rows that earlier epochs left in a group that was not full.
+  /// The rows of each bucket's open group when `epoch` begins.
   std::vector<Rows> carried_into(int64_t epoch) const {
     std::vector<Rows> carried(counts_.size());
     const auto wanted = [&](size_t bucket) { return epoch * counts_[bucket] % group_; };
     for (int64_t earlier = epoch - 1; earlier >= 0; --earlier) {
       bool complete = true;
-      for (size_t b = 0; b < counts_.size(); ++b)
+      for (size_t b = 0; b < counts_.size(); ++b) {
         complete = complete && static_cast<int64_t>(carried[b].size()) == wanted(b);
+      }
       if (complete) break;
       const Rows order = permutation(earlier);
       for (auto row = order.rbegin(); row != order.rend(); ++row) {
         const uint16_t bucket = bucket_of_row_[*row];
-        if (static_cast<int64_t>(carried[bucket].size()) < wanted(bucket))
+        if (static_cast<int64_t>(carried[bucket].size()) < wanted(bucket)) {
           carried[bucket].push_back(*row);
+        }
       }
     }
     for (Rows& rows : carried) std::reverse(rows.begin(), rows.end());

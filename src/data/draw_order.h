@@ -1,5 +1,5 @@
-// Which row of the data set each draw takes: the endless stream of samples of which every epoch is
-// a permutation. Random access, so that a run goes on from any draw with nothing but its number.
+// The order in which rows are drawn: an endless stream in which every epoch is a permutation of the
+// rows. A draw's row depends on the seed and the draw's number alone, so a run resumes at any draw.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +12,22 @@ namespace sdxl {
 class DrawOrder {
  public:
   virtual ~DrawOrder() = default;
-  /// The row of draw `draw`. May be called from several threads; quickest near the last call.
+  /// The row of draw `draw`, in [0, size()). Thread-safe; fastest for draws near the last one.
   int64_t row(int64_t draw) const;
   int64_t size() const { return size_; }
 
  protected:
   using Rows = std::vector<uint32_t>;
-  /// A stretch of the stream: the draws from `first` on.
+  /// The rows of consecutive draws, of which `first` is the first.
   struct Stretch {
     int64_t first = 0;
     Rows rows;
   };
-  /// `size` rows: 1 to 2^32 - 1, else Error(kBadData).
+  /// Error(kBadData) unless `size` is between 1 and 2^32 - 1.
   DrawOrder(int64_t size, uint64_t seed);
-  /// The stretch that holds `draw`.
+  /// A stretch that contains `draw`.
   virtual Stretch stretch(int64_t draw) const = 0;
-  /// randperm(size) of the stream `shuffle`.
+  /// A random permutation of the rows, from the random stream kShuffle.
   Rows permutation(int64_t epoch) const;
 
  private:
@@ -37,13 +37,12 @@ class DrawOrder {
   mutable std::shared_ptr<const Stretch> kept_[2];
 };
 
-/// Draw d is place d % size of epoch d / size.
+/// Draw d takes element d % size of the permutation of epoch d / size.
 std::unique_ptr<DrawOrder> shuffled_order(int64_t size, uint64_t seed);
 
-/// Draws in groups of `group` (one micro-batch of all ranks), each of rows of one bucket. Every
-/// epoch's permutation is walked through, each row joins the group that its bucket is filling, and
-/// a group comes where it became full; what an epoch leaves unfilled goes on in the next, so that
-/// every row is drawn equally often.
+/// Groups of `group` consecutive draws (one micro-batch of all ranks) share a bucket. Rows join the
+/// open group of their bucket in the order of the epoch's permutation; a group is drawn when it is
+/// full. Open groups carry over to the next epoch, so every row is drawn equally often.
 std::unique_ptr<DrawOrder> bucketed_order(std::vector<uint16_t> bucket_of_row, int64_t group,
                                           uint64_t seed);
 

@@ -1,5 +1,5 @@
-// The loader's threads: each takes the next sample that nobody prepares yet; whoever finishes the
-// last sample of a batch stacks it.
+// Each worker takes the next sample that no other one prepares; the worker that finishes a batch's
+// last sample collates the batch.
 #include "data/loader.h"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ Loader::DrawsOf draws_of_plan(BatchPlan plan) {
 }  // namespace
 
 struct Loader::Workers {
-  // A micro-batch on its way; without draws it is the end.
+  /// A micro-batch in preparation; the one without draws marks the end.
   struct Slot {
     std::vector<int64_t> draws;
     std::vector<Sample> samples;
@@ -73,7 +73,7 @@ struct Loader::Workers {
         failure = std::current_exception();
       }
       lock.lock();
-      // Of several failures the first in order is told, whichever thread was quicker.
+      // Keep the failure of the first draw, whichever thread was faster.
       if (failure && (!slot->failure || place < slot->failed_place)) {
         slot->failure = failure;
         slot->failed_place = place;
@@ -82,8 +82,8 @@ struct Loader::Workers {
     }
   }
 
-  // The first micro-batch of which a sample is still nobody's; null when there is enough ahead:
-  // a whole micro-batch, and two samples for each thread.
+  /// The micro-batch whose samples are not all taken yet. Null at the end, or if enough is ahead:
+  /// a whole micro-batch and two samples per thread.
   std::shared_ptr<Slot> slot_with_work() {
     if (!slots.empty() && slots.back()->started < slots.back()->draws.size()) return slots.back();
     size_t ahead = 0;
@@ -112,12 +112,13 @@ struct Loader::Workers {
     batch_ready.notify_all();
   }
 
-  // Null at the end and where a stop was requested.
+  /// Null at the end or after a stop request.
   std::shared_ptr<Slot> take() {
     std::unique_lock lock(mutex);
     const auto ready = [this] { return !slots.empty() && slots.front()->ready; };
-    while (!batch_ready.wait_for(lock, kStopPoll, ready))
+    while (!batch_ready.wait_for(lock, kStopPoll, ready)) {
       if (stop_requested()) return nullptr;
+    }
     std::shared_ptr<Slot> slot = slots.front();
     if (slot->draws.empty()) return nullptr;
     slots.pop_front();

@@ -1,4 +1,4 @@
-// Batches in the order of the draws, prepared ahead of the trainer by threads of their own.
+// Prepares batches in the order of the draws, ahead of the trainer, on worker threads.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace sdxl {
 
-/// Micro-batch m of rank r takes the draws from first_draw + (m * ranks + r) * batch_size on.
+/// Micro-batch m of rank r takes `batch_size` draws from first_draw + (m * ranks + r) * batch_size.
 struct BatchPlan {
   int64_t batch_size = 1, ranks = 1, rank = 0;
   int64_t first_draw = 0;
@@ -20,23 +20,23 @@ struct BatchPlan {
 class Loader {
  public:
   using MakeSample = std::function<Sample(int64_t draw)>;
-  /// The draws of a micro-batch; none where there are no more.
+  /// The draws of a micro-batch; empty after the last one.
   using DrawsOf = std::function<std::vector<int64_t>(int64_t micro_batch)>;
 
-  /// Micro-batches of the plan from `first` on, counted from the start of the run, without end.
-  /// `sample` is called by `workers` threads at once, or with 0 by the caller of next().
+  /// Loads the plan's micro-batches without end, starting with number `first` of the run. Calls
+  /// `sample` from `workers` threads at once, or from next() if `workers` is 0.
   Loader(MakeSample sample, BatchPlan plan, int64_t first, int64_t workers);
-  /// The same with other draws: micro-batches 0, 1, … until one is empty.
+  /// Loads micro-batches 0, 1, … of `draws_of` until one is empty.
   Loader(MakeSample sample, DrawsOf draws_of, int64_t workers);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The next micro-batch; nothing at the end, or where a stop is requested meanwhile (the
-  /// micro-batch is then still the next one). What preparing it threw is thrown here, in its turn.
+  /// The next micro-batch; nothing after the last one, or if a stop is requested while waiting (the
+  /// next call then returns it). Rethrows what preparing the micro-batch threw.
   std::optional<Batch> next();
 
-  /// How long next() has waited for data in all, in seconds.
+  /// Seconds that all calls of next() took together.
   double waited_seconds() const { return waited_seconds_; }
 
  private:

@@ -1,4 +1,3 @@
-// Threads that share out rows in blocks.
 #include "data/parallel_rows.h"
 
 #include <algorithm>
@@ -41,8 +40,9 @@ void for_rows_in_parallel(int64_t count, int64_t threads, const char* phase,
     }
   };
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min(threads, (count + kBlock - 1) / kBlock); ++i)
+  for (int64_t i = 1; i < std::min(threads, (count + kBlock - 1) / kBlock); ++i) {
     others.emplace_back(run);
+  }
   run();
   for (std::thread& thread : others) thread.join();
   if (failure) std::rethrow_exception(failure);

@@ -1,4 +1,3 @@
-// Looking at all pictures.
 #include "data/picture_table.h"
 
 #include <cstring>
@@ -29,7 +28,7 @@ PictureInfo info_of(std::pair<int64_t, int64_t> size, const CacheKey& content) {
   return {content, static_cast<uint32_t>(size.first), static_cast<uint32_t>(size.second)};
 }
 
-// From the first bytes; where a header is longer than those, from all.
+/// Reads the first bytes, or all of them if the header is longer.
 PictureInfo info_from_head(const Dataset& dataset, int64_t row) {
   const std::string head = dataset.image_head(row, kHead);
   try {
@@ -40,8 +39,8 @@ PictureInfo info_from_head(const Dataset& dataset, int64_t row) {
   }
 }
 
-bool recall(const CacheStore& memory, const CacheKey& key, PictureInfo* info) {
-  const std::optional<std::string> known = memory.read(key);
+bool recall(const CacheStore& cache, const CacheKey& key, PictureInfo* info) {
+  const std::optional<std::string> known = cache.read(key);
   if (!known || known->size() != sizeof *info) return false;
   std::memcpy(info, known->data(), sizeof *info);
   return true;
@@ -54,13 +53,13 @@ PictureInfo info_from_content(const Dataset& dataset, int64_t row) {
 
 }  // namespace
 
-PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t threads)
-    : has_content_(memory != nullptr), infos_(dataset.size()) {
-  Progress progress("looking at pictures", dataset.size(), "picture");
+PictureTable::PictureTable(const Dataset& dataset, CacheStore* cache, int64_t threads)
+    : has_content_(cache != nullptr), infos_(dataset.size()) {
+  Progress progress("reading pictures", dataset.size(), "picture");
   std::mutex mutex;
   const auto look = [&](int64_t row) {
     try {
-      infos_[row] = memory ? info_from_content(dataset, row) : info_from_head(dataset, row);
+      infos_[row] = cache ? info_from_content(dataset, row) : info_from_head(dataset, row);
       return true;
     } catch (const Error& error) {
       const std::lock_guard lock(mutex);
@@ -68,15 +67,16 @@ PictureTable::PictureTable(const Dataset& dataset, CacheStore* memory, int64_t t
       return false;
     }
   };
-  for_rows_in_parallel(dataset.size(), threads, "looking at the pictures", [&](int64_t row) {
-    const std::string stamp = memory ? dataset.stamp(row) : "";
+  for_rows_in_parallel(dataset.size(), threads, "reading the pictures", [&](int64_t row) {
+    const std::string stamp = cache ? dataset.stamp(row) : "";
     const CacheKey key = key_of_stamp(stamp);
-    const bool known = !stamp.empty() && recall(*memory, key, &infos_[row]);
-    if (!known && look(row) && !stamp.empty())
-      memory->put(key, {reinterpret_cast<const char*>(&infos_[row]), sizeof(PictureInfo)});
+    const bool known = !stamp.empty() && recall(*cache, key, &infos_[row]);
+    if (!known && look(row) && !stamp.empty()) {
+      cache->put(key, {reinterpret_cast<const char*>(&infos_[row]), sizeof(PictureInfo)});
+    }
     progress.advance();
   });
-  if (memory) memory->flush();
+  if (cache) cache->flush();
 }
 
 PictureTable PictureTable::select(const std::vector<int64_t>& rows) const {
@@ -90,7 +90,7 @@ PictureTable PictureTable::select(const std::vector<int64_t>& rows) const {
   return selected;
 }
 
-std::unique_ptr<CacheStore> PictureTable::open_memory(const fs::path& cache_directory) {
+std::unique_ptr<CacheStore> PictureTable::open_cache(const fs::path& cache_directory) {
   return std::make_unique<CacheStore>(
       cache_directory,
       Json{

@@ -1,6 +1,5 @@
-// What is known of every picture of a data set before any is decoded: its size, and what its
-// content is. Remembered from run to run by the files' stamps, so that unchanged pictures are not
-// read again.
+// The size and the content hash of every picture of a data set, known before any is decoded. A
+// cache keeps them by the files' stamps, so that later runs read changed pictures only.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +15,8 @@
 namespace sdxl {
 
 struct PictureInfo {
-  CacheKey content;  ///< SHA-256 of the encoded bytes; zeros where it was not asked for.
-  uint32_t height = 0, width = 0;  ///< After EXIF orientation; 0 where the picture cannot be read.
+  CacheKey content;                ///< SHA-256 of the encoded bytes; zeros without a cache.
+  uint32_t height = 0, width = 0;  ///< Upright, in pixels; 0 if the picture cannot be read.
 
   PixelSize size() const { return {height, width}; }
   bool readable() const { return height > 0; }
@@ -25,22 +24,22 @@ struct PictureInfo {
 
 class PictureTable {
  public:
-  /// Looks at every picture's header, and with `memory` at its whole content, unless `memory` knows
-  /// it by its stamp.
-  PictureTable(const Dataset& dataset, CacheStore* memory, int64_t threads);
+  /// Reads every picture's header, or with `cache` the whole picture unless the cache knows its
+  /// stamp. `cache` may be null and is not kept.
+  PictureTable(const Dataset& dataset, CacheStore* cache, int64_t threads);
 
   int64_t size() const { return static_cast<int64_t>(infos_.size()); }
-  /// Whether contents are known (opened with a memory).
+  /// Whether content hashes are known, as they are with a cache.
   bool has_content() const { return has_content_; }
   const PictureInfo& operator[](int64_t row) const { return infos_[row]; }
-  /// Why pictures that are not readable are not, by row.
+  /// Why pictures cannot be read, by row.
   const std::map<int64_t, std::string>& failures() const { return failures_; }
 
-  /// The table of `rows` alone, in this order.
+  /// The table of the data set that select_rows() makes of `rows`.
   PictureTable select(const std::vector<int64_t>& rows) const;
 
-  /// The memory of a cache directory.
-  static std::unique_ptr<CacheStore> open_memory(const std::filesystem::path& cache_directory);
+  /// The cache of picture tables in the run's cache directory.
+  static std::unique_ptr<CacheStore> open_cache(const std::filesystem::path& cache_directory);
 
  private:
   PictureTable() = default;

@@ -1,4 +1,3 @@
-// Making samples of rows, and batches of samples.
 #include "data/sample_source.h"
 
 #include <cstring>
@@ -11,7 +10,7 @@
 namespace sdxl {
 namespace {
 
-// As at::stack; undefined where the samples have no such tensor.
+/// Stacks a tensor of each sample, as at::stack does; undefined if the samples lack it.
 at::Tensor stacked(const std::vector<Sample>& samples,
                    const at::Tensor& (*part_of)(const Sample& sample)) {
   const at::Tensor& first = part_of(samples.front());
@@ -74,8 +73,9 @@ SampleSource::SampleSource(std::shared_ptr<const Dataset> dataset,
     : dataset_(std::move(dataset)), order_(std::move(order)), options_(std::move(options)) {}
 
 PixelSize SampleSource::target(int64_t row) const {
-  if (options_.bucket_of_row.empty())
+  if (options_.bucket_of_row.empty()) {
     return {options_.transform.resolution, options_.transform.resolution};
+  }
   return options_.bucket_sizes[options_.bucket_of_row[row]];
 }
 
@@ -117,15 +117,16 @@ Image SampleSource::decoded(int64_t row) const {
   return decode_image(dataset_->image_bytes(row), dataset_->name(row));
 }
 
-// The picture of `*row`, or with skip_bad_images of the first row behind it that has a good one.
+/// The picture of `*row`, or with skip_bad_images of the first row behind it that has a good one.
 Image SampleSource::picture(int64_t* row) const {
   for (int64_t tried = 1;; ++tried) {
     try {
       return decoded(*row);
     } catch (const Error& error) {
       if (!options_.skip_bad_images || error.status() != ExitStatus::kBadData ||
-          tried == dataset_->size())
+          tried == dataset_->size()) {
         throw;
+      }
       log::debug(str("row ", *row, " is replaced by the next one: ", error.what()));
       *row = (*row + 1) % dataset_->size();
     }
@@ -154,18 +155,20 @@ void SampleSource::add_latents(Sample* sample) const {
     sample->moments = latents_->moments(LatentCache::key((*pictures_)[sample->row], plan));
     sample->time_ids = plan.time_ids();
     if (sample->moments.defined()) return;
-    if (!options_.skip_bad_images)
+    if (!options_.skip_bad_images) {
       throw Error(ExitStatus::kBadData, "the cache has no latents of " +
                                             quoted(dataset_->name(sample->row)) +
                                             "; run the command again to make them");
+    }
   }
   throw Error(ExitStatus::kBadData, "no picture of the data set could be read");
 }
 
 void SampleSource::add_caption(Sample* sample) const {
   const std::vector<std::string> captions = dataset_->captions(sample->row);
-  if (captions.empty())
+  if (captions.empty()) {
     throw Error(ExitStatus::kBadData, quoted(dataset_->name(sample->row)) + " has no caption");
+  }
   const CaptionChoice choice =
       choose_caption(static_cast<int64_t>(captions.size()), options_.proportion_empty_prompts,
                      options_.seed, static_cast<uint64_t>(sample->draw));
@@ -174,10 +177,11 @@ void SampleSource::add_caption(Sample* sample) const {
   if (!prompts_) return;
   sample->embeds =
       choice.dropped ? dropped_ : prompts_->embedding(PromptCache::key(sample->caption));
-  if (!sample->embeds.prompt_embeds.defined())
+  if (!sample->embeds.prompt_embeds.defined()) {
     throw Error(ExitStatus::kBadData, "the cache has no embedding of the caption " +
                                           quoted(sample->caption, 60) +
                                           "; run the command again to make it");
+  }
 }
 
 }  // namespace sdxl

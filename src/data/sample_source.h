@@ -1,5 +1,5 @@
-// What a draw is made of: the picture of its row, transformed or as latents from the cache, the
-// time ids that belong to it, and one of its captions.
+// Makes the sample of a draw: the transformed picture of its row or its cached latents, time ids,
+// and one of its captions.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,18 +19,18 @@
 
 namespace sdxl {
 
-/// One sample. Either `pixels` or `moments` is there, and the embedding where prompts are cached.
+/// One sample. Has either `pixels` or `moments`, and `embeds` if prompts are cached.
 struct Sample {
   int64_t draw = 0, row = 0;
-  Image pixels;         ///< Of the target size.
-  at::Tensor moments;   ///< [2 * latent, h, w]: mean and log-variance, in the cache's dtype.
+  Image pixels;         ///< Target size.
+  at::Tensor moments;   ///< Mean and log-variance [2 * latent, h, w] in the cache's dtype.
   at::Tensor time_ids;  ///< [6] float32
-  std::string caption;  ///< "" when dropped.
+  std::string caption;  ///< "" if dropped.
   bool caption_dropped = false;
   PromptEmbeds embeds;
 };
 
-/// A micro-batch of one rank. Undefined tensors where samples have none.
+/// A micro-batch of one rank. Tensors are undefined if the samples lack them.
 struct Batch {
   std::vector<int64_t> draws, rows;
   at::Tensor pixels;    ///< [B, 3, H, W] float32 in [-1, 1]
@@ -41,7 +41,7 @@ struct Batch {
   PromptEmbeds embeds;
 };
 
-/// Stacks samples of one size, without LibTorch's threads (it runs in those of the loader).
+/// Stacks samples of one size. Uses none of LibTorch's threads, as it runs on the loader's.
 Batch collate(const std::vector<Sample>& samples);
 
 struct SampleOptions {
@@ -50,7 +50,7 @@ struct SampleOptions {
   double proportion_empty_prompts = 0;
   /// --on_bad_image skip: a row whose picture cannot be decoded is replaced by the next one.
   bool skip_bad_images = false;
-  /// The target size of each row (--bucketing); empty: a square of the resolution.
+  /// With --bucketing the target size of each row; empty for squares of the resolution.
   std::vector<PixelSize> bucket_sizes = {};
   std::vector<uint16_t> bucket_of_row = {};
 };
@@ -60,21 +60,20 @@ class SampleSource {
   SampleSource(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const DrawOrder> order,
                SampleOptions options);
 
-  /// Takes latents from a cache that was filled with the same source, table and crops. Draw d takes
-  /// crop (d / size) % crops; a row without latents is treated as one that cannot be decoded.
+  /// Takes latents from a cache that was filled with this source, `pictures` and `crops`. Draw d
+  /// takes crop (d / size) % crops. A row without latents counts as one that cannot be decoded.
   void use_latents(std::shared_ptr<const LatentCache> cache,
                    std::shared_ptr<const PictureTable> pictures, int64_t crops);
-  /// Takes prompt embeddings from a cache; captions that are dropped get `dropped` (on the CPU).
+  /// Takes prompt embeddings from a cache. Dropped captions get `dropped` (on the CPU).
   void use_prompts(std::shared_ptr<const PromptCache> cache, PromptEmbeds dropped);
 
-  /// May be called from several threads.
+  /// Thread-safe.
   Sample sample(int64_t draw) const;
 
   const Dataset& dataset() const { return *dataset_; }
   const SampleOptions& options() const { return options_; }
   PixelSize target(int64_t row) const;
 
-  // What filling the cache needs.
   /// The transform of cached crop `crop` of `row`, not flipped.
   TransformPlan cached_plan(const PictureInfo& picture, int64_t row, int64_t crop) const;
   Image decoded(int64_t row) const;

@@ -1,10 +1,10 @@
-// Making a training set.
 #include "data/training_set.h"
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "data/aspect_buckets.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {
@@ -28,9 +28,9 @@ class Opening {
   void open() {
     set_.dataset = open_dataset(options_.dataset);
     for (const std::string& note : set_.dataset->notes()) log::info(note);
-    std::unique_ptr<CacheStore> memory;
-    if (options_.cache_directory) memory = PictureTable::open_memory(*options_.cache_directory);
-    set_.pictures = std::make_shared<PictureTable>(*set_.dataset, memory.get(), options_.threads);
+    std::unique_ptr<CacheStore> cache;
+    if (options_.cache_directory) cache = PictureTable::open_cache(*options_.cache_directory);
+    set_.pictures = std::make_shared<PictureTable>(*set_.dataset, cache.get(), options_.threads);
     set_.captions =
         std::make_shared<CaptionTable>(*set_.dataset, options_.truncates, options_.threads);
   }
@@ -46,17 +46,19 @@ class Opening {
     const std::vector<int64_t>& bad = set_.report.bad_rows;
     if (bad.empty()) return;
     const CheckFinding& first = set_.report.findings.front();
-    if (!options_.skip_bad_images)
+    if (!options_.skip_bad_images) {
       throw Error(ExitStatus::kBadData,
                   str(first.count, " ", first.what, ", the first: ", first.examples.front(),
                       "; mend the data, or leave such rows out with --on_bad_image skip"));
+    }
     std::vector<int64_t> good;
     for (int64_t row = 0, next = 0; row < set_.dataset->size(); ++row) {
       const bool is_bad = next < std::ssize(bad) && bad[next] == row;
-      if (is_bad)
+      if (is_bad) {
         ++next;
-      else
+      } else {
         good.push_back(row);
+      }
     }
     log::warning(
         str(bad.size(), " of ", set_.dataset->size(),
@@ -76,9 +78,10 @@ class Opening {
     std::unique_ptr<DrawOrder> order;
     if (options_.bucketing) {
       sample.bucket_sizes = buckets_;
-      for (int64_t row = 0; row < set_.pictures->size(); ++row)
+      for (int64_t row = 0; row < set_.pictures->size(); ++row) {
         sample.bucket_of_row.push_back(
             static_cast<uint16_t>(nearest_bucket(buckets_, (*set_.pictures)[row].size())));
+      }
       order = bucketed_order(sample.bucket_of_row, options_.group, options_.seed);
     } else {
       order = shuffled_order(set_.dataset->size(), options_.seed);

@@ -1,5 +1,5 @@
-// A data set made ready for a run: opened, looked over, with a target size for every row and an
-// order of the draws. What the encoders have to do with it comes after (cache_fill.h).
+// Prepares a data set for a run: opens and checks it, gives every row a target size, and orders the
+// draws.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,9 @@ struct TrainingSetOptions {
   double proportion_empty_prompts = 0;
   bool skip_bad_images = false;
   bool bucketing = false;
-  int64_t group = 1;    ///< Samples of a micro-batch of all ranks, which share a bucket.
-  int64_t threads = 1;  ///< That look at pictures and captions.
-  /// Where what is known of pictures is remembered; none: nothing is, and only headers are looked
-  /// at.
+  int64_t group = 1;    ///< Samples of one micro-batch of all ranks; they share a bucket.
+  int64_t threads = 1;  ///< Threads that read pictures and captions.
+  /// Where sizes and hashes of pictures are cached. Without it only headers are read.
   std::optional<std::filesystem::path> cache_directory;
   CaptionTable::Truncates truncates;
 };
@@ -40,8 +39,8 @@ struct TrainingSet {
   CheckReport report;
 };
 
-/// Opens and looks over the data set. Rows that cannot be trained on are Error(kBadData), or with
-/// skip_bad_images left out. Sentences on what was left out go to the log.
+/// Opens and checks the data set. Rows that cannot be trained on are Error(kBadData), or with
+/// skip_bad_images left out. Logs what was left out.
 TrainingSet open_training_set(const TrainingSetOptions& options);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Resize, flip and crop by the random stream `image`.
 #include "data/transform.h"
 
 #include <algorithm>
@@ -11,15 +10,15 @@
 namespace sdxl {
 namespace {
 
-// Half of an even or odd excess, rounded half to even as Python's round() does.
+/// excess / 2 rounded half to even, as Python's round() does.
 int64_t centred_offset(int64_t excess) {
   const int64_t half = excess / 2;
   return excess % 2 == 0 ? half : half + half % 2;
 }
 
-// What at::rand({1}) < 0.5 and at::randint(0, excess + 1) draw, without their tensors: a float
-// takes the low 24 bits, an integer of a small range the remainder. Plans are made for every
-// picture of the data set before the first step.
+/// Draws what at::rand({1}) < 0.5 and at::randint(0, excess + 1) draw, without their tensors: a
+/// float takes the low 24 bits of a word, a small integer its remainder. Speed counts, since every
+/// picture of the data set has its plan made before the first step.
 class ImageStream {
  public:
   ImageStream(uint64_t seed, uint64_t index)
@@ -45,22 +44,25 @@ at::Tensor TransformPlan::time_ids() const {
 }
 
 PixelSize covering_size(PixelSize original, PixelSize target) {
-  if (original.width * target.height >= original.height * target.width)
+  if (original.width * target.height >= original.height * target.width) {
     return {target.height, target.height * original.width / original.height};
+  }
   return {target.width * original.height / original.width, target.width};
 }
 
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source) {
-  if (original.height < 1 || original.width < 1)
+  if (original.height < 1 || original.width < 1) {
     throw Error(ExitStatus::kBadData, quoted(source) + " has no pixels");
+  }
   TransformPlan plan{original, covering_size(original, target), target};
-  if (plan.resized.height * plan.resized.width > kMaximalPixels)
+  if (plan.resized.height * plan.resized.width > kMaximalPixels) {
     throw Error(
         ExitStatus::kBadData,
         str(quoted(source), " of ", original.width, "x", original.height, " pixels would become ",
             plan.resized.width, "x", plan.resized.height, " for a target of ", target.width, "x",
             target.height, "; crop it or leave it out (--on_bad_image skip)"));
+  }
   const int64_t excess_height = plan.resized.height - target.height;
   const int64_t excess_width = plan.resized.width - target.width;
   if (options.center_crop) {
@@ -102,8 +104,9 @@ void write_normalized_pixels(const Image& image, float* out) {
     return table;
   }();
   const int64_t plane = image.height * image.width;
-  for (int64_t i = 0; i < plane; ++i)
+  for (int64_t i = 0; i < plane; ++i) {
     for (int64_t c = 0; c < 3; ++c) out[c * plane + i] = levels[image.rgb[i * 3 + c]];
+  }
 }
 
 at::Tensor normalized_pixels(const Image& image) {

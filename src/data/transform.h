@@ -1,5 +1,5 @@
-// From a decoded picture to what the VAE encodes and the UNet is told: resize, flip, crop, in this
-// order; the crop and sizes recorded are those that were really used.
+// Resizes, flips and crops a decoded picture, in this order, as diffusers' SDXL training scripts
+// do. The time ids record the crop and the sizes that were used.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -23,40 +23,37 @@ struct TransformOptions {
   ResizeFilter filter = ResizeFilter::kLanczos;
 };
 
-/// What is done with one picture, known from its size alone.
+/// The transform of one picture; depends on its size, not on its content.
 struct TransformPlan {
   PixelSize original, resized, target;
-  int64_t crop_top = 0, crop_left = 0;  ///< In the resized (and flipped) picture.
+  int64_t crop_top = 0, crop_left = 0;  ///< Pixels of the resized and flipped picture.
   bool flipped = false;
 
-  /// original height, width, crop top, left, target height, width: [6] float32.
+  /// [6] float32: original height and width, crop top and left, target height and width.
   at::Tensor time_ids() const;
-  bool enlarges() const {
-    return resized.height > original.height || resized.width > original.width;
-  }
 };
 
-/// The least size with the picture's shape that covers `target`, the longer side rounded down. For
-/// a square target this is torchvision's Resize(side).
+/// The least size of the picture's shape that covers `target`, the other side rounded down. For a
+/// square target this is torchvision's Resize(side).
 PixelSize covering_size(PixelSize original, PixelSize target);
 
-/// The crop and flip of index `index` of the random stream `image` of a run with seed `seed`.
-/// Error(kBadData) naming `source` for a shape so long that resizing it makes a huge picture.
+/// Draws crop and flip with index `index` of the random stream kImage. Error(kBadData) names
+/// `source` if the picture is empty, or so long that the resized one would exceed kMaximalPixels.
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source);
 
-/// Whether index `index` of the stream `image` flips (always false without random_flip).
+/// Whether index `index` of the random stream kImage flips; false unless options.random_flip.
 bool draws_flip(const TransformOptions& options, uint64_t seed, uint64_t index);
 
-/// The picture that the plan makes of `image`, of the plan's target size.
+/// Transforms `image` to the plan's target size.
 Image apply(const TransformPlan& plan, const Image& image, ResizeFilter filter);
-/// Its two halves: the resized picture, and the flip and crop of that.
+/// The two halves of apply(): resizing, and flipping and cropping the resized picture.
 Image resized(const TransformPlan& plan, const Image& image, ResizeFilter filter);
 Image flipped_and_cropped(const TransformPlan& plan, const Image& resized);
 
-/// [3, H, W] float32 in [-1, 1].
+/// Pixels as float32 in [-1, 1], [3, H, W].
 at::Tensor normalized_pixels(const Image& image);
-/// The same into 3 * H * W floats at `out`.
+/// Writes the 3 * H * W values of normalized_pixels() to `out`.
 void write_normalized_pixels(const Image& image, float* out);
 
 }  // namespace sdxl

@@ -5,6 +5,7 @@
 
 #include "data/cache/prompt_cache.h"
 #include "data/data_test_files.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {
@@ -14,8 +15,9 @@ using ::testing::Pair;
 
 std::vector<std::pair<int, int>> places(const CaptionTable& table) {
   std::vector<std::pair<int, int>> result;
-  for (const CaptionInfo& caption : table.captions())
+  for (const CaptionInfo& caption : table.captions()) {
     result.emplace_back(caption.row, caption.number);
+  }
   return result;
 }
 

@@ -25,10 +25,11 @@ TEST(Captions, TextOrListOfTexts) {
 }
 
 TEST(Captions, OtherTypesAreRefused) {
-  for (const char* text : {"3", "{}", "[1]", "[\"a\", null]", "true"})
+  for (const char* text : {"3", "{}", "[1]", "[\"a\", null]", "true"}) {
     EXPECT_NE(
         error_of([&] { captions_from_json(Json::parse(text), "text", "row 3"); }).find("'row 3'"),
         std::string::npos);
+  }
 }
 
 TEST(Captions, FilesAreTrimmedAndMustBeUtf8) {

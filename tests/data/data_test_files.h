@@ -49,10 +49,13 @@ inline DatasetOptions in(const TemporaryDirectory& directory) {
 inline Image formula_image(int64_t height, int64_t width, int64_t shade = 0) {
   Image image{height, width, std::vector<uint8_t>(height * width * 3)};
   size_t i = 0;
-  for (int64_t y = 0; y < height; ++y)
-    for (int64_t x = 0; x < width; ++x)
-      for (int64_t c = 0; c < 3; ++c)
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      for (int64_t c = 0; c < 3; ++c) {
         image.rgb[i++] = static_cast<uint8_t>(37 * y + 101 * x + 59 * c + x * y % 251 + shade);
+      }
+    }
+  }
   return image;
 }
 

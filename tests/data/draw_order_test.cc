@@ -13,9 +13,11 @@ TEST(DrawOrder, EpochsAreThePermutationsOfTheReference) {
   for (const Json& json : transform_reference()["orders"]) {
     const int64_t size = json["size"];
     const auto order = shuffled_order(size, json["seed"]);
-    for (int64_t epoch = 0; epoch < 3; ++epoch)
-      for (size_t i = 0; i < json["epochs"][epoch].size(); ++i)
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      for (size_t i = 0; i < json["epochs"][epoch].size(); ++i) {
         EXPECT_EQ(order->row(epoch * size + i), json["epochs"][epoch][i].get<int64_t>());
+      }
+    }
   }
 }
 
@@ -35,9 +37,11 @@ std::vector<uint16_t> uneven_buckets() {
 TEST(BucketedOrder, EveryGroupIsOfOneBucket) {
   const std::vector<uint16_t> buckets = uneven_buckets();
   const auto order = bucketed_order(buckets, 4, 9);
-  for (int64_t group = 0; group < 500; ++group)
-    for (int64_t k = 1; k < 4; ++k)
+  for (int64_t group = 0; group < 500; ++group) {
+    for (int64_t k = 1; k < 4; ++k) {
       EXPECT_EQ(buckets[order->row(group * 4 + k)], buckets[order->row(group * 4)]);
+    }
+  }
 }
 
 TEST(BucketedOrder, EveryRowIsDrawnEquallyOften) {

@@ -12,7 +12,7 @@ CaptionLengths::CaptionLengths(const PipelineDirectory& pipeline,
                                const std::optional<fs::path>& cache_directory)
     : pipeline_(pipeline) {
   if (!cache_directory) return;
-  memory_ = std::make_unique<CacheStore>(
+  cache_ = std::make_unique<CacheStore>(
       *cache_directory, Json{{"kind", "captions"},
                              {"version", 1},
                              {"holds", "whether captions exceed the text encoders' length"},
@@ -20,10 +20,10 @@ CaptionLengths::CaptionLengths(const PipelineDirectory& pipeline,
 }
 
 bool CaptionLengths::exceeds(const std::string& caption, const CacheKey& key) {
-  if (!memory_) return measure(caption);
-  if (const std::optional<std::string> known = memory_->read(key)) return *known == "1";
+  if (!cache_) return measure(caption);
+  if (const std::optional<std::string> known = cache_->read(key)) return *known == "1";
   const bool exceeds = measure(caption);
-  memory_->put(key, exceeds ? "1" : "0");
+  cache_->put(key, exceeds ? "1" : "0");
   return exceeds;
 }
 

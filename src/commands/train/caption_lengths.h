@@ -26,7 +26,7 @@ class CaptionLengths {
   bool measure(const std::string& caption);
 
   const PipelineDirectory& pipeline_;
-  std::unique_ptr<CacheStore> memory_;
+  std::unique_ptr<CacheStore> cache_;
   std::once_flag loading_;
   std::shared_ptr<const Tokenizer> tokenizer_, tokenizer_2_;
 };

@@ -1,4 +1,3 @@
-// Filling the caches of latents and of prompt embeddings.
 #include "data/cache/cache_fill.h"
 
 #include <algorithm>
@@ -21,12 +20,12 @@ namespace {
 constexpr int64_t kKeyThreads = 2;
 constexpr int64_t kUndecodable = -1;
 
-// Positions [begin, end) of the fixed order.
+/// Positions [begin, end) of the fill's order.
 struct Span {
   int64_t begin, end;
 };
 
-// Cuts `count` positions into batches, none of which crosses a change of `group_of`.
+/// Cuts `count` positions into batches whose positions agree in `group_of`.
 template <typename GroupOf>
 std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const GroupOf& group_of) {
   std::vector<Span> batches;
@@ -39,15 +38,16 @@ std::vector<Span> cut_into_batches(int64_t count, int64_t batch_size, const Grou
   return batches;
 }
 
-// This rank's batches that hold something missing.
+/// This rank's batches that miss a value.
 std::vector<Span> batches_to_do(const std::vector<Span>& batches,
                                 const std::vector<uint8_t>& missing, const FillOptions& options) {
   std::vector<Span> to_do;
   for (size_t k = 0; k < batches.size(); ++k) {
     const auto begin = missing.begin() + batches[k].begin, end = missing.begin() + batches[k].end;
     if (static_cast<int64_t>(k) % options.ranks == options.rank &&
-        std::any_of(begin, end, [](uint8_t m) { return m != 0; }))
+        std::any_of(begin, end, [](uint8_t m) { return m != 0; })) {
       to_do.push_back(batches[k]);
+    }
   }
   return to_do;
 }
@@ -70,15 +70,16 @@ class LatentFill {
         units_(rows_ * crops) {
     const std::vector<uint16_t>& bucket_of_row = source.options().bucket_of_row;
     std::iota(units_.begin(), units_.end(), 0);
-    if (!bucket_of_row.empty())
+    if (!bucket_of_row.empty()) {
       std::stable_sort(units_.begin(), units_.end(), [&](int64_t a, int64_t b) {
         return bucket_of_row[a % rows_] < bucket_of_row[b % rows_];
       });
+    }
   }
 
   FillReport run(const EncodePictures& encode) {
     std::vector<uint8_t> missing(units_.size());
-    for_rows_in_parallel(std::ssize(units_), kKeyThreads, "looking into the cache",
+    for_rows_in_parallel(std::ssize(units_), kKeyThreads, "looking up the cache",
                          [&](int64_t i) { missing[i] = is_missing(units_[i]); });
     const auto group_of = [&](int64_t i) {
       const auto& bucket_of_row = source_.options().bucket_of_row;
@@ -92,7 +93,7 @@ class LatentFill {
   }
 
  private:
-  // A unit is a crop of a row: crop * rows + row. Its plans: as it is, and mirrored.
+  /// A unit is a crop of a row: crop * rows + row. It has a plan for each flip.
   TransformPlan plan(int64_t unit, int64_t flip) const {
     const int64_t row = unit % rows_;
     TransformPlan plan = source_.cached_plan(pictures_[row], row, unit / rows_);
@@ -112,7 +113,7 @@ class LatentFill {
     return false;
   }
 
-  // The unit's crops one above the other.
+  /// The unit's crops of all flips, one below the other.
   Sample pixels_of(int64_t unit) const {
     Sample sample;
     sample.draw = sample.row = unit;
@@ -128,7 +129,7 @@ class LatentFill {
       }
     } catch (const Error& error) {
       if (!source_.options().skip_bad_images || error.status() != ExitStatus::kBadData) throw;
-      log::warning(str(error.what(), "; the picture is left out"));
+      log::warning(str(error.what(), "; left out"));
       sample.row = kUndecodable;
       rgb.assign(sample.pixels.height * sample.pixels.width * 3, 0);
     }
@@ -151,7 +152,7 @@ class LatentFill {
       progress.advance(batch->draws.size());
     }
     cache_.store().flush();
-    throw_if_stop_requested("caching latents; what was made is kept");
+    throw_if_stop_requested("caching latents; finished ones stay cached");
     return encoded;
   }
 
@@ -165,9 +166,9 @@ class LatentFill {
         const int64_t unit = batch.draws[i];
         const CacheKey where = key(plan(unit, flip), unit);
         if (batch.rows[i] == kUndecodable || cache_.contains(where)) continue;
-        const at::Tensor own = moments[static_cast<int64_t>(i)];
-        refuse_unless_finite(own, unit);
-        cache_.put(where, own);
+        const at::Tensor row = moments[static_cast<int64_t>(i)];
+        refuse_unless_finite(row, unit);
+        cache_.put(where, row);
         ++encoded;
       }
     }
@@ -176,11 +177,12 @@ class LatentFill {
 
   void refuse_unless_finite(const at::Tensor& moments, int64_t unit) const {
     if (at::isfinite(moments).all().item<bool>()) return;
-    throw Error(ExitStatus::kBadNumbers,
-                str("the VAE's latents of ", quoted(source_.dataset().name(unit % rows_)),
-                    " are not finite in ", c10::toString(cache_.dtype()),
-                    "; use --mixed_precision no or bf16, or a VAE made for fp16 "
-                    "(--pretrained_vae_model_name_or_path)"));
+    throw Error(
+        ExitStatus::kBadNumbers,
+        str("the VAE gives NaN or infinity for ", quoted(source_.dataset().name(unit % rows_)),
+            " in ", c10::toString(cache_.dtype()),
+            "; use --mixed_precision no or bf16, or a VAE made for fp16 "
+            "(--pretrained_vae_model_name_or_path)"));
   }
 
   LatentCache& cache_;
@@ -191,14 +193,15 @@ class LatentFill {
   std::vector<int64_t> units_;
 };
 
-// The captions of the data set, each once, in the order of their first appearance.
+/// The distinct captions of the data set, in the order of their first appearance.
 std::vector<CaptionInfo> distinct(const CaptionTable& table) {
   std::vector<CaptionInfo> captions;
   std::unordered_set<uint64_t> seen;
   captions.reserve(table.captions().size());
   seen.reserve(table.captions().size());
-  for (const CaptionInfo& caption : table.captions())
+  for (const CaptionInfo& caption : table.captions()) {
     if (seen.insert(caption.key.words[0]).second) captions.push_back(caption);
+  }
   return captions;
 }
 
@@ -208,12 +211,12 @@ void refuse_unless_finite(const PromptEmbeds& embedding, int64_t i, const std::s
     return;
   }
   throw Error(ExitStatus::kBadNumbers,
-              str("the embedding of the caption ", quoted(text, 60), " is not finite in ",
+              str("the embedding of the caption ", quoted(text, 60), " has NaN or infinity in ",
                   c10::toString(embedding.pooled_prompt_embeds.scalar_type()),
                   "; use --mixed_precision no or bf16, or another --cache_dtype"));
 }
 
-// Returns how many of the texts were not in the cache yet.
+/// Returns how many of the texts were not cached yet.
 int64_t encode_texts(PromptCache& cache, const std::vector<std::string>& texts,
                      const EncodeCaptions& encode) {
   PromptEmbeds embedding = encode(texts);
@@ -252,10 +255,11 @@ FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const Captio
   Progress progress("caching prompts", positions_in(batches), "caption");
   for (const Span& batch : batches) {
     if (stop_requested()) cache.store().flush();
-    throw_if_stop_requested("caching prompts; what was made is kept");
+    throw_if_stop_requested("caching prompts; finished ones stay cached");
     std::vector<std::string> texts;
-    for (int64_t i = batch.begin; i < batch.end; ++i)
+    for (int64_t i = batch.begin; i < batch.end; ++i) {
       texts.push_back(dataset.captions(captions[i].row).at(captions[i].number));
+    }
     report.encoded += encode_texts(cache, texts, encode);
     progress.advance(batch.end - batch.begin);
   }

@@ -1,6 +1,5 @@
-// Filling the caches: what is missing is encoded in batches that depend on the samples' positions
-// alone, so that a fill that was cut short and taken up again, or shared out among ranks, gives the
-// same bits.
+// Fills the caches. Batches depend on the samples' positions alone, so a fill that is interrupted
+// and resumed, or shared by several ranks, encodes the same bits.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +16,27 @@ namespace sdxl {
 
 struct FillOptions {
   int64_t batch_size = 1;
-  int64_t ranks = 1, rank = 0;  ///< Batch k is encoded by rank k % ranks.
-  int64_t workers = 0;          ///< Threads that prepare pictures.
+  int64_t ranks = 1, rank = 0;  ///< Rank k % ranks encodes batch k.
+  int64_t workers = 0;          ///< Threads that decode and resize pictures.
 };
 
 struct FillReport {
   int64_t wanted = 0;   ///< Values that the data set needs.
-  int64_t encoded = 0;  ///< Values that this process made.
+  int64_t encoded = 0;  ///< Values that this process encoded.
 };
 
-/// Fills `crops` random crops (one with center_crop) of every picture of the source, mirrored too
-/// where flips are drawn. Pictures that cannot be decoded are an error or, with skip_bad_images,
-/// have no latents. A stop request ends it with Interrupted; what was encoded stays.
+/// Caches the latents of `crops` random crops (one with center_crop) of every picture, and of their
+/// mirror images if flips are drawn. A picture that cannot be decoded is an error, or has no
+/// latents with skip_bad_images. Throws Interrupted after a stop request; what was encoded stays
+/// cached.
 FillReport fill_latents(LatentCache& cache, const SampleSource& source,
                         const PictureTable& pictures, int64_t crops, const EncodePictures& encode,
                         const FillOptions& options);
 
-/// Every caption of every row; `captions` is the data set's table.
+/// Caches the embeddings of every caption of every row; `captions` is the data set's table.
 FillReport fill_prompts(PromptCache& cache, const Dataset& dataset, const CaptionTable& captions,
                         const EncodeCaptions& encode, const FillOptions& options);
-/// A few texts besides, each encoded by itself.
+/// Caches the embeddings of further texts, each encoded by itself.
 FillReport fill_prompts(PromptCache& cache, const std::vector<std::string>& texts,
                         const EncodeCaptions& encode, const FillOptions& options);
 

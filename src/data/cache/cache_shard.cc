@@ -1,4 +1,3 @@
-// Reading by mapping, writing by appending.
 #include "data/cache/cache_shard.h"
 
 #include <fcntl.h>
@@ -26,7 +25,7 @@ constexpr std::chrono::seconds kFlushInterval{2};
 constexpr uint64_t kLargeValue = uint64_t{16} << 10;
 constexpr uint64_t kReadBeforeRelease = uint64_t{1} << 20;
 
-// Takes pages of a mapping out of this process's memory (not out of the system's cache).
+/// Drops pages of a mapping from this process's memory; the page cache keeps them.
 void release(const MappedFile& file, uint64_t begin, uint64_t end) {
   static const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   begin = begin / page * page;
@@ -42,8 +41,9 @@ std::string unused_name() {
 }
 
 void sync_data(int descriptor, const fs::path& path) {
-  while (::fdatasync(descriptor) != 0)
+  while (::fdatasync(descriptor) != 0) {
     if (errno != EINTR) throw_file_error("write", path, errno);
+  }
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ void CacheShard::release_index() const {
   if (index_ && index_->size() > 0) release(*index_, 0, index_->size());
 }
 
-// Null where there is no such file. A file that has grown is mapped anew.
+/// Null if there is no such file. Maps the file again if it has grown.
 std::shared_ptr<const MappedFile> CacheShard::mapped_data(uint64_t end) const {
   const std::lock_guard lock(mutex_);
   if (!data_ || (!index_ && data_->size() < end)) {

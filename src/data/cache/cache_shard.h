@@ -1,4 +1,5 @@
-// One pair of files of a cache directory: the layout in cache_store.h. Only cache_store.cc uses it.
+// One pair of files of a cache directory, whose layout is in cache_store.h. Used by CacheStore
+// only.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,7 @@
 
 #include "base/descriptor.h"
 #include "base/files.h"
-#include "data/cache/cache_store.h"
+#include "data/cache/key.h"
 
 namespace sdxl {
 
@@ -24,17 +25,17 @@ struct CacheRecord {
   uint64_t offset, length;
   uint32_t value_checksum, zeros[2], record_checksum;
 
-  /// The checksum that the record must have.
+  /// The checksum of the record's first 60 bytes.
   uint32_t expected_checksum() const;
 };
 static_assert(sizeof(CacheRecord) == 64);
 
-/// A shard that is read: its index and, from the first value on, its data mapped.
+/// Reads a shard. Maps its index at once and its data with the first value.
 class CacheShard {
  public:
-  /// Maps the index. A torn record at its end is left out.
+  /// Maps `index`. Leaves out a torn record at its end.
   explicit CacheShard(const std::filesystem::path& index);
-  /// A shard that this process writes: add() tells its records.
+  /// A shard that this process is writing, whose records come by add().
   explicit CacheShard(std::string name, const std::filesystem::path& directory);
 
   const std::string& name() const { return name_; }
@@ -45,9 +46,9 @@ class CacheShard {
 
   /// Whether the value lies within the data file.
   bool in_bounds(uint32_t index) const;
-  /// A copy of the value; its pages do not pile up in this process's memory.
+  /// A copy of the value. Releases its pages, so that they do not pile up in memory.
   std::string value(uint32_t index) const;
-  /// Lets go of the index's pages; they come back when a record is asked for.
+  /// Releases the index's pages; record() reads them again.
   void release_index() const;
 
  private:
@@ -63,13 +64,13 @@ class CacheShard {
   mutable std::atomic<uint64_t> read_since_release_{0};
 };
 
-/// Appends values to a new shard.
+/// Writes a new shard.
 class CacheShardWriter {
  public:
   explicit CacheShardWriter(const std::filesystem::path& directory);
 
   const std::string& name() const { return name_; }
-  /// Writes the value; its record follows with flush().
+  /// Appends the value to the data file; flush() writes its record.
   CacheRecord append(const CacheKey& key, std::string_view value);
   void flush();
   bool wants_flush() const;

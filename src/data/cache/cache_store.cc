@@ -11,7 +11,6 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/random.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "data/cache/cache_shard.h"
@@ -32,7 +31,7 @@ std::string value_name(const CacheShard& shard, uint32_t record) {
   return str(shard.name(), " ", record);
 }
 
-// "shard record" lines -> the records of each shard.
+/// "shard record" lines -> the records of each shard.
 std::map<std::string, std::set<uint32_t>> read_damaged(const fs::path& path) {
   std::map<std::string, std::set<uint32_t>> damaged;
   if (!fs::exists(path)) return damaged;
@@ -56,21 +55,6 @@ struct CacheStore::Writer : CacheShardWriter {
   uint32_t shard = 0;
 };
 
-CacheKey CacheKey::of(std::string_view bytes) {
-  const std::array<unsigned char, 32> digest = sha256_digest(bytes);
-  CacheKey key;
-  for (size_t i = 0; i < digest.size(); ++i) key.words[i / 8] = key.words[i / 8] << 8 | digest[i];
-  return key;
-}
-
-CacheKey CacheKey::with(std::initializer_list<uint64_t> numbers) const {
-  CacheKey key = *this;
-  for (uint64_t i = 0; i < 4; ++i)
-    for (const uint64_t number : numbers)
-      key.words[i] = stream_seed(key.words[i] ^ number, Stream::kShuffle, i);
-  return key;
-}
-
 CacheStore::CacheStore(const fs::path& parent, const Json& description)
     : directory_(parent / directory_name(description)), description_(description) {
   if (fs::exists(directory_ / "about.json")) open_existing();
@@ -85,7 +69,7 @@ CacheStore::~CacheStore() {
   try {
     flush();
   } catch (const Error&) {
-    // What was not flushed is made again by the next fill.
+    // The next fill makes again what was not flushed.
   }
 }
 
@@ -99,15 +83,16 @@ void CacheStore::open_existing() {
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception&) {
-    // A directory that is only read needs no lock and keeps no time of use.
+    // A read-only directory needs no lock and keeps no time of use.
   }
   load();
 }
 
 void CacheStore::load() {
   std::vector<fs::path> indices;
-  for (const auto& entry : fs::directory_iterator(directory_))
+  for (const auto& entry : fs::directory_iterator(directory_)) {
     if (entry.path().extension() == ".index") indices.push_back(entry.path());
+  }
   std::sort(indices.begin(), indices.end());
   std::map<std::string, std::set<uint32_t>> damaged = read_damaged(directory_ / "damaged");
   for (const fs::path& index : indices) load_shard(index, damaged[index.stem().string()]);
@@ -116,16 +101,17 @@ void CacheStore::load() {
 void CacheStore::load_shard(const fs::path& index, const std::set<uint32_t>& damaged) {
   auto shard = std::make_unique<Shard>(index);
   const uint32_t number = static_cast<uint32_t>(shards_.size());
-  if (number >= kFree)
+  if (number >= kFree) {
     throw Error(ExitStatus::kFailure, str("the cache ", quoted(directory_.string()),
-                                          " has too many shards; remove the directory"));
+                                          " has too many shards; delete the directory"));
+  }
   shards_.push_back(std::move(shard));
   const Shard& loaded = *shards_.back();
   const uint32_t size = loaded.size();
   reserve(count_ + size);
   for (uint32_t i = 0; i < size; ++i) {
     const CacheRecord& record = loaded.record(i);
-    if (record.record_checksum != record.expected_checksum() || damaged.count(i)) continue;
+    if (record.record_checksum != record.expected_checksum() || damaged.contains(i)) continue;
     if (!find(record.key)) insert(record.key, number, i);
   }
   loaded.release_index();
@@ -137,9 +123,11 @@ void CacheStore::reserve(int64_t count) {
                          {kFree, 0, 0});
   old.swap(table_);
   count_ = 0;
-  for (const Place& moved : old)
-    if (moved.shard != kFree)
+  for (const Place& moved : old) {
+    if (moved.shard != kFree) {
       insert(shards_[moved.shard]->record(moved.record).key, moved.shard, moved.record);
+    }
+  }
 }
 
 void CacheStore::insert(const CacheKey& key, uint32_t shard, uint32_t record) {
@@ -155,8 +143,9 @@ const CacheStore::Place* CacheStore::find(const CacheKey& key) const {
   size_t slot = key.words[0] & (table_.size() - 1);
   for (; table_[slot].shard != kFree; slot = (slot + 1) & (table_.size() - 1)) {
     const Place& place = table_[slot];
-    if (place.tag == tag_of(key) && shards_[place.shard]->record(place.record).key == key)
+    if (place.tag == tag_of(key) && shards_[place.shard]->record(place.record).key == key) {
       return &place;
+    }
   }
   return nullptr;
 }

@@ -1,21 +1,18 @@
-// Values on disk by content key, many to a file. Several processes may fill one directory at once,
-// each its own shards; one that is killed at any moment leaves nothing that is read wrongly.
+// A directory of values by key, many values per file. Several processes may fill it at once, each
+// with its own shards. A process killed at any moment leaves no value that would be misread.
 //
-// A directory holds about.json (what the values are), lock (shared by those that use it), damaged
-// (one line "shard record" for each value found damaged), and for each shard
+// The directory holds about.json (what the values are), lock (shared by its users), damaged (one
+// line "shard record" per damaged value), and for each shard
 //   shard-<16 hex digits>.data    a header of 64 bytes, then values, each at a multiple of 64
-//   shard-<16 hex digits>.index   a header of 64 bytes, then a record of 64 for each value, written
-//                                 when the value is on disk: key[32], offset u64, length u64,
-//                                 CRC-32C of the value u32, zeros u64, CRC-32C of the 60 bytes
-//                                 before u32; all little endian
+//   shard-<16 hex digits>.index   a header of 64 bytes, then one record of 64 bytes per value,
+//                                 written after the value is on disk: key[32], offset u64, length
+//                                 u64, CRC-32C of the value u32, zeros u64, CRC-32C of the record's
+//                                 first 60 bytes u32; all little endian
 #pragma once
 
-#include <array>
-#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -26,31 +23,21 @@
 
 #include "base/files.h"
 #include "base/json.h"
+#include "data/cache/key.h"
 
 namespace sdxl {
 
-/// 256 bits that stand for the content that a value depends on.
-struct CacheKey {
-  std::array<uint64_t, 4> words{};
-  auto operator<=>(const CacheKey&) const = default;
-
-  /// SHA-256 of `bytes`.
-  static CacheKey of(std::string_view bytes);
-  /// The key of a value that depends on this one's content and on `numbers`.
-  CacheKey with(std::initializer_list<uint64_t> numbers) const;
-};
-
 struct CacheStatistics {
-  int64_t values = 0;   ///< That can be read.
-  int64_t records = 0;  ///< Values and what was found damaged or twice.
+  int64_t values = 0;   ///< Values that can be read.
+  int64_t records = 0;  ///< All values, damaged and duplicate ones included.
   int64_t shards = 0;
-  uint64_t bytes = 0;  ///< Of the files.
+  uint64_t bytes = 0;  ///< Size of the files.
 };
 
 class CacheStore {
  public:
-  /// Opens `parent`/<kind>-<hash of description>, which need not exist: it is made when the first
-  /// value is put. `description` is an object; its "kind" begins the directory's name.
+  /// Opens `parent`/<kind>-<hash of description>; the first put() creates it. `description` is an
+  /// object that says what the values are; its "kind" begins the directory's name.
   CacheStore(const std::filesystem::path& parent, const Json& description);
   /// Opens an existing directory.
   explicit CacheStore(const std::filesystem::path& directory);
@@ -58,30 +45,30 @@ class CacheStore {
 
   const std::filesystem::path& directory() const { return directory_; }
 
-  // What these see is what was there when the store was opened or refreshed, and what this object
-  // put. Safe from several threads, beside put() too.
+  /// Knows the values that the store had when it was opened or refreshed, and those put since.
+  /// Thread-safe, also beside put(); so is read().
   bool contains(const CacheKey& key) const;
-  /// The value, its checksum verified; nothing where there is none. Damage is Error(kBadData); the
-  /// value is then marked, so that whoever opens the directory next makes it again.
+  /// The value, its checksum verified, or nothing. Marks a damaged value, so that the next process
+  /// to open the directory makes it again, and throws Error(kBadData).
   std::optional<std::string> read(const CacheKey& key) const;
 
-  /// Adds a value unless there is one. Flushes now and then.
+  /// Adds the value unless the key has one. Flushes now and then.
   void put(const CacheKey& key, std::string_view value);
-  /// Makes what was put survive a kill of the machine; until then others do not see it.
+  /// Writes what was put to disk, so that it survives a power cut and other processes see it.
   void flush();
-  /// Looks for what others have put. Not beside other calls.
+  /// Looks for values of other processes. Not thread-safe.
   void refresh();
 
   CacheStatistics statistics() const;
-  /// Verifies every value and marks what is damaged. `seen` is called with the bytes of each.
-  /// Returns how many were found damaged now.
+  /// Verifies every value and marks damaged ones. Calls `seen` with the size of each. Returns how
+  /// many it found damaged.
   int64_t verify(const std::function<void(uint64_t bytes)>& seen);
 
  private:
   struct Shard;
   struct Writer;
-  // Of the key's other words `tag` keeps a few bits, so that most other keys need no look at
-  // theirs.
+  /// `tag` holds a few bits of the key's second word, so that most other keys in a slot are told
+  /// apart without reading their records.
   struct Place {
     uint32_t shard : 20, tag : 12;
     uint32_t record;
@@ -91,7 +78,7 @@ class CacheStore {
   void load();
   void load_shard(const std::filesystem::path& index, const std::set<uint32_t>& damaged);
   void insert(const CacheKey& key, uint32_t shard, uint32_t record);
-  /// Makes room in the table for so many values.
+  /// Makes room in the table for `count` values.
   void reserve(int64_t count);
   const Place* find(const CacheKey& key) const;
   void create();

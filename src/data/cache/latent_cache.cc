@@ -1,4 +1,3 @@
-// Keys and values of cached moments.
 #include "data/cache/latent_cache.h"
 
 #include "data/cache/tensor_pack.h"

@@ -1,5 +1,5 @@
-// The VAE's moments of training pictures on disk: keyed by the picture's bytes, the size that it is
-// resized to, the crop and flip, the filter, the encoder and the dtype, and by nothing else.
+// Caches the VAE's moments of training pictures on disk. The key is what they depend on: the
+// picture's bytes, the resized size, crop, flip, filter, encoder and dtype.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -18,16 +18,16 @@ namespace sdxl {
 
 class LatentCache {
  public:
-  /// `encoder` describes what encodes so that no other has the same description: the hash of its
-  /// weights and the dtype that it computes in. Moments are kept in `dtype`.
+  /// `encoder` identifies the VAE: the hash of its weights and the dtype it computes in. Moments
+  /// are stored in `dtype`.
   LatentCache(const std::filesystem::path& cache_directory, const Json& encoder,
               ResizeFilter filter, at::ScalarType dtype);
 
   static CacheKey key(const PictureInfo& picture, const TransformPlan& plan);
   bool contains(const CacheKey& key) const { return store_.contains(key); }
-  /// [2 * latent, h, w] on the CPU: mean, then log-variance; undefined where there are none.
+  /// Mean and log-variance, [2 * latent, h, w] on the CPU; undefined if they are not cached.
   at::Tensor moments(const CacheKey& key) const;
-  /// `moments` of any device and dtype.
+  /// Stores `moments` of any device and dtype.
   void put(const CacheKey& key, const at::Tensor& moments);
 
   at::ScalarType dtype() const { return dtype_; }

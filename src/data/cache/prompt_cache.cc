@@ -1,4 +1,3 @@
-// Values of cached prompt embeddings.
 #include "data/cache/prompt_cache.h"
 
 #include "base/error.h"
@@ -21,8 +20,12 @@ PromptEmbeds PromptCache::embedding(const CacheKey& key) const {
   if (!value) return {};
   const std::string source = store_.directory().string();
   const std::vector<at::Tensor> tensors = unpack_tensors(std::move(*value), source);
-  if (tensors.size() != 2)
-    throw Error(ExitStatus::kBadData, quoted(source) + " holds a value that is no embedding");
+  if (tensors.size() != 2) {
+    throw Error(
+        ExitStatus::kBadData,
+        quoted(source) +
+            " holds a value that is not an embedding; `sdxl cache check` verifies the rest");
+  }
   return {tensors[0], tensors[1]};
 }
 

@@ -1,4 +1,4 @@
-// Prompt embeddings on disk: keyed by the caption's text, the encoders and the dtype.
+// Caches prompt embeddings on disk. The key is the caption's text, the encoders and the dtype.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,14 +16,14 @@ namespace sdxl {
 
 class PromptCache {
  public:
-  /// `encoders` describes both text encoders and tokenizers so that no others have the same
-  /// description: hashes of weights and vocabularies, and the dtype that they compute in.
+  /// `encoders` identifies both text encoders and tokenizers: hashes of weights and vocabularies,
+  /// and the dtype they compute in. Embeddings are stored in `dtype`.
   PromptCache(const std::filesystem::path& cache_directory, const Json& encoders,
               at::ScalarType dtype);
 
   static CacheKey key(const std::string& caption) { return CacheKey::of(caption); }
   bool contains(const CacheKey& key) const { return store_.contains(key); }
-  /// On the CPU; undefined tensors where there is none.
+  /// [S, D] and [P] on the CPU; undefined if they are not cached.
   PromptEmbeds embedding(const CacheKey& key) const;
   void put(const CacheKey& key, const PromptEmbeds& embedding);
 

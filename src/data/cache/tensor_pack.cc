@@ -1,4 +1,3 @@
-// Packing tensors.
 #include "data/cache/tensor_pack.h"
 
 #include <array>
@@ -28,20 +27,21 @@ Entry entry_of(const at::Tensor& tensor) {
   const auto type = std::find(kTypes.begin(), kTypes.end(), tensor.scalar_type());
   TORCH_CHECK(
       type != kTypes.end() && tensor.dim() <= int64_t(kMostDimensions) && tensor.device().is_cpu(),
-      "a tensor that the cache does not hold");
+      "the cache holds CPU tensors of float32, float16 or bfloat16 and up to 4 dimensions");
   Entry entry{
       static_cast<uint32_t>(type - kTypes.begin()), static_cast<uint32_t>(tensor.dim()), {}};
   std::copy(tensor.sizes().begin(), tensor.sizes().end(), entry.sizes);
   return entry;
 }
 
-// The bytes of the entry's elements; more than `limit` where it makes no sense.
+/// The size of the entry's elements in bytes; more than `limit` if the entry is invalid.
 uint64_t checked_bytes(const Entry& entry, uint64_t limit) {
   if (entry.type >= kTypes.size() || entry.dimensions > kMostDimensions) return limit + 1;
   uint64_t bytes = c10::elementSize(kTypes[entry.type]);
   for (uint32_t i = 0; i < entry.dimensions; ++i) {
-    if (entry.sizes[i] < 1 || static_cast<uint64_t>(entry.sizes[i]) > limit / bytes)
+    if (entry.sizes[i] < 1 || static_cast<uint64_t>(entry.sizes[i]) > limit / bytes) {
       return limit + 1;
+    }
     bytes *= static_cast<uint64_t>(entry.sizes[i]);
   }
   return bytes;
@@ -66,7 +66,9 @@ std::string pack_tensors(const std::vector<at::Tensor>& tensors) {
 std::vector<at::Tensor> unpack_tensors(std::string bytes, const std::string& source) {
   const auto memory = std::make_shared<std::string>(std::move(bytes));
   const auto refuse = [&] {
-    throw Error(ExitStatus::kBadData, quoted(source) + " holds a value that is not of tensors");
+    throw Error(ExitStatus::kBadData,
+                quoted(source) +
+                    " holds a value that is not a tensor; `sdxl cache check` verifies the rest");
   };
   uint64_t count = 0;
   if (memory->size() >= sizeof count) std::memcpy(&count, memory->data(), sizeof count);

@@ -1,5 +1,5 @@
-// A few tensors as one cached value: a table of dtypes and shapes, then the elements, each tensor
-// at a multiple of 64 bytes.
+// Packs a few tensors into one cached value: a table of dtypes and shapes, then each tensor's
+// elements at a multiple of 64 bytes.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,11 +9,11 @@
 
 namespace sdxl {
 
-/// Tensors on the CPU, of float32, float16 or bfloat16 and at most four dimensions.
+/// Packs tensors on the CPU: float32, float16 or bfloat16, of at most four dimensions.
 std::string pack_tensors(const std::vector<at::Tensor>& tensors);
 
-/// The tensors, whose memory is `bytes` itself. Error(kBadData) that names `source` if it is no
-/// such value.
+/// Unpacks tensors, which share the memory of `bytes`. Error(kBadData) names `source` if `bytes`
+/// was not packed so.
 std::vector<at::Tensor> unpack_tensors(std::string bytes, const std::string& source);
 
 }  // namespace sdxl

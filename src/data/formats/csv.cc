@@ -1,4 +1,3 @@
-// The CSV reader: one pass, a field at a time.
 #include "data/formats/csv.h"
 
 #include <algorithm>
@@ -46,8 +45,9 @@ std::string CsvReader::quoted_field() {
       ++position_;
     } else {
       if (position_ < text_.size() &&
-          std::string_view(",\r\n").find(text_[position_]) == std::string_view::npos)
-        fail("has text behind a closing quote");
+          std::string_view(",\r\n").find(text_[position_]) == std::string_view::npos) {
+        fail("has text after a closing quote");
+      }
       return field;
     }
   }
@@ -61,8 +61,8 @@ std::string CsvReader::plain_field() {
 }
 
 void CsvReader::fail(const char* what) const {
-  throw Error(ExitStatus::kBadData, str(quoted(source_), " line ", line_, " ", what,
-                                        "; quote the whole field and double the quotes in it"));
+  throw bad_data(str(source_, " line ", line_), what,
+                 "; quote the whole field and double the quotes in it");
 }
 
 }  // namespace sdxl

@@ -1,6 +1,6 @@
-// Comma-separated values by RFC 4180: quoted fields with commas, line breaks and doubled quotes; LF
-// and CRLF. A byte-order mark is skipped, and a quote inside a field that does not begin with one
-// is a character like any other, as Python's csv has it. Free of LibTorch.
+// Reads comma-separated values (RFC 4180): quoted fields may contain commas, line breaks and
+// doubled quotes; lines end with LF or CRLF. Skips a byte order mark. A quote inside a field that
+// does not begin with one is an ordinary character, as in Python's csv. Free of LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@ namespace sdxl {
 
 class CsvReader {
  public:
-  /// `text` outlives the reader; `source` names it in errors (Error(kBadData)).
+  /// `text` must outlive the reader; Error(kBadData) names `source`.
   CsvReader(std::string_view text, std::string source);
 
-  /// The next record; false at the end. Empty lines are passed over.
+  /// Reads the next record and skips empty lines; false at the end.
   bool next(std::vector<std::string>* fields);
-  /// Where the record that next() returned begins and ends in the text.
+  /// Where the last record begins and ends in the text, in bytes.
   uint64_t begin() const { return begin_; }
   uint64_t end() const { return position_; }
-  /// The line (from 1) on which it begins.
+  /// The line on which the last record begins, counted from 1.
   int64_t line() const { return line_; }
 
  private:

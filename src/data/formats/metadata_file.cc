@@ -1,257 +1,68 @@
-// The readers of metadata.jsonl and metadata.csv.
 #include "data/formats/metadata_file.h"
 
 #include <algorithm>
-#include <array>
-#include <optional>
-#include <set>
-#include <span>
-#include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "base/json.h"
 #include "base/text.h"
-#include "base/utf8.h"
-#include "data/captions.h"
-#include "data/formats/csv.h"
-#include "data/formats/random_access_file.h"
 
 namespace sdxl {
+
+using OpenMetadata = std::unique_ptr<MetadataFile>(const std::filesystem::path& path,
+                                                   const MetadataColumns& columns);
+OpenMetadata open_jsonl_metadata, open_csv_metadata, open_parquet_metadata;
+
 namespace {
 
-// Where a row lies in the file; a length of 0 marks a row without caption.
-struct Record {
-  uint64_t offset;
-  uint32_t length;
-  bool has_caption;
+struct MetadataFormat {
+  const char* extension;
+  OpenMetadata* open;
 };
 
-// A line that is an object of a few texts without escapes, as most lines are: its fields without
-// the cost of a JSON value. Any other line, wrong ones among them, is parse_json()'s.
-class PlainRow {
- public:
-  using Field = std::pair<std::string_view, std::string_view>;
-
-  static std::optional<PlainRow> read(std::string_view row) {
-    PlainRow plain;
-    plain.rest_ = row;
-    if (!is_utf8(row) || !plain.take('{')) return std::nullopt;
-    do {
-      Field& field = plain.fields_[plain.count_++];
-      if (!plain.take_text(&field.first) || !plain.take(':') || !plain.take_text(&field.second))
-        return std::nullopt;
-      for (size_t i = 0; i + 1 < plain.count_; ++i)
-        if (plain.fields_[i].first == field.first) return std::nullopt;
-    } while (plain.count_ < plain.fields_.size() && plain.take(','));
-    if (!plain.take('}') || plain.rest_.find_first_not_of(kSpace) != row.npos) return std::nullopt;
-    return plain;
-  }
-
-  std::span<const Field> fields() const { return {fields_.data(), count_}; }
-  const std::string_view* find(std::string_view key) const {
-    for (const Field& field : fields())
-      if (field.first == key) return &field.second;
-    return nullptr;
-  }
-
- private:
-  static constexpr std::string_view kSpace = " \t\r";
-
-  bool take(char wanted) {
-    const size_t at = rest_.find_first_not_of(kSpace);
-    if (at == rest_.npos || rest_[at] != wanted) return false;
-    rest_.remove_prefix(at + 1);
-    return true;
-  }
-
-  bool take_text(std::string_view* text) {
-    if (!take('"')) return false;
-    const size_t end = rest_.find('"');
-    if (end == rest_.npos) return false;
-    *text = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
-    return std::none_of(text->begin(), text->end(),
-                        [](char c) { return c == '\\' || static_cast<unsigned char>(c) < 0x20; });
-  }
-
-  std::string_view rest_;
-  std::array<Field, 8> fields_;
-  size_t count_ = 0;
+constexpr MetadataFormat kMetadataFormats[] = {
+    {".jsonl", open_jsonl_metadata},
+    {".csv", open_csv_metadata},
+    {".parquet", open_parquet_metadata},
 };
 
-class TextMetadata : public MetadataFile {
- public:
-  explicit TextMetadata(const fs::path& path) : file_(path) {}
-  const StringList& file_names() const override { return file_names_; }
-  bool has_caption(int64_t row) const override { return records_[row].has_caption; }
-  std::vector<std::string> columns() const override { return columns_; }
-
- protected:
-  std::string source(int64_t line) const { return str(file_.path().string(), " line ", line); }
-  std::string record_text(int64_t row) const {
-    return file_.read(records_[row].offset, records_[row].length);
+/// Whether a relative path is normal, as names nearly always are: no "", "." or ".." between
+/// slashes.
+bool is_normal(std::string_view path) {
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") return false;
+    begin = end + 1;
   }
-  void add(std::string_view file_name, uint64_t offset, uint64_t length, bool has_caption,
-           int64_t line) {
-    if (length > UINT32_MAX)
-      throw Error(ExitStatus::kBadData, quoted(source(line)) + " is longer than 4 GiB");
-    file_names_.add(file_name);
-    records_.push_back({offset, static_cast<uint32_t>(length), has_caption});
-  }
-
-  RandomAccessFile file_;
-  StringList file_names_;
-  std::vector<Record> records_;
-  std::vector<std::string> columns_;
-};
-
-class JsonlMetadata : public TextMetadata {
- public:
-  JsonlMetadata(const fs::path& path, const MetadataColumns& columns)
-      : TextMetadata(path), caption_column_(columns.caption) {
-    const MappedFile mapped(path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
-    Columns seen;
-    uint64_t begin = text.size() - without_byte_order_mark(text).size();
-    for (int64_t line = 1; begin < text.size(); ++line) {
-      const uint64_t end = std::min<uint64_t>(text.find('\n', begin), text.size());
-      const std::string_view row = text.substr(begin, end - begin);
-      if (!trimmed(row).empty()) add_row(row, begin, line, columns, &seen);
-      begin = end + 1;
-    }
-    columns_.assign(seen.begin(), seen.end());
-  }
-
-  std::vector<std::string> captions(int64_t row) const override {
-    const std::string text = record_text(row);
-    if (const std::optional<PlainRow> plain = PlainRow::read(text))
-      if (const std::string_view* caption = plain->find(caption_column_))
-        return {std::string(*caption)};
-    const std::string where = file_.path().string();
-    const Json object = parse_json(text, where);
-    const auto found = object.find(caption_column_);
-    if (found == object.end())
-      throw Error(ExitStatus::kBadData, quoted(where) + " changed while it was in use");
-    return captions_from_json(*found, caption_column_, where);
-  }
-
- private:
-  using Columns = std::set<std::string, std::less<>>;
-
-  static void see(std::string_view column, Columns* seen) {
-    if (seen->size() < 64 && seen->find(column) == seen->end()) seen->emplace(column);
-  }
-
-  void add_row(std::string_view row, uint64_t begin, int64_t line, const MetadataColumns& columns,
-               Columns* seen) {
-    if (const std::optional<PlainRow> plain = PlainRow::read(row)) {
-      const std::string_view* file_name = plain->find("file_name");
-      if (!file_name) file_name = plain->find(columns.image + "_file_name");
-      if (file_name) {
-        for (const auto& [key, value] : plain->fields()) see(key, seen);
-        return add(*file_name, begin, row.size(), plain->find(columns.caption) != nullptr, line);
-      }
-    }
-    add_any_row(row, begin, line, columns, seen);
-  }
-
-  void add_any_row(std::string_view row, uint64_t begin, int64_t line,
-                   const MetadataColumns& columns, Columns* seen) {
-    const Json object = parse_json(row, source(line));
-    if (!object.is_object())
-      throw Error(ExitStatus::kBadData, quoted(source(line)) + " is not a JSON object");
-    const Json* file_name = nullptr;
-    const Json* caption = nullptr;
-    for (const auto& [key, value] : object.items()) {
-      if (key == "file_name" || (!file_name && key == columns.image + "_file_name"))
-        file_name = &value;
-      if (key == columns.caption) caption = &value;
-      see(key, seen);
-    }
-    if (!file_name || !file_name->is_string())
-      throw Error(ExitStatus::kBadData,
-                  quoted(source(line)) + " has no text 'file_name' that names the picture");
-    const bool has_caption =
-        caption && !captions_from_json(*caption, columns.caption, source(line)).empty();
-    add(file_name->get_ref<const std::string&>(), begin, row.size(), has_caption, line);
-  }
-
-  std::string caption_column_;
-};
-
-class CsvMetadata : public TextMetadata {
- public:
-  CsvMetadata(const fs::path& path, const MetadataColumns& columns) : TextMetadata(path) {
-    const MappedFile mapped(path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
-    if (!is_utf8(text))
-      throw Error(ExitStatus::kBadData,
-                  quoted(path.string()) + " is not UTF-8; convert it (iconv -t UTF-8)");
-    CsvReader reader(text, path.string());
-    std::vector<std::string> fields;
-    if (!reader.next(&columns_))
-      throw Error(ExitStatus::kBadData, quoted(path.string()) + " is empty: no header line");
-    std::optional<size_t> file_name = column(columns_, "file_name");
-    if (!file_name) file_name = column(columns_, columns.image + "_file_name");
-    if (!file_name)
-      throw Error(ExitStatus::kBadData,
-                  str(quoted(path.string()),
-                      " has no column 'file_name'; its columns: ", escaped(join(columns_, ", "))));
-    caption_ = column(columns_, columns.caption);
-    while (reader.next(&fields)) {
-      if (fields.size() != columns_.size())
-        throw Error(ExitStatus::kBadData, str(quoted(source(reader.line())), " has ", fields.size(),
-                                              " fields where the header has ", columns_.size(),
-                                              "; put quotes around fields with commas"));
-      add(fields[*file_name], reader.begin(), reader.end() - reader.begin(), caption_.has_value(),
-          reader.line());
-    }
-  }
-
-  std::vector<std::string> captions(int64_t row) const override {
-    const std::string text = record_text(row);
-    CsvReader reader(text, file_.path().string());
-    std::vector<std::string> fields;
-    if (!reader.next(&fields) || fields.size() <= *caption_)
-      throw Error(ExitStatus::kBadData,
-                  quoted(file_.path().string()) + " changed while it was in use");
-    return {fields[*caption_]};
-  }
-
- private:
-  static std::optional<size_t> column(const std::vector<std::string>& names,
-                                      const std::string& name) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) return std::nullopt;
-    return static_cast<size_t>(found - names.begin());
-  }
-
-  std::optional<size_t> caption_;
-};
+  return true;
+}
 
 }  // namespace
 
-bool is_metadata_file(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  return name == "metadata.jsonl" || name == "metadata.csv" || name == "metadata.parquet";
-}
-
-std::unique_ptr<MetadataFile> open_jsonl_metadata(const fs::path& path,
-                                                  const MetadataColumns& columns) {
-  return std::make_unique<JsonlMetadata>(path, columns);
-}
-
-std::unique_ptr<MetadataFile> open_csv_metadata(const fs::path& path,
-                                                const MetadataColumns& columns) {
-  return std::make_unique<CsvMetadata>(path, columns);
-}
-
-std::unique_ptr<MetadataFile> open_metadata_file(const fs::path& path,
+std::unique_ptr<MetadataFile> open_metadata_file(const std::filesystem::path& path,
                                                  const MetadataColumns& columns) {
-  if (path.extension() == ".csv") return open_csv_metadata(path, columns);
-  if (path.extension() == ".parquet") return open_parquet_metadata(path, columns);
-  return open_jsonl_metadata(path, columns);
+  for (const MetadataFormat& format : kMetadataFormats) {
+    if (path.extension() == format.extension) return format.open(path, columns);
+  }
+  throw bad_data(path.string(), "metadata is read from .jsonl, .csv and .parquet files only");
+}
+
+std::string resolve_file_name(const std::string& directory, std::string_view name,
+                              const std::string& source) {
+  const auto refuse = [&](const char* why) {
+    throw Error(ExitStatus::kBadData,
+                str(quoted(source), ": the file name ", quoted(name), " ", why,
+                    "; names are relative to the metadata file's directory"));
+  };
+  if (name.empty()) refuse("is empty");
+  if (name.find('\0') != std::string_view::npos) refuse("holds a NUL byte");
+  if (name.find("://") != std::string_view::npos) refuse("is a URL");
+  if (is_normal(name) && (directory.empty() || is_normal(directory))) {
+    return directory.empty() ? std::string(name) : str(directory, "/", name);
+  }
+  if (name.front() == '/') refuse("is absolute");
+  const std::string normal = std::filesystem::path(name).lexically_normal().string();
+  if (normal == ".." || normal.starts_with("../")) refuse("leads outside of the data set");
+  return (std::filesystem::path(directory) / normal).lexically_normal().string();
 }
 
 }  // namespace sdxl

@@ -1,5 +1,5 @@
-// metadata.jsonl, metadata.csv and metadata.parquet of an image folder: which pictures there are,
-// in which order, and their captions.
+// The metadata files of an image folder: which pictures it has, in which order, and their captions.
+// A kind of metadata file is one source and one line in metadata_file.cc.
 #pragma once
 
 #include <cstdint>
@@ -13,38 +13,33 @@
 
 namespace sdxl {
 
+/// Holds an index; captions stay on disk.
 class MetadataFile {
  public:
   virtual ~MetadataFile() = default;
-  /// The pictures, as the file writes them, one for each row.
+  /// The pictures as the file names them, one per row.
   virtual const StringList& file_names() const = 0;
-  /// Whether the row has a caption.
   virtual bool has_caption(int64_t row) const = 0;
-  /// The captions of a row that has one. May be called from several threads.
+  /// The captions of a row that has one. Thread-safe.
   virtual std::vector<std::string> captions(int64_t row) const = 0;
-  /// Its columns, for messages.
+  /// The names of its columns, for messages.
   virtual std::vector<std::string> columns() const = 0;
 };
 
+/// Values of --image_column and --caption_column. The picture's path is in the column `file_name`,
+/// else in `<image>_file_name`.
 struct MetadataColumns {
   std::string image = "image", caption = "text";
 };
 
-/// Whether a file of this name is one: metadata.jsonl, metadata.csv, metadata.parquet.
-bool is_metadata_file(std::string_view path);
-
-/// Reads the whole file once, checking every row; captions are read again when they are asked for.
-/// Error(kBadData) names the file and the line. The picture is named by the column `file_name`, or
-/// by `<image column>_file_name`.
+/// Reads the file once and checks every row. Error(kBadData) names the file and the line.
 std::unique_ptr<MetadataFile> open_metadata_file(const std::filesystem::path& path,
                                                  const MetadataColumns& columns);
 
-/// Each is one reader; see open_metadata_file.
-std::unique_ptr<MetadataFile> open_jsonl_metadata(const std::filesystem::path& path,
-                                                  const MetadataColumns& columns);
-std::unique_ptr<MetadataFile> open_csv_metadata(const std::filesystem::path& path,
-                                                const MetadataColumns& columns);
-std::unique_ptr<MetadataFile> open_parquet_metadata(const std::filesystem::path& path,
-                                                    const MetadataColumns& columns);
+/// Joins `name`, which stands in a metadata file in `directory`, to a normal path relative to the
+/// data set's root (whose `directory` is ""). Error(kBadData) names `source` if the name is empty,
+/// absolute, a URL, leads outside of the root or has a NUL byte.
+std::string resolve_file_name(const std::string& directory, std::string_view name,
+                              const std::string& source);
 
 }  // namespace sdxl

@@ -1,6 +1,4 @@
 // Rows of Parquet files.
-#include "data/formats/parquet_dataset.h"
-
 #include <algorithm>
 #include <list>
 #include <mutex>
@@ -9,9 +7,10 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "data/captions.h"
+#include "data/dataset.h"
+#include "data/formats/file_kinds.h"
+#include "data/formats/metadata_file.h"
 #include "data/formats/parquet_reader.h"
-#include "data/formats/picture_files.h"
 #include "data/formats/random_access_file.h"
 
 namespace sdxl {
@@ -43,8 +42,9 @@ class ParquetDataset : public Dataset {
   std::vector<std::string> captions(int64_t index) const override {
     ParquetReader::Value value = read(caption_column_, index);
     if (value.bytes) value.texts = {std::move(*value.bytes)};
-    if (!std::all_of(value.texts.begin(), value.texts.end(), is_utf8))
+    if (!std::all_of(value.texts.begin(), value.texts.end(), is_utf8)) {
       throw Error(ExitStatus::kBadData, quoted(name(index)) + " has a caption that is not UTF-8");
+    }
     return std::move(value.texts);
   }
 
@@ -53,7 +53,7 @@ class ParquetDataset : public Dataset {
     return str(shard->path.string(), " row ", row);
   }
 
-  // A picture that is given by its path may change without the Parquet file.
+  /// A picture that is given by its path may change without the Parquet file.
   std::string stamp(int64_t index) const override {
     const auto [shard, row] = place(index);
     if (!shard->holds_bytes) return "";
@@ -78,16 +78,20 @@ class ParquetDataset : public Dataset {
                   str(quoted(path.string()), " has no column ", quoted(column), " of ", what,
                       "; its columns: ", reader.column_names(), " (", option, ")"));
     };
-    if (!image || image->kind == SDXL_PARQUET_OTHER || image->kind == SDXL_PARQUET_TEXTS)
+    if (!image || image->kind == SDXL_PARQUET_OTHER || image->kind == SDXL_PARQUET_TEXTS) {
       refuse(image_column_, "pictures", "--image_column");
-    if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE)
+    }
+    if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE) {
       refuse(caption_column_, "texts", "--caption_column");
+    }
     FileState state;
-    if (!file_state(path.string(), &state))
+    if (!file_state(path.string(), &state)) {
       throw Error(ExitStatus::kFileError, quoted(path.string()) + " is no longer there");
+    }
     shards_.push_back({path, state.stamp, rows_, image->kind == SDXL_PARQUET_BYTES});
-    if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0)
+    if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0) {
       shards_.back().holds_bytes = reader.read(image_column_, 0).bytes.has_value();
+    }
     rows_ += reader.rows();
   }
 
@@ -104,7 +108,7 @@ class ParquetDataset : public Dataset {
     return reader(*shard)->read(column, row);
   }
 
-  // Readers of the files that were used last; there may be more files than a process may open.
+  /// Readers of the files that were used last; there may be more files than a process may open.
   std::shared_ptr<const ParquetReader> reader(const Shard& shard) const {
     const std::lock_guard lock(mutex_);
     for (auto entry = open_.begin(); entry != open_.end(); ++entry) {
@@ -127,12 +131,10 @@ class ParquetDataset : public Dataset {
 
 }  // namespace
 
-bool is_parquet_name(const std::string& name) { return name.ends_with(".parquet"); }
-
 std::unique_ptr<Dataset> open_parquet(const fs::path& root, const std::vector<std::string>& files,
                                       const DatasetOptions& options) {
   std::vector<std::string> shards;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_parquet_name);
+  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_parquet_file);
   return std::make_unique<ParquetDataset>(root, shards, options);
 }
 

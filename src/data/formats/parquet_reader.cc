@@ -1,4 +1,3 @@
-// The C++ side of include/sdxl/parquet.h.
 #include "data/formats/parquet_reader.h"
 
 #include <algorithm>
@@ -14,13 +13,15 @@ namespace fs = std::filesystem;
 
 fs::path library_path() {
   const fs::path beside = binary_directory();
-  for (const fs::path& folder : {beside, beside / "../lib", beside / ".."})
+  for (const fs::path& folder : {beside, beside / "../lib", beside / ".."}) {
     if (fs::exists(folder / "libsdxl_parquet.so")) return folder / "libsdxl_parquet.so";
-  throw Error(ExitStatus::kUnavailable,
-              str("Parquet files need libsdxl_parquet.so, which is not beside the binary in ",
-                  quoted(beside.string()),
-                  "; build it with tools/setup.sh, or give the pictures "
-                  "as files"));
+  }
+  throw Error(
+      ExitStatus::kUnavailable,
+      str("reading Parquet needs libsdxl_parquet.so, which is missing beside the binary in ",
+          quoted(beside.string()),
+          "; build it with tools/setup.sh, or give the pictures "
+          "as files"));
 }
 
 const sdxl_parquet_library& library() {
@@ -29,9 +30,10 @@ const sdxl_parquet_library& library() {
     static const DynamicLibrary opened(path);
     const auto entry = reinterpret_cast<sdxl_parquet_entry>(opened.symbol("sdxl_parquet"));
     const sdxl_parquet_library* found = entry ? entry(SDXL_PARQUET_ABI) : nullptr;
-    if (!found)
+    if (!found) {
       throw Error(ExitStatus::kUnavailable,
-                  quoted(path.string()) + " is of another version; build it anew (tools/setup.sh)");
+                  quoted(path.string()) + " has another version; rebuild it with tools/setup.sh");
+    }
     return *found;
   }();
   return functions;
@@ -45,9 +47,10 @@ void take_text(void* context, int, const void* data, uint64_t size) {
 
 ParquetReader::ParquetReader(const fs::path& path) : path_(path) {
   std::string message;
-  if (library().open(path.c_str(), &file_, take_text, &message) != 0)
+  if (library().open(path.c_str(), &file_, take_text, &message) != 0) {
     throw Error(ExitStatus::kBadData,
                 str(quoted(path.string()), " cannot be read as Parquet: ", escaped(message)));
+  }
   rows_ = library().rows(file_);
   const auto add = [](void* context, int kind, const void* data, uint64_t size) {
     static_cast<std::vector<Column>*>(context)->push_back(
@@ -78,18 +81,20 @@ ParquetReader::Value ParquetReader::read(const std::string& column, int64_t row)
   const auto take = [](void* context, int kind, const void* data, uint64_t size) {
     auto& [value, message] = *static_cast<Taken*>(context);
     std::string piece(static_cast<const char*>(data), size);
-    if (kind == SDXL_PARQUET_BYTES)
+    if (kind == SDXL_PARQUET_BYTES) {
       value.bytes = std::move(piece);
-    else if (kind == SDXL_PARQUET_PATH)
+    } else if (kind == SDXL_PARQUET_PATH) {
       value.path = std::move(piece);
-    else if (kind == SDXL_PARQUET_TEXT)
+    } else if (kind == SDXL_PARQUET_TEXT) {
       value.texts.push_back(std::move(piece));
-    else
+    } else {
       message = std::move(piece);
+    }
   };
-  if (library().read(file_, column.c_str(), row, take, &taken) != 0)
+  if (library().read(file_, column.c_str(), row, take, &taken) != 0) {
     throw Error(ExitStatus::kBadData, str(quoted(path_.string()), " row ", row,
                                           " cannot be read: ", escaped(taken.message)));
+  }
   return std::move(taken.value);
 }
 

@@ -1,4 +1,4 @@
-// Parquet files through libsdxl_parquet.so, which is opened with the first of them.
+// Reads Parquet files with libsdxl_parquet.so, which the first reader loads.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace sdxl {
 
-/// One file. Functions may be called from several threads.
+/// One Parquet file. Thread-safe.
 class ParquetReader {
  public:
-  /// Error(kUnavailable) without the library, Error(kBadData) for what is no Parquet file.
+  /// Error(kUnavailable) if the library is missing, Error(kBadData) if the file is not Parquet.
   explicit ParquetReader(const std::filesystem::path& path);
   ~ParquetReader();
   ParquetReader(const ParquetReader&) = delete;
@@ -26,7 +26,7 @@ class ParquetReader {
     std::string name;
     sdxl_parquet_kind kind;
   };
-  /// The pieces that are there; none for a null.
+  /// The parts of a cell; a null cell has none.
   struct Value {
     std::optional<std::string> bytes, path;
     std::vector<std::string> texts;
@@ -34,11 +34,11 @@ class ParquetReader {
 
   int64_t rows() const { return rows_; }
   const std::vector<Column>& columns() const { return columns_; }
-  /// Null if there is none of this name.
+  /// The column of this name, or null.
   const Column* column(const std::string& name) const;
-  /// "a, b, c" for messages.
+  /// All names joined by ", ", for messages.
   std::string column_names() const;
-  /// Error(kBadData) that names file and row.
+  /// Error(kBadData) names the file and the row.
   Value read(const std::string& column, int64_t row) const;
 
  private:

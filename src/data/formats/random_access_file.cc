@@ -1,4 +1,3 @@
-// pread, and what stat says of a file.
 #include "data/formats/random_access_file.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// A file read at any position by several threads at once.
+// A file that several threads read at any position.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace sdxl {
 
 class RandomAccessFile {
  public:
-  /// Error(kFileError) that names the path where it cannot be opened.
+  /// Error(kFileError) names the path if it cannot be opened.
   explicit RandomAccessFile(std::filesystem::path path);
   ~RandomAccessFile();
   RandomAccessFile(const RandomAccessFile&) = delete;
@@ -17,10 +17,10 @@ class RandomAccessFile {
 
   const std::filesystem::path& path() const { return path_; }
   uint64_t size() const { return size_; }
-  /// What changes when the file does: device, inode, size and time of the last change.
+  /// Changes whenever the file does: device, inode, size and time of the last change, as bytes.
   const std::string& stamp() const { return stamp_; }
 
-  /// `length` bytes from `offset`; fewer only at the end of the file.
+  /// Up to `length` bytes from `offset`; fewer only at the end of the file.
   std::string read(uint64_t offset, uint64_t length) const;
 
  private:
@@ -35,7 +35,7 @@ struct FileState {
   std::string stamp;
 };
 
-/// Size and stamp of a regular file (links are followed). False if there is none.
+/// Sets size and stamp of a regular file, following links; false if there is none.
 bool file_state(const std::string& path, FileState* state);
 
 }  // namespace sdxl

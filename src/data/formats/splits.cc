@@ -1,4 +1,3 @@
-// Splits by README.md, by shard names, by keywords.
 #include "data/formats/splits.h"
 
 #include <yaml-cpp/yaml.h>
@@ -13,7 +12,7 @@
 #include "base/glob.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "data/formats/metadata_file.h"
+#include "data/formats/file_kinds.h"
 
 namespace sdxl {
 namespace {
@@ -22,14 +21,16 @@ using Files = std::vector<std::string>;
 
 // ---- patterns ----------------------------------------------------------------------------------
 
-// "a{b,c}d" -> "abd", "acd".
+/// "a{b,c}d" -> "abd", "acd".
 Files expand_braces(const std::string& pattern) {
   const size_t open = pattern.find('{'), close = pattern.find('}', open);
   if (open == std::string::npos || close == std::string::npos) return {pattern};
   Files expanded;
-  for (const std::string& choice : split(pattern.substr(open + 1, close - open - 1), ','))
-    for (const std::string& rest : expand_braces(pattern.substr(close + 1)))
+  for (const std::string& choice : split(pattern.substr(open + 1, close - open - 1), ',')) {
+    for (const std::string& rest : expand_braces(pattern.substr(close + 1))) {
       expanded.push_back(pattern.substr(0, open) + choice + rest);
+    }
+  }
   return expanded;
 }
 
@@ -64,18 +65,20 @@ Config read_config(const YAML::Node& node) {
   const YAML::Node data_files = node["data_files"];
   if (!data_files) return config;
   if (data_files.IsMap()) {
-    for (const auto& entry : data_files)
+    for (const auto& entry : data_files) {
       config.patterns[entry.first.as<std::string>()] = texts_of(entry.second);
+    }
   } else if (data_files.IsSequence() && data_files.size() > 0 && data_files[0].IsMap()) {
-    for (const YAML::Node& entry : data_files)
+    for (const YAML::Node& entry : data_files) {
       config.patterns[entry["split"].as<std::string>("train")] = texts_of(entry["path"]);
+    }
   } else {
     config.patterns["train"] = texts_of(data_files);
   }
   return config;
 }
 
-// The YAML between the first two lines "---".
+/// The YAML between the first two lines "---".
 std::string front_matter(const std::string& readme) {
   std::string_view text = readme;
   text = without_byte_order_mark(text);
@@ -95,8 +98,8 @@ std::vector<Config> read_configs(const std::string& readme, const std::string& s
     if (!node.IsMap() || !node["configs"] || !node["configs"].IsSequence()) return configs;
     for (const YAML::Node& config : node["configs"]) configs.push_back(read_config(config));
   } catch (const YAML::Exception& error) {
-    throw Error(ExitStatus::kBadData, str("the configurations in README.md of ", quoted(source),
-                                          " cannot be read: ", escaped(error.what())));
+    throw Error(ExitStatus::kBadData, str("cannot read the configurations in README.md of ",
+                                          quoted(source), ": ", escaped(error.what())));
   }
   return configs;
 }
@@ -134,12 +137,14 @@ bool is_separator(char c) {
   return std::string_view("-._ 0123456789/").find(c) != std::string::npos;
 }
 
-// Whether `text` holds `word` between separators or ends.
+/// Whether `text` holds `word` between separators or ends.
 bool holds_word(const std::string& text, const std::string& word) {
   for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
     const size_t end = at + word.size();
-    if ((at == 0 || is_separator(text[at - 1])) && (end == text.size() || is_separator(text[end])))
+    if ((at == 0 || is_separator(text[at - 1])) &&
+        (end == text.size() || is_separator(text[end]))) {
       return true;
+    }
   }
   return false;
 }
@@ -150,10 +155,10 @@ bool has_keyword(const std::string& text, const std::string& split) {
                      [&](const std::string& word) { return holds_word(text, word); });
 }
 
-// data/{split}-ddddd-of-ddddd*.*
+/// data/{split}-ddddd-of-ddddd*.*
 std::optional<std::string> split_of_shard(const std::string& file) {
   static const std::string kShape = "-ddddd-of-ddddd";
-  if (file.compare(0, 5, "data/") != 0 || file.find('/', 5) != std::string::npos) return {};
+  if (!file.starts_with("data/") || file.find('/', 5) != std::string::npos) return {};
   for (size_t dash = file.find('-', 5); dash != std::string::npos;
        dash = file.find('-', dash + 1)) {
     if (file.size() < dash + kShape.size()) return {};
@@ -171,20 +176,22 @@ using Splits = std::map<std::string, Files>;
 
 Splits splits_by_shards(const Files& files) {
   Splits splits;
-  for (const std::string& file : files)
+  for (const std::string& file : files) {
     if (const auto name = split_of_shard(file)) splits[*name].push_back(file);
+  }
   return splits;
 }
 
-// By the directories' names or by the files' names.
+/// By the directories' names or by the files' names.
 Splits splits_by_keyword(const Files& files, bool directories) {
   Splits splits;
   for (const std::string& file : files) {
     const size_t slash = file.rfind('/');
     const std::string text = directories ? slash == std::string::npos ? "" : file.substr(0, slash)
                                          : file.substr(slash == std::string::npos ? 0 : slash + 1);
-    for (const auto& [split, words] : keywords())
+    for (const auto& [split, words] : keywords()) {
       if (has_keyword(text, split)) splits[split].push_back(file);
+    }
   }
   return splits;
 }
@@ -202,9 +209,10 @@ bool is_passed_over(const std::string& file) {
                                                "dataset_info.json", "dataset_infos.json",
                                                "dummy_data.zip",    "dataset_dict.json"};
   const size_t slash = file.rfind('/');
-  if (kNames.count(slash == std::string::npos ? file : file.substr(slash + 1))) return true;
-  for (const std::string& part : split(file, '/'))
-    if (part.empty() || part[0] == '.' || part.compare(0, 2, "__") == 0) return true;
+  if (kNames.contains(slash == std::string::npos ? file : file.substr(slash + 1))) return true;
+  for (const std::string& part : split(file, '/')) {
+    if (part.empty() || part[0] == '.' || part.starts_with("__")) return true;
+  }
   return false;
 }
 
@@ -222,18 +230,21 @@ std::string directory_of_name(const std::string& file) {
   return slash == std::string::npos ? "" : file.substr(0, slash + 1);
 }
 
-// Caption files, and metadata files of the folders above: patterns and keywords often name the
-// pictures alone.
+/// Caption files, and metadata files of the folders above: patterns and keywords often name the
+/// pictures alone.
 Files with_companions(Files chosen, const Files& files) {
   std::set<std::string> folders = {""};
-  for (const std::string& file : chosen)
+  for (const std::string& file : chosen) {
     for (size_t slash = file.find('/'); slash != std::string::npos;
-         slash = file.find('/', slash + 1))
+         slash = file.find('/', slash + 1)) {
       folders.insert(file.substr(0, slash + 1));
+    }
+  }
   for (const std::string& file : files) {
-    const bool caption = file.ends_with(".txt") || file.ends_with(".caption");
-    if (caption || (is_metadata_file(file) && folders.count(directory_of_name(file))))
+    if (is_caption_file(file) ||
+        (is_metadata_file(file) && folders.contains(directory_of_name(file)))) {
       chosen.push_back(file);
+    }
   }
   std::sort(chosen.begin(), chosen.end());
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
@@ -253,8 +264,8 @@ bool matches_pattern(const std::string& path, const std::string& pattern) {
   return false;
 }
 
-Files resolve_data_files(Files files, const std::string& readme, const std::string& config_name,
-                         const std::string& split, const std::string& source) {
+Files files_of_split(Files files, const std::string& readme, const std::string& config_name,
+                     const std::string& split, const std::string& source) {
   std::sort(files.begin(), files.end());
   std::erase_if(files, is_passed_over);
   const std::vector<Config> configs = read_configs(readme, source);
@@ -264,8 +275,9 @@ Files resolve_data_files(Files files, const std::string& readme, const std::stri
   if (config && !config->patterns.empty()) {
     for (const auto& [name, patterns] : config->patterns) {
       Files within = patterns;
-      if (!config->directory.empty())
+      if (!config->directory.empty()) {
         for (std::string& pattern : within) pattern = config->directory + "/" + pattern;
+      }
       splits[name] = matching(files, within);
     }
   } else {
@@ -274,8 +286,9 @@ Files resolve_data_files(Files files, const std::string& readme, const std::stri
   const auto found = splits.find(split);
   if (found != splits.end() && !found->second.empty()) return with_companions(found->second, files);
   std::vector<std::string> names;
-  for (const auto& [name, members] : splits)
+  for (const auto& [name, members] : splits) {
     if (!members.empty()) names.push_back(name);
+  }
   throw Error(ExitStatus::kBadData,
               str("the data set ", quoted(source), " has no files of the split ", quoted(split),
                   names.empty() ? "" : " but of " + escaped(join(names, ", "))));

@@ -1,4 +1,4 @@
-// Many short texts in one block of memory: what the index of a data set costs.
+// Many short texts in one block of memory, for the index of a data set.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,17 @@ class StringList {
     const uint64_t begin = index == 0 ? 0 : ends_[index - 1];
     return std::string_view(bytes_).substr(begin, ends_[index] - begin);
   }
-  /// Where `text` stands in a list in the order of its bytes, by a look at `guess` first; size()
-  /// where it does not.
+  /// The index of `text` in a list that is ordered by bytes, or size(). Looks at `guess` first.
   int64_t find(std::string_view text, int64_t guess) const {
     if (guess < size() && (*this)[guess] == text) return guess;
     int64_t low = 0, high = size();
     while (low < high) {
       const int64_t middle = low + (high - low) / 2;
-      if ((*this)[middle] < text)
+      if ((*this)[middle] < text) {
         low = middle + 1;
-      else
+      } else {
         high = middle;
+      }
     }
     return low < size() && (*this)[low] == text ? low : size();
   }

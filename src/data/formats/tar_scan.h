@@ -1,5 +1,4 @@
-// The members of a plain tar file and where they lie in it, by libarchive. Nothing is ever written
-// to disk.
+// Locates the members of an uncompressed tar file (libarchive). Never extracts to disk.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +10,11 @@ namespace sdxl {
 
 struct TarMember {
   std::string name;
-  uint64_t offset = 0, size = 0;  ///< Of the content, in the file.
+  uint64_t offset = 0, size = 0;  ///< Of the content in the tar file, in bytes.
 };
 
-/// Calls `take` for every regular file in the order of the archive; links, devices and directories
-/// are passed over. Error(kBadData) that names the file for what is no plain tar.
+/// Calls `take` for every regular file in the archive's order; skips links, devices and
+/// directories. Error(kBadData) names the file if it is not an uncompressed tar.
 void scan_tar(const std::filesystem::path& path, const std::function<void(const TarMember&)>& take);
 
 }  // namespace sdxl

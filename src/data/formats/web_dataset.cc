@@ -1,6 +1,4 @@
 // Samples of tar files.
-#include "data/formats/web_dataset.h"
-
 #include <algorithm>
 #include <optional>
 
@@ -9,7 +7,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "data/captions.h"
-#include "data/formats/picture_files.h"
+#include "data/dataset.h"
+#include "data/formats/file_kinds.h"
 #include "data/formats/random_access_file.h"
 #include "data/formats/tar_scan.h"
 
@@ -19,7 +18,7 @@ namespace {
 constexpr uint64_t kLargestPicture = uint64_t{512} << 20;
 constexpr uint64_t kLargestText = uint64_t{16} << 20;
 
-// "a/b.seg.jpg" -> "a/b" and "seg.jpg".
+/// "a/b.seg.jpg" -> "a/b" and "seg.jpg".
 std::pair<std::string, std::string> key_and_field(const std::string& name) {
   const size_t slash = name.rfind('/');
   const size_t dot = name.find('.', slash == std::string::npos ? 0 : slash + 1);
@@ -79,16 +78,17 @@ class WebDataset : public Dataset {
   };
 
   void add(const fs::path& path) {
-    if (!path.string().ends_with(".tar"))
+    if (!path.string().ends_with(".tar")) {
       throw Error(ExitStatus::kBadData, quoted(path.string()) +
                                             " is a compressed tar, in which pictures cannot be "
                                             "reached directly; uncompress it");
+    }
     files_.push_back({path, RandomAccessFile(path).stamp()});
     scan_tar(path, [this](const TarMember& member) { take(member); });
     finish_sample();
   }
 
-  // Opened anew each time: there may be more files than a process may have open.
+  /// Opened anew each time: there may be more files than a process may have open.
   std::string read(uint32_t file, uint64_t offset, uint64_t size) const {
     return RandomAccessFile(files_[file].path).read(offset, size);
   }
@@ -112,13 +112,13 @@ class WebDataset : public Dataset {
     }
   }
 
-  // A column that was named is the one; "image" stands for whatever picture the key has.
+  /// A column that was named is the one; "image" stands for whatever picture the key has.
   bool is_image_field(const std::string& field) const {
     if (options_.image_column != "image") return field == options_.image_column;
-    return is_picture_name("." + field) || is_picture_name(field);
+    return is_picture_file("." + field) || is_picture_file(field);
   }
 
-  // 0: no caption; of several fields that could be, the highest is taken.
+  /// 0: no caption; of several fields that could be, the highest is taken.
   int caption_rank(const std::string& field) const {
     if (field == options_.caption_column) return 3;
     if (field == "json") return 1;
@@ -139,21 +139,25 @@ class WebDataset : public Dataset {
   }
 
   void finish() {
-    if (rows_.empty())
+    if (rows_.empty()) {
       throw Error(ExitStatus::kBadData,
                   str("the tar files of ", quoted(options_.path), " hold ", without_image_,
                       " keys without a picture and ", without_caption_,
                       " pictures without a caption, and none with both; name the members' "
                       "extensions with --image_column and --caption_column"));
-    if (without_caption_ > 0 && !options_.skip_bad_rows)
+    }
+    if (without_caption_ > 0 && !options_.skip_bad_rows) {
       throw Error(ExitStatus::kBadData,
                   str(without_caption_, " pictures in the tar files of ", quoted(options_.path),
                       " have no caption; mend the data, or leave such rows out with "
                       "--on_bad_image skip"));
-    if (without_caption_ > 0)
+    }
+    if (without_caption_ > 0) {
       notes_.push_back(str(without_caption_, " pictures without a caption are left out"));
-    if (without_image_ > 0)
+    }
+    if (without_image_ > 0) {
       notes_.push_back(str(without_image_, " keys without a picture are left out"));
+    }
   }
 
   DatasetOptions options_;
@@ -168,17 +172,11 @@ class WebDataset : public Dataset {
 
 }  // namespace
 
-bool is_tar_name(const std::string& name) {
-  for (const char* extension : {".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"})
-    if (name.ends_with(extension)) return true;
-  return false;
-}
-
 std::unique_ptr<Dataset> open_web_dataset(const fs::path& root,
                                           const std::vector<std::string>& files,
                                           const DatasetOptions& options) {
   std::vector<std::string> shards;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_tar_name);
+  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_tar_file);
   return std::make_unique<WebDataset>(root, shards, options);
 }
 

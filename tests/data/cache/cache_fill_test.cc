@@ -5,6 +5,7 @@
 
 #include "base/stop.h"
 #include "data/data_test_files.h"
+#include "data/formats/registry.h"
 
 namespace sdxl {
 namespace {
@@ -28,7 +29,7 @@ class Pictures {
     DatasetOptions where;
     where.path = directory.path().string();
     std::shared_ptr<const Dataset> dataset = open_dataset(where);
-    auto memory = PictureTable::open_memory(cache.path());
+    auto memory = PictureTable::open_cache(cache.path());
     pictures = std::make_shared<PictureTable>(*dataset, memory.get(), 2);
     return std::make_shared<SampleSource>(dataset, shuffled_order(dataset->size(), options.seed),
                                           options);
@@ -135,12 +136,13 @@ TEST(CacheFill, AFillTakenUpAgainMakesTheSameBatches) {
       },
       ExitStatus::kOutOfMemory);
   fill(*parts, p, *source, 2);
-  for (int64_t row = 0; row < 10; ++row)
+  for (int64_t row = 0; row < 10; ++row) {
     for (int64_t crop = 0; crop < 2; ++crop) {
       const CacheKey key =
           LatentCache::key((*p.pictures)[row], source->cached_plan((*p.pictures)[row], row, crop));
       EXPECT_TRUE(at::equal(whole->moments(key), parts->moments(key)));
     }
+  }
 }
 
 TEST(CacheFill, RanksShareTheBatches) {
@@ -206,8 +208,9 @@ TEST(CacheFill, StopRequestKeepsWhatWasMade) {
 PromptEmbeds embed(const std::vector<std::string>& captions) {
   PromptEmbeds result{at::zeros({std::ssize(captions), 2, 3}, at::kFloat),
                       at::zeros({std::ssize(captions), 4})};
-  for (int64_t i = 0; i < std::ssize(captions); ++i)
+  for (int64_t i = 0; i < std::ssize(captions); ++i) {
     result.prompt_embeds[i].fill_(captions[i].back());
+  }
   return result;
 }
 

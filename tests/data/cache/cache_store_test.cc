@@ -104,8 +104,9 @@ TEST(CacheStore, VerifyFindsDamageAndMissingData) {
   uint64_t seen = 0;
   EXPECT_EQ(store.verify([&](uint64_t bytes) { seen += bytes; }), 0);
   EXPECT_GT(seen, 2000u);
-  for (const auto& entry : fs::directory_iterator(store.directory()))
+  for (const auto& entry : fs::directory_iterator(store.directory())) {
     if (entry.path().extension() == ".data") fs::resize_file(entry.path(), 3000);
+  }
   CacheStore cut(d.path(), kAbout);
   EXPECT_GT(cut.verify([](uint64_t) {}), 10);
 }
@@ -113,8 +114,9 @@ TEST(CacheStore, VerifyFindsDamageAndMissingData) {
 TEST(CacheStore, TornIndexIsReadUpToTheTear) {
   TemporaryDirectory d;
   { put(*std::make_unique<CacheStore>(d.path(), kAbout), 0, 5); }
-  for (const auto& entry : fs::recursive_directory_iterator(d.path()))
+  for (const auto& entry : fs::recursive_directory_iterator(d.path())) {
     if (entry.path().extension() == ".index") fs::resize_file(entry.path(), 64 * 4 + 17);
+  }
   const CacheStore store(d.path(), kAbout);
   EXPECT_EQ(store.statistics().values, 3);
 }

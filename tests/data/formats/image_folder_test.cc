@@ -1,9 +1,11 @@
 // Image folders: metadata files and caption files, and what is wrong with them.
-#include "data/formats/image_folder.h"
+#include "data/formats/registry.h"
 
 #include <gmock/gmock.h>
 
 #include "data/data_test_files.h"
+#include "data/formats/file_list.h"
+#include "data/formats/metadata_file.h"
 
 namespace sdxl {
 namespace {

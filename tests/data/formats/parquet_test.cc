@@ -1,5 +1,5 @@
 // Parquet files that pyarrow wrote (tools/reference/datasets.py).
-#include "data/formats/parquet_dataset.h"
+#include "data/formats/registry.h"
 
 #include <gmock/gmock.h>
 
@@ -9,6 +9,10 @@
 #include "data/formats/parquet_reader.h"
 
 namespace sdxl {
+
+std::unique_ptr<Dataset> open_parquet(const fs::path& root, const std::vector<std::string>& files,
+                                      const DatasetOptions& options);
+
 namespace {
 
 using ::testing::ElementsAre;

@@ -13,10 +13,10 @@ using ::testing::HasSubstr;
 using Files = std::vector<std::string>;
 
 Files train(const Files& files, const std::string& readme = "", const std::string& config = "") {
-  return resolve_data_files(files, readme, config, "train", "me/data");
+  return files_of_split(files, readme, config, "train", "me/data");
 }
 
-TEST(DataFiles, ShardsInData) {
+TEST(Splits, ShardsInData) {
   EXPECT_THAT(
       train({"data/test-00000-of-00001-abc.parquet", "data/train-00001-of-00002.parquet",
              "data/train-00000-of-00002-0f.parquet", "README.md", ".gitattributes",
@@ -24,7 +24,7 @@ TEST(DataFiles, ShardsInData) {
       ElementsAre("data/train-00000-of-00002-0f.parquet", "data/train-00001-of-00002.parquet"));
 }
 
-TEST(DataFiles, KeywordsOfDirectoriesThenOfFiles) {
+TEST(Splits, KeywordsOfDirectoriesThenOfFiles) {
   EXPECT_THAT(train({"x/training/1.png", "x/val/2.png", "restraint/3.png"}),
               ElementsAre("x/training/1.png"));
   EXPECT_THAT(train({"my_train_1.png", "dev-1.png", "trainee.png"}), ElementsAre("my_train_1.png"));
@@ -32,7 +32,7 @@ TEST(DataFiles, KeywordsOfDirectoriesThenOfFiles) {
               ElementsAre("a/c.png", "b.png", "strain.png"));
 }
 
-TEST(DataFiles, NothingOfTheSplitNamesTheOthers) {
+TEST(Splits, NothingOfTheSplitNamesTheOthers) {
   EXPECT_THAT(error_of([] {
                 train({"test/1.png", "valid/2.png"});
               }),
@@ -48,7 +48,7 @@ const char* const kReadme =
 const Files kFiles = {"part/a-1.parquet", "part/a-2.parquet", "part/deep/b.parquet",
                       "test.parquet",     "images/x.png",     "images/metadata.jsonl"};
 
-TEST(DataFiles, ConfigurationsInTheReadme) {
+TEST(Splits, ConfigurationsInTheReadme) {
   EXPECT_THAT(train(kFiles, kReadme),
               ElementsAre("part/a-1.parquet", "part/a-2.parquet", "part/deep/b.parquet"));
   EXPECT_THAT(train(kFiles, kReadme, "small"), ElementsAre("part/a-1.parquet", "part/a-2.parquet"));
@@ -58,25 +58,25 @@ TEST(DataFiles, ConfigurationsInTheReadme) {
               HasSubstr("small, full, folder, but not 'big'"));
 }
 
-TEST(DataFiles, SeveralConfigurationsWithoutADefault) {
+TEST(Splits, SeveralConfigurationsWithoutADefault) {
   const char* readme =
       "---\nconfigs:\n- config_name: a\n  data_files: x\n- config_name: b\n  data_files: y\n---\n";
   EXPECT_THAT(error_of([&] { train({"x", "y"}, readme); }), HasSubstr("--dataset_config_name"));
 }
 
-TEST(DataFiles, ReadmeThatIsNoYamlIsAnError) {
+TEST(Splits, ReadmeThatIsNoYamlIsAnError) {
   EXPECT_THAT(error_of([] { train({"a.png"}, "---\nconfigs: [\n---\n"); }), HasSubstr("README.md"));
   EXPECT_THAT(train({"a.png"}, "# Only a title\n"), ElementsAre("a.png"));
   EXPECT_THAT(train({"a.png"}, "---\nlicense: mit\n---\n"), ElementsAre("a.png"));
 }
 
-TEST(DataFiles, CaptionAndMetadataFilesComeWithThePictures) {
+TEST(Splits, CaptionAndMetadataFilesComeWithThePictures) {
   const char* readme = "---\nconfigs:\n- config_name: default\n  data_files: 'img/*.png'\n---\n";
   EXPECT_THAT(train({"img/1.png", "img/1.txt", "img/metadata.csv", "else/metadata.csv"}, readme),
               ElementsAre("img/1.png", "img/1.txt", "img/metadata.csv"));
 }
 
-TEST(DataFiles, Patterns) {
+TEST(Splits, Patterns) {
   EXPECT_TRUE(matches_pattern("a/b/c.png", "**/*.png"));
   EXPECT_TRUE(matches_pattern("c.png", "**/*.png"));
   EXPECT_TRUE(matches_pattern("a/b/c.png", "a/**"));

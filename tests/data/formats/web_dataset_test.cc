@@ -1,5 +1,5 @@
 // WebDataset: tar files with pictures and captions of one key.
-#include "data/formats/web_dataset.h"
+#include "data/formats/registry.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,4 +1,6 @@
 // metadata.parquet of an image folder.
+#include <memory>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "data/formats/metadata_file.h"
@@ -14,18 +16,20 @@ class ParquetMetadata : public MetadataFile {
     std::string names = "file_name";
     if (!reader_.column(names)) names = columns.image + "_file_name";
     const ParquetReader::Column* file_name = reader_.column(names);
-    if (!file_name || file_name->kind != SDXL_PARQUET_TEXT)
+    if (!file_name || file_name->kind != SDXL_PARQUET_TEXT) {
       throw Error(ExitStatus::kBadData,
                   str(quoted(path.string()), " has no column 'file_name' of texts; its columns: ",
                       reader_.column_names()));
+    }
     const ParquetReader::Column* caption = reader_.column(caption_column_);
     const bool captioned =
         caption && (caption->kind == SDXL_PARQUET_TEXT || caption->kind == SDXL_PARQUET_TEXTS);
     for (int64_t row = 0; row < reader_.rows(); ++row) {
       const ParquetReader::Value value = reader_.read(names, row);
-      if (value.texts.empty())
+      if (value.texts.empty()) {
         throw Error(ExitStatus::kBadData,
                     str(quoted(path.string()), " row ", row, " has no file name"));
+      }
       file_names_.add(value.texts.front());
       has_caption_.push_back(captioned && !reader_.read(caption_column_, row).texts.empty());
     }
