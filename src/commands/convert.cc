@@ -7,13 +7,15 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/inputs/model_source.h"
+#include "commands/inputs/repositories.h"
 #include "config/convert_config.h"
 #include "config/validation.h"
+#include "io/model_files.h"
 #include "lora/lora_file.h"
 #include "pretrained/export.h"
 #include "pretrained/pipeline_directory.h"
 #include "pretrained/single_file.h"
+#include "pretrained/single_file_write.h"
 
 namespace sdxl {
 namespace {
@@ -24,7 +26,7 @@ at::ScalarType dtype_of(const std::string& name) {
   return name == "bf16" ? at::kBFloat16 : at::ScalarType::Undefined;
 }
 
-bool is_pipeline(const fs::path& path) { return fs::exists(path / "model_index.json"); }
+bool is_pipeline(const fs::path& path) { return fs::exists(path / kModelIndexFile); }
 
 /// Whether a file's tensors are adapters, by their roles.
 bool is_lora_file(const fs::path& path) {
@@ -39,7 +41,6 @@ bool is_lora_file(const fs::path& path) {
 
 class ConvertCommand : public Command {
  public:
-  std::string name() const override { return "convert"; }
   std::string summary() const override {
     return "convert models and LoRA files between the layouts of diffusers, PEFT and kohya";
   }
@@ -86,7 +87,7 @@ class ConvertCommand : public Command {
 
   fs::path vae_of(const fs::path& pipeline) const {
     const auto& own = config_.pretrained_vae_model_name_or_path;
-    return own ? part_directory(*own, "vae", common_) : pipeline / "vae";
+    return own ? part_directory(*own, kVaeFolder, common_) : pipeline / kVaeFolder;
   }
 
   void convert_directory(const fs::path& input) {
@@ -94,7 +95,7 @@ class ConvertCommand : public Command {
     const std::string variant = config_.variant.value_or("");
     const at::ScalarType dtype = dtype_of(config_.dtype);
     if (config_.to == "diffusers") {
-      write_diffusers_pipeline(config_.output, input, vae_of(input), variant, dtype);
+      write_diffusers_pipeline(config_.output, {input, vae_of(input), variant, dtype});
     } else {
       write_single_file(config_.output, input, vae_of(input), variant, dtype);
     }
@@ -117,19 +118,15 @@ class ConvertCommand : public Command {
     } else if (config_.to == "single_file") {
       write_single_file(config_.output, view, vae_of(view), "", dtype);
     } else {
-      write_diffusers_pipeline(config_.output, view, vae_of(view), "", dtype);
+      write_diffusers_pipeline(config_.output, {view, vae_of(view), "", dtype});
     }
   }
 
   void convert_lora(const fs::path& input) {
     require_target("a LoRA", {"diffusers", "peft", "kohya"}, "");
     const PipelineDirectory base(single_file_configs(common_), "");
-    const UNet2DConditionConfig unet = read_unet_config(base.part("unet"));
-    LayerNames names;
-    names.add_unet(UNet2DConditionModel(unet));
-    names.add_text_encoder("text_encoder", *base.empty_text_encoder(1));
-    names.add_text_encoder("text_encoder_2", *base.empty_text_encoder(2));
-    LoraWeights lora = read_lora(input, names);
+    const UNet2DConditionConfig unet = read_unet_config(base.part(kUNetFolder));
+    LoraWeights lora = read_lora(input, layer_names(base, unet));
     if (!config_.allow_unmatched) {
       require_all_matched(lora, "--allow_unmatched goes on without them");
     }

@@ -1,4 +1,4 @@
-// sdxl train-full: fine-tunes the UNet.
+// sdxl train-full: fine-tunes every weight of the UNet.
 #include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -7,13 +7,14 @@
 #include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
-#include "pretrained/pipeline_export.h"
+#include "io/model_files.h"
+#include "pretrained/export.h"
 #include "training/trainables/full_unet.h"
 
 namespace sdxl {
 namespace {
 
-class FullSubject : public TrainingSubject {
+class FullTask : public TrainingTask {
  public:
   TrainedModel load(const TrainingContext& context, const TrainingData&,
                     const std::optional<fs::path>& checkpoint) override {
@@ -27,7 +28,7 @@ class FullSubject : public TrainingSubject {
     const Placement placement{context.device, config.full_bf16 ? at::kBFloat16 : at::kFloat};
     TrainedModel model;
     if (checkpoint) {
-      model.unet = load_unet(*checkpoint / "unet", "", placement);
+      model.unet = load_unet(*checkpoint / kUNetFolder, "", placement);
     } else if (config.unet_config) {
       model.unet = random_unet(*config.unet_config, context.seed, placement);
     } else {
@@ -41,14 +42,14 @@ class FullSubject : public TrainingSubject {
                     const std::vector<at::Tensor>& values) override {
     const fs::path output_dir = context.config.output_dir;
     const auto write_unet = [&] {
-      AtomicDirectory folder(output_dir / "unet");
+      AtomicDirectory folder(output_dir / kUNetFolder);
       static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
       folder.commit(/*replace=*/true);
     };
-    export_pipeline(context.pipeline,
-                    {context.vae_directory(), context.variant(), context.dtype,
-                     context.config.prediction_type.value_or("")},
-                    write_unet, output_dir);
+    write_pipeline_around(output_dir,
+                          {context.pipeline.root(), context.inputs.vae, context.variant(),
+                           context.dtype, context.config.prediction_type.value_or("")},
+                          write_unet);
   }
 
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }
@@ -68,13 +69,12 @@ class FullSubject : public TrainingSubject {
 
 class TrainFullCommand : public Command {
  public:
-  std::string name() const override { return "train-full"; }
   std::string summary() const override { return "fine-tune every weight of the UNet"; }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_, TrainKind::kFull); }
   ExitStatus run() override {
-    FullSubject subject;
-    return run_training(config_, options_, subject);
+    FullTask task;
+    return run_training(config_, options_, task);
   }
   std::string memory_advice() const override {
     return sdxl::memory_advice(config_, TrainKind::kFull);

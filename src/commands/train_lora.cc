@@ -8,6 +8,7 @@
 #include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
+#include "io/model_files.h"
 #include "training/trainables/lora_training.h"
 
 namespace sdxl {
@@ -31,9 +32,9 @@ LoraTrainingOptions lora_training_options(const TrainingContext& context) {
   return options;
 }
 
-class LoraSubject : public TrainingSubject {
+class LoraTask : public TrainingTask {
  public:
-  explicit LoraSubject(const TrainConfig& config) : config_(config) {}
+  explicit LoraTask(const TrainConfig& config) : config_(config) {}
 
   bool trains_text_encoders() const override { return config_.train_text_encoder; }
 
@@ -46,7 +47,7 @@ class LoraSubject : public TrainingSubject {
     if (config_.base_dtype) {
       const QuantisedFormat format =
           *config_.base_dtype == "fp8" ? QuantisedFormat::kFp8 : QuantisedFormat::kInt8;
-      model.unet = load_quantised_unet(context.pipeline.root() / "unet", context.variant(),
+      model.unet = load_quantised_unet(context.pipeline.root() / kUNetFolder, context.variant(),
                                        placement, format);
       for (const int number : {1, 2}) {
         if (encoder)
@@ -59,8 +60,8 @@ class LoraSubject : public TrainingSubject {
         std::make_unique<LoraTraining>(model.unet, encoder, lora_training_options(context));
     if (checkpoint) {
       trainable->start_from(*checkpoint);
-    } else if (context.config.lora_weights) {
-      trainable->start_from(*context.config.lora_weights);
+    } else if (!context.inputs.loras.empty()) {
+      trainable->start_from(context.inputs.loras.front());
     }
     model.trainable = std::move(trainable);
     return model;
@@ -86,15 +87,14 @@ class LoraSubject : public TrainingSubject {
 
 class TrainLoraCommand : public Command {
  public:
-  std::string name() const override { return "train-lora"; }
   std::string summary() const override {
     return "train LoRA adapters on the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_, TrainKind::kLora); }
   ExitStatus run() override {
-    LoraSubject subject(config_);
-    return run_training(config_, options_, subject);
+    LoraTask task(config_);
+    return run_training(config_, options_, task);
   }
   std::string memory_advice() const override {
     return sdxl::memory_advice(config_, TrainKind::kLora);

@@ -1,4 +1,3 @@
-// Loading of a pipeline's parts.
 #include "pretrained/pipeline_directory.h"
 
 #include "base/error.h"
@@ -12,25 +11,26 @@ namespace sdxl {
 
 PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
     : root_(directory), variant_(std::move(variant)) {
-  const fs::path index = root_ / "model_index.json";
+  const fs::path index = root_ / kModelIndexFile;
   if (!fs::is_directory(root_) || !fs::exists(index)) {
-    throw Error(ExitStatus::kBadData,
-                str("--pretrained_model_name_or_path ", quoted(root_.string()),
-                    " is no pipeline directory: it has no model_index.json; give a directory that "
-                    "diffusers' save_pretrained wrote, or a Hub repository's name"));
+    throw Error(
+        ExitStatus::kBadData,
+        str("--pretrained_model_name_or_path ", quoted(root_.string()),
+            " is not a pipeline directory: it has no model_index.json; give a directory that "
+            "diffusers' save_pretrained wrote, or a Hub repository's name"));
   }
   index_ = read_json(index);
   const auto class_name = json_value<std::string>(index_, "_class_name", "", index.string());
-  if (class_name.rfind("StableDiffusionXL", 0) != 0) {
+  if (!class_name.starts_with("StableDiffusionXL")) {
     throw Error(ExitStatus::kBadData,
                 str(index.string(), ": _class_name is ", quoted(class_name),
-                    ", which is no SDXL pipeline; only StableDiffusionXLPipeline is supported"));
+                    ", not an SDXL pipeline; only StableDiffusionXLPipeline is supported"));
   }
 }
 
 bool PipelineDirectory::force_zeros_for_empty_prompt() const {
   return json_value(index_, "force_zeros_for_empty_prompt", true,
-                    (root_ / "model_index.json").string());
+                    (root_ / kModelIndexFile).string());
 }
 
 fs::path PipelineDirectory::part(const std::string& name) const {
@@ -43,7 +43,7 @@ fs::path PipelineDirectory::part(const std::string& name) const {
 }
 
 std::string PipelineDirectory::scheduler_config_source() const {
-  return (root_ / "scheduler" / "scheduler_config.json").string();
+  return (root_ / kSchedulerFolder / kSchedulerConfigFile).string();
 }
 
 Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_config_source()); }
@@ -67,7 +67,7 @@ std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
 }
 
 Weights PipelineDirectory::text_encoder_weights(int number) const {
-  return Weights::open(part(text_encoder_folder(number)), "model", variant_);
+  return Weights::open(part(text_encoder_folder(number)), kTransformersStem, variant_);
 }
 
 PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) const {
@@ -77,35 +77,54 @@ PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) cons
 
 std::shared_ptr<AutoencoderKL> PipelineDirectory::vae(const Placement& placement, bool with_encoder,
                                                       bool with_decoder) const {
-  return load_vae(part("vae"), variant_, placement, with_encoder, with_decoder);
+  return load_vae(part(kVaeFolder), variant_, placement, with_encoder, with_decoder);
 }
 
 std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& placement) const {
-  return load_unet(part("unet"), variant_, placement);
+  return load_unet(part(kUNetFolder), variant_, placement);
 }
 
 UNet2DConditionConfig read_unet_config(const fs::path& directory) {
   return UNet2DConditionConfig::from_json(read_component_config(directory, "UNet2DConditionModel"),
-                                          (directory / "config.json").string());
+                                          (directory / kConfigFile).string());
 }
 
 AutoencoderKLConfig read_vae_config(const fs::path& directory) {
   return AutoencoderKLConfig::from_json(read_component_config(directory, "AutoencoderKL"),
-                                        (directory / "config.json").string());
+                                        (directory / kConfigFile).string());
 }
 
 CLIPTextConfig read_text_encoder_config(const fs::path& directory, bool with_projection) {
-  const fs::path file = directory / "config.json";
+  const fs::path file = directory / kConfigFile;
   CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
   config.with_projection = with_projection;
   return config;
+}
+
+Json architecture_of(const Json& config) {
+  Json result = Json::object();
+  for (const auto& [key, value] : config.items()) {
+    const bool is_note = key.starts_with('_') || key == "architectures" || key == "dtype" ||
+                         key == "torch_dtype" || key == "transformers_version";
+    if (!is_note) result[key] = value;
+  }
+  return result;
+}
+
+LayerNames layer_names(const PipelineDirectory& pipeline, const UNet2DConditionConfig& unet) {
+  LayerNames names;
+  names.add_unet(UNet2DConditionModel(unet));
+  for (const int number : {1, 2}) {
+    names.add_text_encoder(text_encoder_folder(number), *pipeline.empty_text_encoder(number));
+  }
+  return names;
 }
 
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement) {
   auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
-  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  model->load(Weights::open(directory, kDiffusersStem, variant), placement);
   return model;
 }
 
@@ -113,9 +132,9 @@ std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& direct
                                                           const std::string& variant,
                                                           const Placement& placement,
                                                           QuantisedFormat format) {
-  const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
+  const Weights weights = Weights::open(directory, kDiffusersStem, variant);
   auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
-  // As it lies in the file, which is mapped: only what is quantised already takes memory.
+  // In the file's dtype the weights stay mapped: only quantised layers take memory.
   const at::ScalarType stored = weights.contains("conv_in.weight")
                                     ? weights.tensor("conv_in.weight").scalar_type()
                                     : placement.dtype;
@@ -130,7 +149,7 @@ std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::st
   const AutoencoderKLConfig config = read_vae_config(directory);
   placement.dtype = vae_dtype(config, placement.dtype);
   auto model = std::make_shared<AutoencoderKL>(config, with_encoder, with_decoder);
-  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  model->load(Weights::open(directory, kDiffusersStem, variant), placement);
   return model;
 }
 

@@ -1,4 +1,5 @@
-// Writing of single files.
+#include "pretrained/single_file_write.h"
+
 #include <algorithm>
 #include <set>
 
@@ -6,8 +7,8 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
-#include "pretrained/single_file.h"
 #include "pretrained/single_file_parts.h"
 
 namespace sdxl {
@@ -15,7 +16,7 @@ namespace {
 
 using Pieces = std::vector<std::pair<std::string, TensorPart>>;
 
-/// The parts by the tensor of the file that they make up, in the order of their rows.
+/// Groups parameters by the tensor of the file that they are rows of, in the order of the rows.
 std::map<std::string, Pieces> by_target(const TensorParts& parts) {
   std::map<std::string, Pieces> targets;
   for (const auto& [name, part] : parts) targets[part.name].emplace_back(name, part);
@@ -26,7 +27,7 @@ std::map<std::string, Pieces> by_target(const TensorParts& parts) {
   return targets;
 }
 
-/// The least one that holds the numbers of all.
+/// The narrowest dtype that holds all of them.
 at::ScalarType widest_dtype(const Weights& weights, const Pieces& pieces) {
   at::ScalarType widest = weights.tensor(pieces.front().first).scalar_type();
   for (const auto& [name, part] : pieces) {
@@ -67,7 +68,7 @@ void require_same_names(const Weights& weights, const TensorParts& parts,
                   " where its config.json says ", at::IntArrayRef(part.shape)));
   }
   for (const std::string& name : weights.names()) {
-    if (parts.count(name) != 0 || name.ends_with("position_ids")) continue;
+    if (parts.contains(name) || name.ends_with("position_ids")) continue;
     throw Error(ExitStatus::kBadData,
                 str(quoted(directory.string()), ": tensor ", quoted(name),
                     " has no place in a single file; it does not fit the config.json there"));
@@ -89,9 +90,9 @@ void plan_part(const PartKind& kind, const fs::path& directory, const std::strin
   }
 }
 
-/// The marks by which other programs know a model that predicts velocity.
+/// The marks by which other programs recognise a model that predicts velocity.
 void plan_marks(const fs::path& pipeline, std::vector<PlannedTensor>* tensors) {
-  const fs::path file = pipeline / "scheduler" / "scheduler_config.json";
+  const fs::path file = pipeline / kSchedulerFolder / kSchedulerConfigFile;
   if (!fs::exists(file)) return;
   const Json config = read_json(file);
   const auto mark = [&](const char* name) {
@@ -99,8 +100,8 @@ void plan_marks(const fs::path& pipeline, std::vector<PlannedTensor>* tensors) {
   };
   const std::string prediction =
       json_value<std::string>(config, "prediction_type", "epsilon", file.string());
-  if (prediction == "v_prediction") mark("v_pred");
-  if (json_value(config, "rescale_betas_zero_snr", false, file.string())) mark("ztsnr");
+  if (prediction == "v_prediction") mark(kVelocityMark);
+  if (json_value(config, "rescale_betas_zero_snr", false, file.string())) mark(kZeroSnrMark);
 }
 
 }  // namespace
@@ -110,7 +111,7 @@ void write_single_file(const fs::path& file, const fs::path& pipeline, const fs:
   std::vector<PlannedTensor> tensors;
   for (const PartKind& kind : single_file_parts()) {
     if (!kind.original) continue;
-    const bool is_vae = kind.folder == std::string("vae");
+    const bool is_vae = kind.folder == std::string(kVaeFolder);
     plan_part(kind, is_vae ? vae : pipeline / kind.folder, variant, dtype, &tensors);
   }
   plan_marks(pipeline, &tensors);

@@ -1,14 +1,14 @@
-// Reading of LoRA files, once each.
 #include "commands/infer/lora_library.h"
 
 #include "base/log.h"
 #include "base/text.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
 
 bool adapts_encoders(const LoraWeights& lora) {
-  return lora.adapts("text_encoder") || lora.adapts("text_encoder_2");
+  return lora.adapts(kTextEncoderFolder) || lora.adapts(kTextEncoder2Folder);
 }
 
 }  // namespace

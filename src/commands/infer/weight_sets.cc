@@ -1,8 +1,6 @@
-// Finding of checkpoints.
 #include "commands/infer/weight_sets.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "base/error.h"
@@ -12,24 +10,15 @@
 #include "io/model_files.h"
 #include "io/pretrained.h"
 #include "lora/lora_file.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
 
-/// N of "checkpoint-N", -1 for another name.
-int64_t checkpoint_number(const std::string& name) {
-  constexpr std::string_view kPrefix = "checkpoint-";
-  int64_t number = -1;
-  if (name.rfind(kPrefix, 0) != 0) return -1;
-  const char* end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, number);
-  return error == std::errc() && stop == end ? number : -1;
-}
-
-/// What `directory` holds, if it holds anything: a UNet or LoRA weights.
+/// Adds the UNet or LoRA weights in `directory` to a copy of `common`; false if it has neither.
 bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
   *set = common;
-  const fs::path unet = directory / (use_ema ? "unet_ema" : "unet");
+  const fs::path unet = directory / str(kUNetFolder, use_ema ? kEmaSuffix : "");
   if (fs::is_directory(unet)) {
     set->unet = unet;
     return true;
@@ -45,18 +34,18 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
                                    const WeightSet& common) {
   if (!fs::is_directory(root)) {
     throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
-                                          " is no directory; give a run's --output_dir"));
+                                          " is not a directory; give a run's --output_dir"));
   }
   std::vector<std::pair<int64_t, fs::path>> found;
   for (const auto& entry : fs::directory_iterator(root)) {
-    const int64_t number = checkpoint_number(entry.path().filename().string());
-    if (number >= 0 && entry.is_directory()) found.emplace_back(number, entry.path());
+    const std::optional<int64_t> step = checkpoint_step(entry.path().filename().string());
+    if (step && entry.is_directory()) found.emplace_back(*step, entry.path());
   }
   std::sort(found.begin(), found.end());
 
   std::vector<WeightSet> sets;
   WeightSet set;
-  for (const auto& [number, path] : found) {
+  for (const auto& [step, path] : found) {
     if (!fill_from(path, use_ema, common, &set)) {
       set.problem = Error(ExitStatus::kBadData,
                           str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",
@@ -73,22 +62,22 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
   }
   if (sets.empty()) {
     throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
-                                          " holds no checkpoint-N and no final weights"));
+                                          " holds neither checkpoint-N nor final weights"));
   }
   return sets;
 }
 
-/// The last part of a run's path, which tells its rows and folders from those of other runs.
+/// The last component of a run's path, which names its rows and folders.
 std::string run_name(const fs::path& root) {
   const fs::path path = fs::absolute(root).lexically_normal();
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-std::vector<WeightSet> find_sets(const InferConfig& config) {
+std::vector<WeightSet> find_sets(const InferConfig& config, const ResolvedInputs& inputs) {
   WeightSet common;
-  common.unet = config.unet.value_or("");
-  for (size_t i = 0; i < config.lora.size(); ++i) {
-    common.loras.emplace_back(config.lora[i],
+  common.unet = inputs.unet;
+  for (size_t i = 0; i < inputs.loras.size(); ++i) {
+    common.loras.emplace_back(inputs.loras[i],
                               i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
   }
   if (config.checkpoints.empty()) return {common};
@@ -102,10 +91,9 @@ std::vector<WeightSet> find_sets(const InferConfig& config) {
   for (const std::string& root : config.checkpoints) {
     const std::string name = run_name(root);
     if (!names.insert(name).second) {
-      throw Error(
-          ExitStatus::kUsage,
-          str("--checkpoints ", quoted(root), ": another directory is called ", quoted(name),
-              " too, and their pictures would lie in one folder; rename one"));
+      throw Error(ExitStatus::kUsage,
+                  str("--checkpoints ", quoted(root), ": another directory is called ",
+                      quoted(name), " too, so their pictures would share a folder; rename one"));
     }
     const std::string prefix = config.checkpoints.size() > 1 ? name + "/" : "";
     for (WeightSet& set : sets_of_run(root, prefix, config.use_ema, common)) {
@@ -127,27 +115,6 @@ void add_sample(Hasher* hasher, const fs::path& file) {
   }
 }
 
-}  // namespace
-
-std::string weights_fingerprint(const fs::path& path) {
-  std::vector<fs::path> files;
-  if (const auto view = read_tensor_view(path, "diffusion_pytorch_model")) {
-    files.push_back(view->file);
-  } else if (fs::is_directory(path)) {
-    for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-  } else {
-    files.push_back(path);
-  }
-  Hasher hasher;
-  for (const fs::path& file : files) add_sample(&hasher, file);
-  return hasher.hex().substr(0, 16);
-}
-
-namespace {
-
 std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
   const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
   if (!fs::is_directory(unet)) {
@@ -166,12 +133,29 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
 
 }  // namespace
 
-std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
-  std::vector<WeightSet> sets = find_sets(config);
+std::string weights_fingerprint(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (const auto view = read_tensor_view(path, kDiffusersStem)) {
+    files.push_back(view->file);
+  } else if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (is_safetensors(entry.path().filename().string())) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(path);
+  }
+  Hasher hasher;
+  for (const fs::path& file : files) add_sample(&hasher, file);
+  return hasher.hex().substr(0, 16);
+}
+
+std::vector<WeightSet> find_weight_sets(const InferConfig& config, const ResolvedInputs& inputs) {
+  std::vector<WeightSet> sets = find_sets(config, inputs);
   bool any = false;
   for (WeightSet& set : sets) {
     try {
-      if (!set.problem) set.fingerprint = fingerprint(set, pipeline_unet);
+      if (!set.problem) set.fingerprint = fingerprint(set, inputs.model / kUNetFolder);
     } catch (const Error& error) {
       if (config.checkpoints.empty()) throw;
       set.problem = error;

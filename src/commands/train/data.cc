@@ -1,4 +1,3 @@
-// Building the data side of a run.
 #include "commands/train/data.h"
 
 #include <c10/core/GradMode.h>
@@ -17,7 +16,7 @@
 namespace sdxl {
 namespace {
 
-/// ppdiffusers' scripts know only one.
+/// ppdiffusers' scripts always resize bilinearly.
 std::string interpolation_mode(const TrainConfig& config) {
   return config.compat == "pp" ? "bilinear" : config.image_interpolation_mode;
 }
@@ -25,7 +24,7 @@ std::string interpolation_mode(const TrainConfig& config) {
 TrainingSet open_set(const TrainingContext& context) {
   const TrainConfig& config = context.config;
   TrainingSetOptions options;
-  options.dataset.path = config.train_data_dir ? *config.train_data_dir : *config.dataset_name;
+  options.dataset.path = context.inputs.dataset;
   options.dataset.whole_directory = !config.dataset_name.has_value();
   options.dataset.config_name = config.dataset_config_name.value_or("");
   options.dataset.image_column = config.image_column;
@@ -55,22 +54,11 @@ TrainingSet open_set(const TrainingContext& context) {
 
 }  // namespace
 
-fs::path TrainingContext::vae_directory() const {
-  return config.pretrained_vae_model_name_or_path
-             ? fs::path(*config.pretrained_vae_model_name_or_path)
-             : pipeline.root() / "vae";
-}
-
-fs::path TrainingContext::cache_directory() const {
-  return config.embedding_cache_dir ? fs::path(*config.embedding_cache_dir)
-                                    : user_cache_directory();
-}
-
 TrainingData::TrainingData(const TrainingContext& context)
     : context_(context), set_(in_turn(context.ranks, [&] { return open_set(context); })) {}
 
 void TrainingData::prepare(bool text_encoders_train) {
-  // 1. Prompts. What is cached leaves no encoder behind.
+  // 1. Prompts. Filling a cache frees the encoders.
   const bool cached = context_.config.cache_latents;
   if (cached && !text_encoders_train) {
     use_cached_prompts();
@@ -80,7 +68,7 @@ void TrainingData::prepare(bool text_encoders_train) {
   if (text_encoders_train) log::info("text encoders train: prompts are encoded at every step");
 
   // 2. Pictures.
-  const fs::path vae = context_.vae_directory();
+  const fs::path vae = context_.inputs.vae;
   BatchMakerOptions options{context_.seed, context_.device, context_.dtype};
   options.scaling_factor = read_vae_config(vae).scaling_factor;
   options.embeds_prompts = !text_encoders_train;
@@ -140,7 +128,8 @@ void TrainingData::use_cached_prompts() {
   add_validation_prompts([&](const std::string& prompt) -> PromptConditioning {
     return {on_device(cache->embedding(PromptCache::key(prompt))), on_device(absent)};
   });
-  // The scripts drop a caption to the encoding of "", whatever sampling does without a prompt.
+  // The scripts replace a dropped caption by the encoding of "", even where sampling without a
+  // prompt uses zeros.
   set_.source->use_prompts(cache, context_.config.compat == "none" ? absent : empty);
 }
 
@@ -148,7 +137,7 @@ void TrainingData::load_prompt_encoder() {
   const c10::NoGradGuard no_grad;
   prompt_encoder_ = std::make_shared<PromptEncoder>(
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
-  prompt_encoder_->warn_of_cuts(false);  // the check of the data told of them
+  prompt_encoder_->warn_of_cuts(false);  // the check of the data reported them
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   const PromptConditioning empty =
       encode_prompt(*prompt_encoder_, {""}, zeros && context_.config.compat == "none");
@@ -169,7 +158,7 @@ std::vector<ValidationPrompt> TrainingData::encode_validation_prompts() const {
 
 BatchSource TrainingData::batches(int64_t first) {
   const TrainConfig& config = context_.config;
-  // From a cache a sample is little work, and one thread is always ahead of the trainer.
+  // Reading a cached sample is little work: one thread stays ahead of the trainer.
   const int64_t workers =
       std::max<int64_t>(config.dataloader_num_workers, config.cache_latents ? 1 : 0);
   const int64_t ranks = context_.ranks.size(), group = config.train_batch_size * ranks;

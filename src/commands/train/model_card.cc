@@ -1,4 +1,3 @@
-// The text of model cards.
 #include "commands/train/model_card.h"
 
 #include <algorithm>
@@ -7,11 +6,10 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
-
-constexpr const char* kTestPictures = "validation/test";
 
 std::string shell_quoted(const std::string& text) {
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -37,7 +35,7 @@ void append_flags(std::vector<std::string>* to, const std::string& name, const J
   for (const Json& one : list) to->push_back("--" + name + "=" + shell_quoted(text_of(one)));
 }
 
-/// A user's text as Markdown shows it.
+/// Escapes a user's text for Markdown.
 std::string markdown(const std::string& text) {
   std::string result;
   for (const char c : escaped(text)) {
@@ -50,8 +48,8 @@ std::string markdown(const std::string& text) {
 std::string front_matter(const TrainingContext& context, const ModelCard& card) {
   std::string text = "---\nlicense: creativeml-openrail-m\nlibrary_name: diffusers\n";
   const std::string& base = context.config.pretrained_model_name_or_path;
-  if (!fs::is_directory(base)) text += "base_model: " + Json(base).dump() + "\n";
-  if (context.config.dataset_name && !fs::is_directory(*context.config.dataset_name)) {
+  if (!fs::exists(base)) text += "base_model: " + Json(base).dump() + "\n";
+  if (context.config.dataset_name && !fs::exists(*context.config.dataset_name)) {
     text += "datasets:\n- " + Json(*context.config.dataset_name).dump() + "\n";
   }
   text += "tags:\n";
@@ -112,7 +110,7 @@ void write_model_card(const TrainingContext& context, const ModelCard& card,
   text += "## Training\n\n```sh\n" + card.command +
           "\n```\n\nEvery option is in `config.json`, every step "
           "in `metrics.jsonl`.\n";
-  write_file_atomically(output_dir / "README.md", log::redacted(text));
+  write_file_atomically(output_dir / kModelCardFile, log::redacted(text));
 }
 
 }  // namespace sdxl

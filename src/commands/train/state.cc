@@ -1,14 +1,13 @@
-// Saving and loading the state of a run.
 #include "commands/train/state.h"
 
 #include "base/version.h"
 #include "io/safetensors.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
 
-constexpr const char* kOptimizerFile = "optimizer.safetensors";
-const WeightSetName kEmaName = {"_ema"};
+const WeightSetName kEmaName = {kEmaSuffix};
 
 }  // namespace
 
