@@ -1,7 +1,7 @@
 // The interface of a command of the sdxl binary; registry.cc lists them and says how to add one.
 //
 // A command holds its config (InferConfig config_) and, after it, the OptionSet bound to it
-// (OptionSet options_{infer_options(config_)}); it is neither copied nor moved. The caller applies
+// (OptionSet options_{infer_table(config_)}); it is neither copied nor moved. The caller applies
 // the command line to options() and handles --print_config, --log_level and --num_threads before
 // run(). --dry_run is left to run().
 #pragma once

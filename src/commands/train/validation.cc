@@ -104,14 +104,14 @@ void RunValidation::with_result_weights(const std::function<void()>& look) {
   std::exception_ptr stop;
   {
     const WeightSwap swap(run_.optimizer.tensors(), run_.ema->values());
-    if (run_.shards != nullptr) run_.shards->exchange_weights();
+    if (run_.shards != nullptr) run_.shards->broadcast_weights();
     try {
       look();
     } catch (const Interrupted&) {
       stop = std::current_exception();
     }
   }
-  if (run_.shards != nullptr) run_.shards->exchange_weights();
+  if (run_.shards != nullptr) run_.shards->broadcast_weights();
   if (stop) std::rethrow_exception(stop);
 }
 
