@@ -15,6 +15,7 @@
 #include "device/device.h"
 #include "io/model_files.h"
 #include "io/safetensors.h"
+#include "schedulers/registry.h"
 
 namespace sdxl {
 namespace {

@@ -17,6 +17,7 @@
 #include "training/optimizers/registry.h"
 #include "training/trackers/registry.h"
 #include "training/run/run_files.h"
+#include "schedulers/registry.h"
 
 namespace sdxl {
 namespace {
