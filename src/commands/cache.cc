@@ -9,7 +9,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/inputs/repositories.h"
+#include "commands/inputs/resolved_inputs.h"
 #include "commands/train/data.h"
 #include "config/validation.h"
 #include "data/cache/cache_store.h"
@@ -111,20 +111,20 @@ class CacheCommand : public Command {
   ExitStatus fill(Ranks& ranks, const Launch& launch) {
     require_equal_options(ranks, options_.to_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
-    const TrainConfig config =
-        in_turn(ranks, [&] { return with_local_files(config_, config_.dry_run); });
-    const PipelineDirectory pipeline(config.pretrained_model_name_or_path,
-                                     config.variant.value_or(""));
+    const ResolvedInputs inputs =
+        in_turn(ranks, [&] { return resolve_inputs(config_, config_.dry_run); });
+    const PipelineDirectory pipeline(inputs.model, config_.variant.value_or(""));
     ComputeOptions device;
     device.index = device_index(launch);
-    const TrainingContext context{config,
+    const TrainingContext context{config_,
+                                  inputs,
                                   pipeline,
-                                  select_device(config.device, device),
-                                  compute_dtype(config.mixed_precision),
-                                  config.seed.value_or(0),
+                                  select_device(config_.device, device),
+                                  compute_dtype(config_.mixed_precision),
+                                  config_.seed.value_or(0),
                                   ranks};
     TrainingData data(context);
-    if (config.dry_run) {
+    if (config_.dry_run) {
       if (!ranks.is_first()) return ExitStatus::kDone;
       std::printf("%s\n", data.report().table().c_str());
       return ExitStatus::kDone;

@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"
-#include "commands/inputs/model_source.h"
+#include "commands/inputs/repositories.h"
 #include "config/convert_config.h"
 #include "config/validation.h"
 #include "lora/lora_file.h"
 #include "pretrained/export.h"
 #include "pretrained/pipeline_directory.h"
 #include "pretrained/single_file.h"
+#include "pretrained/single_file_write.h"
 
 namespace sdxl {
 namespace {
@@ -94,7 +95,7 @@ class ConvertCommand : public Command {
     const std::string variant = config_.variant.value_or("");
     const at::ScalarType dtype = dtype_of(config_.dtype);
     if (config_.to == "diffusers") {
-      write_diffusers_pipeline(config_.output, input, vae_of(input), variant, dtype);
+      write_diffusers_pipeline(config_.output, {input, vae_of(input), variant, dtype});
     } else {
       write_single_file(config_.output, input, vae_of(input), variant, dtype);
     }
@@ -117,7 +118,7 @@ class ConvertCommand : public Command {
     } else if (config_.to == "single_file") {
       write_single_file(config_.output, view, vae_of(view), "", dtype);
     } else {
-      write_diffusers_pipeline(config_.output, view, vae_of(view), "", dtype);
+      write_diffusers_pipeline(config_.output, {view, vae_of(view), "", dtype});
     }
   }
 

@@ -80,11 +80,11 @@ class DownloadCommand : public Command {
     const bool is_dataset = config_.repo_type == "dataset";
     if (is_dataset && config_.include.empty())
       return fetch_dataset(repository, config_.config_name.value_or(""), hub);
-    return fetch_repository(repository,
-                            is_dataset ? RepositoryKind::kDataset : RepositoryKind::kModel,
-                            config_.include.empty() ? whatever_is_read(config_.variant.value_or(""))
-                                                    : matching(config_.include),
-                            hub);
+    return fetch_repository(
+        repository, is_dataset ? RepositoryKind::kDataset : RepositoryKind::kModel,
+        config_.include.empty() ? default_model_files(config_.variant.value_or(""))
+                                : matching(config_.include),
+        hub);
   }
 
   DownloadConfig config_;

@@ -7,7 +7,7 @@
 #include "commands/command.h"
 #include "commands/infer/contact_sheet.h"
 #include "commands/infer/run.h"
-#include "commands/inputs/repositories.h"
+#include "commands/inputs/resolved_inputs.h"
 #include "config/infer_config.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
@@ -17,60 +17,6 @@
 
 namespace sdxl {
 namespace {
-
-constexpr int64_t kLargestCell = 512;  // pixels a side of a picture in grid.png
-
-/// A picture for a cell of grid.png; empty where there is none.
-Image cell_picture(const fs::path& file) {
-  if (!fs::exists(file)) return {};
-  Image image = read_image(file);
-  if (std::min(image.height, image.width) <= kLargestCell) return image;
-  return resize_shorter_side(image, kLargestCell, ResizeFilter::kLanczos);
-}
-
-/// How many pictures of each set grid.png has room for.
-int64_t grid_columns(const PicturePlan& plan, const InferRun& run) {
-  int64_t height = 1, width = 1;
-  for (const PictureJob& job : plan.jobs) {
-    const int64_t divisor = std::max<int64_t>(1, std::min(job.height, job.width) / kLargestCell);
-    height = std::max(height, job.height / divisor);
-    width = std::max(width, job.width / divisor);
-  }
-  return sheet_columns(static_cast<int64_t>(run.sets().size()), height, width);
-}
-
-/// The labelled grid of what was drawn with several sets: prompts across, checkpoints down.
-void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, const InferRun& run,
-                         const PictureStore& store) {
-  ContactSheet sheet;
-  std::vector<std::vector<PageCell>> cells;
-  std::vector<std::string> labels;
-  for (const PictureJob& job : plan.jobs) labels.insert(labels.end(), job.count, job.texts.prompt);
-  const auto columns = static_cast<size_t>(grid_columns(plan, run));
-  sheet.column_labels = {labels.begin(), labels.begin() + std::min(columns, labels.size())};
-  if (columns < labels.size()) {
-    log::warning(str("grid.png shows the first ", columns, " of ", labels.size(),
-                     " pictures of each checkpoint, index.html all of them"));
-  }
-  for (const WeightSet& set : run.sets()) {
-    sheet.row_labels.push_back(set.label);
-    sheet.rows.emplace_back();
-    cells.emplace_back();
-    for (const PictureJob& job : plan.jobs) {
-      for (int64_t n = 0; n < job.count; ++n) {
-        const std::string file = set.folder() + "/" + job.file_name(n);
-        const fs::path path = store.path(file);
-        if (sheet.rows.back().size() < columns) sheet.rows.back().push_back(cell_picture(path));
-        cells.back().push_back({fs::exists(path) ? file : "", run.picture_parameters(job, set)});
-      }
-    }
-  }
-  const fs::path directory = *config.output_dir;
-  write_file_atomically(directory / "grid.png", encode_png(draw_contact_sheet(sheet)));
-  write_file_atomically(directory / "index.html",
-                        contact_sheet_page("Checkpoints of " + join(config.checkpoints, ", "),
-                                           sheet.row_labels, labels, cells));
-}
 
 class InferCommand : public Command {
  public:
@@ -96,8 +42,8 @@ class InferCommand : public Command {
     ComputeOptions options;
     options.index = device_index(launch);
     const at::Device device = select_device(config_.device, options);
-    const InferConfig config = in_turn(ranks, [&] { return with_local_files(config_); });
-    InferRun run(config, device, ranks);
+    const ResolvedInputs inputs = in_turn(ranks, [&] { return resolve_inputs(config_); });
+    InferRun run(config_, inputs, device, ranks);
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
     const std::vector<WeightSet>& sets = run.sets();
     for (const Error& error : plan.errors) run.report().fail(error);

@@ -7,7 +7,7 @@
 #include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
-#include "pretrained/pipeline_export.h"
+#include "pretrained/export.h"
 #include "training/trainables/full_unet.h"
 
 namespace sdxl {
@@ -45,10 +45,10 @@ class FullSubject : public TrainingSubject {
       static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
       folder.commit(/*replace=*/true);
     };
-    export_pipeline(context.pipeline,
-                    {context.vae_directory(), context.variant(), context.dtype,
-                     context.config.prediction_type.value_or("")},
-                    write_unet, output_dir);
+    write_pipeline_around(output_dir,
+                          {context.pipeline.root(), context.inputs.vae, context.variant(),
+                           context.dtype, context.config.prediction_type.value_or("")},
+                          write_unet);
   }
 
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }

@@ -59,8 +59,8 @@ class LoraSubject : public TrainingSubject {
         std::make_unique<LoraTraining>(model.unet, encoder, lora_training_options(context));
     if (checkpoint) {
       trainable->start_from(*checkpoint);
-    } else if (context.config.lora_weights) {
-      trainable->start_from(*context.config.lora_weights);
+    } else if (!context.inputs.loras.empty()) {
+      trainable->start_from(context.inputs.loras.front());
     }
     model.trainable = std::move(trainable);
     return model;

@@ -1,5 +1,6 @@
-// Parts and pipelines written as diffusers' save_pretrained does.
 #include "pretrained/export.h"
+
+#include <future>
 
 #include "base/atomic_files.h"
 #include "base/error.h"
@@ -12,7 +13,6 @@
 namespace sdxl {
 namespace {
 
-/// The kind of the part that `folder` names.
 const PartKind& kind_of(const std::string& folder) {
   for (const PartKind& kind : single_file_parts()) {
     if (folder == kind.folder) return kind;
@@ -47,38 +47,78 @@ void fill_part(const fs::path& to, const fs::path& part, const PartKind& kind,
   write_pretrained_weights(to, kind.stem, tensors);
 }
 
+void write_part(const fs::path& to, const fs::path& part, const PartKind& kind,
+                const std::string& variant, at::ScalarType dtype) {
+  AtomicDirectory folder(to);
+  fill_part(folder.working_path(), part, kind, variant, dtype);
+  folder.commit(/*replace=*/true);
+}
+
+void copy_folder(const fs::path& from, const fs::path& to) {
+  AtomicDirectory folder(to);
+  copy_files(from, folder.working_path());
+  folder.commit(/*replace=*/true);
+}
+
+void write_scheduler(const PipelineExport& what, const fs::path& to) {
+  const fs::path from = what.pipeline / "scheduler";
+  if (what.prediction_type.empty()) return copy_folder(from, to);
+  Json config = read_json(from / "scheduler_config.json");
+  config["prediction_type"] = what.prediction_type;
+  AtomicDirectory folder(to);
+  write_json(folder.working_path() / "scheduler_config.json", config);
+  folder.commit(/*replace=*/true);
+}
+
+/// Everything but the UNet and model_index.json.
+void write_frozen_parts(const PipelineExport& what, const fs::path& directory) {
+  for (const char* name : {"tokenizer", "tokenizer_2"}) {
+    copy_folder(what.pipeline / name, directory / name);
+  }
+  for (const char* name : {"text_encoder", "text_encoder_2"}) {
+    write_part(directory / name, what.pipeline / name, kind_of(name), what.variant, what.dtype);
+  }
+  write_part(directory / "vae", what.vae, kind_of("vae"), what.variant, what.dtype);
+  write_scheduler(what, directory / "scheduler");
+}
+
+void require_whole(const PipelineExport& what) {
+  for (const char* folder : {"unet", "text_encoder", "text_encoder_2"}) {
+    if (fs::is_directory(what.pipeline / folder)) continue;
+    throw Error(ExitStatus::kBadData,
+                str("the model has no ", folder, ": a part cannot be written as a whole pipeline"));
+  }
+  if (!fs::is_directory(what.vae)) {
+    throw Error(ExitStatus::kBadData,
+                "the model has no VAE: give --pretrained_vae_model_name_or_path");
+  }
+}
+
 }  // namespace
 
 void write_diffusers_part(const fs::path& directory, const fs::path& part,
                           const std::string& variant, at::ScalarType dtype) {
+  write_part(directory, part, kind_of(part.filename().string()), variant, dtype);
+}
+
+void write_diffusers_pipeline(const fs::path& directory, const PipelineExport& what) {
+  require_whole(what);
   AtomicDirectory result(directory);
-  fill_part(result.working_path(), part, kind_of(part.filename().string()), variant, dtype);
+  const fs::path& to = result.working_path();
+  write_pipeline_around(to, what, [&] {
+    fill_part(to / "unet", what.pipeline / "unet", kind_of("unet"), what.variant, what.dtype);
+  });
   result.commit(/*replace=*/true);
 }
 
-void write_diffusers_pipeline(const fs::path& directory, const fs::path& pipeline,
-                              const fs::path& vae, const std::string& variant,
-                              at::ScalarType dtype) {
-  for (const char* folder : {"unet", "text_encoder", "text_encoder_2"}) {
-    if (fs::is_directory(pipeline / folder)) continue;
-    throw Error(ExitStatus::kBadData,
-                str("the model has no ", folder, ": a part cannot be written as a whole pipeline"));
-  }
-  if (!fs::is_directory(vae)) {
-    throw Error(ExitStatus::kBadData,
-                "the model has no VAE: give --pretrained_vae_model_name_or_path");
-  }
-  AtomicDirectory result(directory);
-  const fs::path& to = result.working_path();
-  for (const char* folder : {"unet", "text_encoder", "text_encoder_2"}) {
-    fill_part(to / folder, pipeline / folder, kind_of(folder), variant, dtype);
-  }
-  fill_part(to / "vae", vae, kind_of("vae"), variant, dtype);
-  for (const char* folder : {"tokenizer", "tokenizer_2", "scheduler"}) {
-    copy_files(pipeline / folder, to / folder);
-  }
-  write_file_atomically(to / "model_index.json", read_file(pipeline / "model_index.json"));
-  result.commit(/*replace=*/true);
+void write_pipeline_around(const fs::path& directory, const PipelineExport& what,
+                           const std::function<void()>& write_unet) {
+  std::future<void> others =
+      std::async(std::launch::async, [&] { write_frozen_parts(what, directory); });
+  write_unet();
+  others.get();
+  write_file_atomically(directory / "model_index.json",
+                        read_file(what.pipeline / "model_index.json"));
 }
 
 }  // namespace sdxl

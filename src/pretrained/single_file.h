@@ -2,8 +2,6 @@
 // them, or a UNet or VAE alone.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <filesystem>
 #include <map>
 #include <string>
@@ -22,9 +20,6 @@ struct SingleFileContents {
   /// averaged copy of weights that are there too.
   std::vector<std::string> known, unknown;
   bool v_prediction = false, zero_terminal_snr = false;  ///< Marks that some models carry.
-
-  /// Both text encoders, the VAE and the UNet are there.
-  bool is_whole() const { return parts.size() == 4; }
 };
 
 /// `configs` is a directory of diffusers' layout with the configs of such a model. Error(kBadData)
@@ -37,11 +32,5 @@ SingleFileContents read_single_file(const SafetensorsFile& file,
 /// that are not used are logged.
 std::filesystem::path single_file_pipeline(const std::filesystem::path& file,
                                            const std::filesystem::path& configs);
-
-/// Writes UNet, VAE (from `vae`) and text encoders of a pipeline directory as one file, in `dtype`
-/// (Undefined: as they are). Error(kBadData) for tensors that have no place in it.
-void write_single_file(const std::filesystem::path& file, const std::filesystem::path& pipeline,
-                       const std::filesystem::path& vae, const std::string& variant,
-                       at::ScalarType dtype);
 
 }  // namespace sdxl

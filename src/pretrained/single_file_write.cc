@@ -1,4 +1,5 @@
-// Writing of single files.
+#include "pretrained/single_file_write.h"
+
 #include <algorithm>
 #include <set>
 
@@ -7,7 +8,6 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "io/pretrained.h"
-#include "pretrained/single_file.h"
 #include "pretrained/single_file_parts.h"
 
 namespace sdxl {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "commands/infer/run.h"
 #include "io/image.h"
 
 namespace sdxl {
@@ -35,5 +36,10 @@ struct PageCell {
 std::string contact_sheet_page(const std::string& title, const std::vector<std::string>& row_labels,
                                const std::vector<std::string>& column_labels,
                                const std::vector<std::vector<PageCell>>& rows);
+
+/// Writes grid.png and index.html into --output_dir: what was drawn with several weight sets,
+/// prompts across and checkpoints down. Warns when grid.png has no room for every prompt.
+void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, const InferRun& run,
+                         const PictureStore& store);
 
 }  // namespace sdxl

@@ -36,15 +36,14 @@ std::string set_name(const WeightSet& set) { return set.label.empty() ? "the mod
 
 }  // namespace
 
-InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
+InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::Device device,
+                   Ranks& ranks)
     : config_(config),
+      inputs_(inputs),
       ranks_(ranks),
       placement_{device, compute_dtype(config.mixed_precision)},
-      pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
-      vae_directory_(config.pretrained_vae_model_name_or_path
-                         ? fs::path(*config.pretrained_vae_model_name_or_path)
-                         : pipeline_.root() / "vae"),
-      sets_(find_weight_sets(config, pipeline_.root() / "unet")) {
+      pipeline_(inputs.model, config.variant.value_or("")),
+      sets_(find_weight_sets(config, inputs)) {
   for (const WeightSet& set : sets_) {
     if (set.problem) report_.fail(*set.problem);
   }
@@ -53,7 +52,7 @@ InferRun::InferRun(const InferConfig& config, at::Device device, Ranks& ranks)
   const fs::path own = pipeline_.root() / "unet";
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
   unet_config_ = read_unet_config(unet);
-  vae_config_ = read_vae_config(vae_directory_);
+  vae_config_ = read_vae_config(inputs_.vae);
   if (unet_config_.in_channels != vae_config_.latent_channels) {
     throw Error(ExitStatus::kBadData,
                 str(quoted(unet.string()), " takes ", unet_config_.in_channels,
@@ -95,9 +94,9 @@ std::unique_ptr<Scheduler> InferRun::planned_scheduler(int64_t steps) const {
 
 Json InferRun::picture_parameters(const PictureJob& job, const WeightSet& set) const {
   Json json = job.parameters();
-  json["model"] = path_text(config_.pretrained_model_name_or_path);
+  json["model"] = path_text(inputs_.model);
   if (config_.pretrained_vae_model_name_or_path) {
-    json["vae"] = path_text(*config_.pretrained_vae_model_name_or_path);
+    json["vae"] = path_text(inputs_.vae);
   }
   if (!set.unet.empty()) json["unet"] = path_text(set.unet);
   json["weights"] = set.fingerprint;
@@ -334,7 +333,7 @@ void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
 
   // 2. The VAE stays; the UNet's weights are exchanged, the next read while these draw.
   if (config_.output_type != "latent" && !work.empty()) {
-    vae_ = load_vae(vae_directory_, variant(), for_inference(), /*with_encoder=*/false,
+    vae_ = load_vae(inputs_.vae, variant(), for_inference(), /*with_encoder=*/false,
                     /*with_decoder=*/true);
   }
   progress_ = std::make_unique<Progress>("Drawing", count_steps(work), "step");

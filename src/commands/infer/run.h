@@ -14,6 +14,7 @@
 #include "commands/infer/report.h"
 #include "commands/infer/swappable_unet.h"
 #include "commands/infer/weight_sets.h"
+#include "commands/inputs/resolved_inputs.h"
 #include "distributed/ranks.h"
 #include "pretrained/pipeline_directory.h"
 
@@ -21,8 +22,9 @@ namespace sdxl {
 
 class InferRun {
  public:
-  /// Opens the model and reads its configs; loads no weights.
-  InferRun(const InferConfig& config, at::Device device, Ranks& ranks);
+  /// Opens the model and reads its configs; loads no weights. The arguments outlive the object.
+  InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::Device device,
+           Ranks& ranks);
 
   int64_t default_side() const { return unet_config_.sample_size * latent_scale(); }
   int64_t latent_scale() const { return vae_config_.scale_factor(); }
@@ -77,10 +79,10 @@ class InferRun {
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
 
   const InferConfig& config_;
+  const ResolvedInputs& inputs_;
   Ranks& ranks_;
   Placement placement_;
   PipelineDirectory pipeline_;
-  std::filesystem::path vae_directory_;
   std::vector<WeightSet> sets_;
   UNet2DConditionConfig unet_config_;
   AutoencoderKLConfig vae_config_;

@@ -84,11 +84,11 @@ std::string run_name(const fs::path& root) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-std::vector<WeightSet> find_sets(const InferConfig& config) {
+std::vector<WeightSet> find_sets(const InferConfig& config, const ResolvedInputs& inputs) {
   WeightSet common;
-  common.unet = config.unet.value_or("");
-  for (size_t i = 0; i < config.lora.size(); ++i) {
-    common.loras.emplace_back(config.lora[i],
+  common.unet = inputs.unet;
+  for (size_t i = 0; i < inputs.loras.size(); ++i) {
+    common.loras.emplace_back(inputs.loras[i],
                               i < config.lora_scale.size() ? config.lora_scale[i] : 1.0);
   }
   if (config.checkpoints.empty()) return {common};
@@ -166,12 +166,12 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
 
 }  // namespace
 
-std::vector<WeightSet> find_weight_sets(const InferConfig& config, const fs::path& pipeline_unet) {
-  std::vector<WeightSet> sets = find_sets(config);
+std::vector<WeightSet> find_weight_sets(const InferConfig& config, const ResolvedInputs& inputs) {
+  std::vector<WeightSet> sets = find_sets(config, inputs);
   bool any = false;
   for (WeightSet& set : sets) {
     try {
-      if (!set.problem) set.fingerprint = fingerprint(set, pipeline_unet);
+      if (!set.problem) set.fingerprint = fingerprint(set, inputs.model / "unet");
     } catch (const Error& error) {
       if (config.checkpoints.empty()) throw;
       set.problem = error;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "commands/inputs/resolved_inputs.h"
 #include "config/infer_config.h"
 
 namespace sdxl {
@@ -32,12 +33,10 @@ struct WeightSet {
 /// before.
 std::string weights_fingerprint(const std::filesystem::path& path);
 
-/// `pipeline_unet` is the pipeline's own UNet directory. Without --checkpoints one set. With it
-/// each checkpoint-N that holds unet/ (unet_ema/ with
-/// --use_ema) or LoRA weights, in the order of N, then the run's final weights where there are any,
-/// the base first with --include_base. A checkpoint that holds neither, or files that cannot be
-/// read, has a problem; Error(kBadData) if there is none without.
-std::vector<WeightSet> find_weight_sets(const InferConfig& config,
-                                        const std::filesystem::path& pipeline_unet);
+/// One set without --checkpoints. With it, in this order: the base with --include_base, each
+/// checkpoint-N that holds unet/ (unet_ema/ with --use_ema) or LoRA weights by its N, the run's
+/// final weights. A checkpoint that holds neither, or cannot be read, gets a `problem`;
+/// Error(kBadData) if all have one.
+std::vector<WeightSet> find_weight_sets(const InferConfig& config, const ResolvedInputs& inputs);
 
 }  // namespace sdxl

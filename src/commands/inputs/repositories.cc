@@ -1,4 +1,3 @@
-// Bringing repositories into the Hub's cache.
 #include "commands/inputs/repositories.h"
 
 #include <algorithm>
@@ -6,17 +5,13 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "commands/inputs/model_source.h"
 #include "data/formats/splits.h"
-#include "io/model_files.h"
+#include "pretrained/single_file.h"
 
 namespace sdxl {
 namespace {
 
 using Names = std::vector<std::string>;
-
-const Names kPrompts = {"tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2"};
-const Names kTokenizers = {"tokenizer", "tokenizer_2"};
 
 /// Calls `resolve` and puts the option before what is wrong.
 template <typename Resolve>
@@ -30,25 +25,20 @@ fs::path naming_option(const std::string& option, const Resolve& resolve) {
   }
 }
 
-HubOptions of_revision(HubOptions options, const CommonConfig& config) {
-  if (config.revision) options.revision = *config.revision;
-  return options;
-}
-
-/// Whether the run's directory, or a checkpoint in it, holds adapters.
-bool holds_lora(const fs::path& run) {
+bool is_file(const std::string& path) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run, error)) {
-    if (!lora_weights_in(entry.path()).empty()) return true;
-  }
-  return !lora_weights_in(run).empty();
+  return fs::is_regular_file(path, error);
 }
 
-/// Whether something is drawn with the pipeline's own UNet.
-bool needs_own_unet(const InferConfig& config) {
-  if (config.unet) return false;
-  return config.checkpoints.empty() || config.include_base ||
-         std::any_of(config.checkpoints.begin(), config.checkpoints.end(), holds_lora);
+/// Error(kBadData) for files that are no safetensors, by their names.
+fs::path view_of(const fs::path& file, const CommonConfig& config) {
+  if (file.extension() != ".safetensors") {
+    throw Error(ExitStatus::kBadData,
+                str(quoted(file.string()),
+                    " is no .safetensors file: other formats run code when "
+                    "they are read; convert it in the program that wrote it"));
+  }
+  return single_file_pipeline(file, single_file_configs(config));
 }
 
 }  // namespace
@@ -64,6 +54,15 @@ fs::path local_model(const std::string& option, const std::string& name, const F
                      const HubOptions& options) {
   return naming_option(
       option, [&] { return resolve_repository(name, RepositoryKind::kModel, choice, options); });
+}
+
+fs::path local_dataset(const std::string& name, const std::string& config_name,
+                       const HubOptions& options) {
+  return naming_option("dataset_name", [&]() -> fs::path {
+    std::error_code error;
+    if (fs::exists(name, error)) return name;
+    return fetch_dataset(name, config_name, options);
+  });
 }
 
 fs::path fetch_dataset(const std::string& id, const std::string& config_name,
@@ -91,66 +90,41 @@ fs::path fetch_dataset(const std::string& id, const std::string& config_name,
   return fetch_repository(id, RepositoryKind::kDataset, choice, same);
 }
 
-TrainConfig with_local_files(TrainConfig config, bool data_only) {
-  if (config.train_data_dir && !fs::is_directory(*config.train_data_dir)) {
-    throw Error(ExitStatus::kBadData,
-                str("--train_data_dir ", quoted(*config.train_data_dir),
-                    " is not a directory: give a folder of pictures with captions"));
+fs::path single_file_configs(const CommonConfig& config) {
+  try {
+    return resolve_repository(config.single_file_config, RepositoryKind::kModel,
+                              matching({"*.json", "tokenizer*"}), hub_options(config));
+  } catch (const Error& error) {
+    throw Error(error.status(),
+                str("a single file needs the configs and tokenizers of its kind, and "
+                    "--single_file_config ",
+                    quoted(config.single_file_config),
+                    " is not to be had: name a directory of diffusers' layout that has them (",
+                    error.what(), ")"));
   }
-  const HubOptions hub = hub_options(config);
-  const std::string variant = config.variant.value_or("");
-  Names parts = data_only ? kTokenizers : kPrompts;
-  if (!data_only && !config.pretrained_vae_model_name_or_path) parts.push_back("vae");
-  if (!data_only && !config.unet_config) parts.push_back("unet");
-  config.pretrained_model_name_or_path = model_directory(
-      local_model("pretrained_model_name_or_path", config.pretrained_model_name_or_path,
-                  model_parts(parts, variant), of_revision(hub, config)),
-      config);
-  if (auto& vae = config.pretrained_vae_model_name_or_path; vae && !data_only)
-    vae = part_directory(
-        local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub),
-        "vae", config);
-  if (auto& lora = config.lora_weights; lora && !data_only)
-    lora = local_model("lora_weights", *lora, lora_weights(), hub);
-  if (config.dataset_name) {
-    config.dataset_name = naming_option("dataset_name", [&]() -> fs::path {
-      std::error_code error;
-      if (fs::exists(*config.dataset_name, error)) return *config.dataset_name;
-      return fetch_dataset(*config.dataset_name, config.dataset_config_name.value_or(""), hub);
-    });
-  }
-  return config;
 }
 
-InferConfig with_local_files(InferConfig config) {
-  const HubOptions hub = hub_options(config);
-  const std::string variant = config.variant.value_or("");
-  Names parts = kPrompts;
-  if (!config.pretrained_vae_model_name_or_path) parts.push_back("vae");
-  if (needs_own_unet(config)) parts.push_back("unet");
-  config.pretrained_model_name_or_path = model_directory(
-      local_model("pretrained_model_name_or_path", config.pretrained_model_name_or_path,
-                  model_parts(parts, variant), of_revision(hub, config)),
-      config);
-  if (auto& vae = config.pretrained_vae_model_name_or_path)
-    vae = part_directory(
-        local_model("pretrained_vae_model_name_or_path", *vae, model_parts({""}, variant), hub),
-        "vae", config);
-  if (auto& unet = config.unet) {
-    unet =
-        part_directory(local_model("unet", *unet, model_parts({""}, variant), hub), "unet", config);
-  }
-  for (std::string& lora : config.lora) lora = local_model("lora", lora, lora_weights(), hub);
-  return config;
+fs::path model_directory(const std::string& name_or_path, const CommonConfig& config) {
+  return is_file(name_or_path) ? view_of(name_or_path, config) : fs::path(name_or_path);
 }
 
-FileChoice whatever_is_read(const std::string& variant) {
+fs::path part_directory(const std::string& name_or_path, const std::string& folder,
+                        const CommonConfig& config) {
+  if (!is_file(name_or_path)) return name_or_path;
+  fs::path part = view_of(name_or_path, config) / folder;
+  if (!fs::is_directory(part)) {
+    throw Error(ExitStatus::kBadData, str(quoted(name_or_path), " holds no ", folder));
+  }
+  return part;
+}
+
+FileChoice default_model_files(const std::string& variant) {
   return [variant](const std::vector<RepositoryFile>& files) {
     const bool pipeline = std::any_of(files.begin(), files.end(), [](const RepositoryFile& file) {
       return file.path == "model_index.json";
     });
-    Names parts = kPrompts;
-    parts.insert(parts.end(), {"vae", "unet"});
+    const Names parts = {"tokenizer",      "tokenizer_2", "text_encoder",
+                         "text_encoder_2", "vae",         "unet"};
     const Names names = model_parts(pipeline ? parts : Names{""}, variant)(files);
     const bool has_weights = std::any_of(names.begin(), names.end(), [](const std::string& name) {
       return name.ends_with(".safetensors");

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "commands/inputs/resolved_inputs.h"
 #include "config/train_config.h"
 #include "distributed/ranks.h"
 #include "pretrained/pipeline_directory.h"
@@ -15,13 +16,13 @@ namespace sdxl {
 
 struct TrainingContext {
   const TrainConfig& config;
+  const ResolvedInputs& inputs;
   const PipelineDirectory& pipeline;
   at::Device device;
   at::ScalarType dtype;  ///< What frozen parts compute in.
   uint64_t seed;
   Ranks& ranks;
 
-  std::filesystem::path vae_directory() const;
   std::string variant() const { return config.variant.value_or(""); }
   /// --embedding_cache_dir, or the user's.
   std::filesystem::path cache_directory() const;

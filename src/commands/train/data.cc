@@ -25,7 +25,7 @@ std::string interpolation_mode(const TrainConfig& config) {
 TrainingSet open_set(const TrainingContext& context) {
   const TrainConfig& config = context.config;
   TrainingSetOptions options;
-  options.dataset.path = config.train_data_dir ? *config.train_data_dir : *config.dataset_name;
+  options.dataset.path = context.inputs.dataset;
   options.dataset.whole_directory = !config.dataset_name.has_value();
   options.dataset.config_name = config.dataset_config_name.value_or("");
   options.dataset.image_column = config.image_column;
@@ -55,17 +55,6 @@ TrainingSet open_set(const TrainingContext& context) {
 
 }  // namespace
 
-fs::path TrainingContext::vae_directory() const {
-  return config.pretrained_vae_model_name_or_path
-             ? fs::path(*config.pretrained_vae_model_name_or_path)
-             : pipeline.root() / "vae";
-}
-
-fs::path TrainingContext::cache_directory() const {
-  return config.embedding_cache_dir ? fs::path(*config.embedding_cache_dir)
-                                    : user_cache_directory();
-}
-
 TrainingData::TrainingData(const TrainingContext& context)
     : context_(context), set_(in_turn(context.ranks, [&] { return open_set(context); })) {}
 
@@ -80,7 +69,7 @@ void TrainingData::prepare(bool text_encoders_train) {
   if (text_encoders_train) log::info("text encoders train: prompts are encoded at every step");
 
   // 2. Pictures.
-  const fs::path vae = context_.vae_directory();
+  const fs::path vae = context_.inputs.vae;
   BatchMakerOptions options{context_.seed, context_.device, context_.dtype};
   options.scaling_factor = read_vae_config(vae).scaling_factor;
   options.embeds = !text_encoders_train;

@@ -90,7 +90,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
 
 std::shared_ptr<LatentCache> EncoderCaches::latents() {
   const c10::NoGradGuard no_grad;
-  const fs::path directory = context_.vae_directory();
+  const fs::path directory = context_.inputs.vae;
   const at::ScalarType dtype = vae_dtype(read_vae_config(directory), context_.dtype);
   auto cache = std::make_shared<LatentCache>(
       context_.cache_directory(), identity_.vae(directory, context_.variant(), dtype),

@@ -50,8 +50,8 @@ std::string markdown(const std::string& text) {
 std::string front_matter(const TrainingContext& context, const ModelCard& card) {
   std::string text = "---\nlicense: creativeml-openrail-m\nlibrary_name: diffusers\n";
   const std::string& base = context.config.pretrained_model_name_or_path;
-  if (!fs::is_directory(base)) text += "base_model: " + Json(base).dump() + "\n";
-  if (context.config.dataset_name && !fs::is_directory(*context.config.dataset_name)) {
+  if (!fs::exists(base)) text += "base_model: " + Json(base).dump() + "\n";
+  if (context.config.dataset_name && !fs::exists(*context.config.dataset_name)) {
     text += "datasets:\n- " + Json(*context.config.dataset_name).dump() + "\n";
   }
   text += "tags:\n";

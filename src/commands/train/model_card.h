@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "commands/train/data.h"
+#include "commands/train/context.h"
 #include "config/option_table.h"
 
 namespace sdxl {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "commands/train/data.h"
+#include "commands/train/context.h"
 #include "config/train_config.h"
 #include "training/ema.h"
 #include "training/lr_schedule.h"

@@ -158,18 +158,15 @@ namespace {
 const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
 
 /// How many samples a step has.
-int64_t samples_of_step(const Json& options) {
-  return options.value("train_batch_size", int64_t{1}) *
-         options.value("gradient_accumulation_steps", int64_t{1}) *
-         options.value("_ranks", int64_t{1});
+int64_t samples_of_step(const RunRecord& record) {
+  return record.options.value("train_batch_size", int64_t{1}) *
+         record.options.value("gradient_accumulation_steps", int64_t{1}) * record.ranks;
 }
 
 }  // namespace
 
-std::vector<std::string> differing_options(const Json& saved, const Json& now) {
+std::vector<std::string> differing_options(const RunRecord& saved, const RunRecord& now) {
   static const std::set<std::string> kHarmless = {"output_dir",
-                                                  "_ranks",
-                                                  "_samples",
                                                   "overwrite_output_dir",
                                                   "resume_from_checkpoint",
                                                   "checkpointing_steps",
@@ -200,32 +197,32 @@ std::vector<std::string> differing_options(const Json& saved, const Json& now) {
                                                   "push_to_hub",
                                                   "hub_model_id"};
   // How long a run is shapes only schedules that end.
-  const std::string schedule = now.value("lr_scheduler", "constant");
+  const std::string schedule = now.options.value("lr_scheduler", "constant");
   const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
   const bool same_group = samples_of_step(saved) == samples_of_step(now);
   std::vector<std::string> differing;
-  for (const auto& [key, value] : now.items()) {
+  for (const auto& [key, value] : now.options.items()) {
     if (kHarmless.count(key) != 0 || (same_group && kGroup.count(key) != 0)) continue;
     if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
-    const auto before = saved.find(key);
-    if (before == saved.end() || *before == value) continue;
+    const auto before = saved.options.find(key);
+    if (before == saved.options.end() || *before == value) continue;
     differing.push_back(str("--", key, " was ", before->dump(), " and is ", value.dump()));
   }
   return differing;
 }
 
-void RunDirectory::require_same_options(const Json& options) const {
+void RunDirectory::require_same_options(const RunRecord& now) const {
   if (!resumed_) return;
-  const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
-  const std::vector<std::string> differing = differing_options(saved, options);
+  const std::string source = saved_state_source();
+  const RunRecord saved = RunRecord::from_json(
+      json_value(saved_state_, "options", Json(Json::object()), source), source);
+  const std::vector<std::string> differing = differing_options(saved, now);
   if (differing.empty()) {
-    const int64_t samples = options.value("_samples", int64_t{0});
-    const int64_t samples_then = saved.value("_samples", samples);
-    if (samples_then != samples) {
-      log::warning(str("the data set had ", samples_then, " samples and has ", samples,
+    if (saved.samples != 0 && saved.samples != now.samples) {
+      log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
                        ": the order of the samples is another from here on"));
     }
-    const int64_t before = samples_of_step(saved), after = samples_of_step(options);
+    const int64_t before = samples_of_step(saved), after = samples_of_step(now);
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
@@ -239,11 +236,11 @@ void RunDirectory::require_same_options(const Json& options) const {
                   "; give the same, or train anew in another --output_dir"));
 }
 
-void RunDirectory::begin(const TrainConfig& train, const Json& options) {
+void RunDirectory::begin(const TrainConfig& train, const RunRecord& record) {
   // A directory without a run may hold a README.md or logs of its owner's.
   const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
-  Json config = options;
+  Json config = record.json();
   for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
   config["_sdxl_version"] = version();
   write_json(path_ / "config.json", config);

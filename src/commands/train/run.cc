@@ -9,20 +9,17 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "commands/inputs/repositories.h"
+#include "commands/inputs/resolved_inputs.h"
 #include "commands/train/options.h"
 #include "commands/train/output_directory.h"
 #include "commands/train/state.h"
+#include "commands/train/validation.h"
 #include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
-#include "training/trainables/weight_swap.h"
 
 namespace sdxl {
 namespace {
-
-constexpr int64_t kSamplerSteps = 25;  // of validation pictures, as the scripts
-constexpr int64_t kValidationLossSamples = 16;
 
 /// The seed given, or that of the run that is resumed, or a new one; that of rank 0.
 uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, Ranks& ranks) {
@@ -36,38 +33,31 @@ uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, R
   return draw_seed(ranks);
 }
 
-/// At its end the model computes with what is trained again.
-struct TrainedAgain {
-  Trainable& trainable;
-  ~TrainedAgain() { trainable.set_trained(true); }
-};
-
 /// The parts of one run, in the order in which they are made; each needs those before it.
 class TrainingRun {
  public:
-  TrainingRun(const TrainConfig& config, const OptionSet& options, TrainingSubject& subject,
-              Ranks& ranks, int64_t device_index)
+  TrainingRun(const TrainConfig& config, const ResolvedInputs& inputs, const OptionSet& options,
+              TrainingSubject& subject, Ranks& ranks, int64_t device_index)
       : config_(config),
         subject_(subject),
         ranks_(ranks),
         device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
                                               config.enable_npu_flash_attention, device_index})),
-        pipeline_(config.pretrained_model_name_or_path, config.variant.value_or("")),
+        pipeline_(inputs.model, config.variant.value_or("")),
         directory_(config, ranks),
         context_{config,
+                 inputs,
                  pipeline_,
                  device_,
                  compute_dtype(config.mixed_precision),
                  choose_seed(config, directory_, ranks),
                  ranks},
         option_set_(options),
-        options_(options.to_json()),
         data_(context_),
+        record_{options.to_json(), ranks.size(), data_.size()},
         length_(run_length(config, data_.size(), ranks.size())) {
-    options_["seed"] = context_.seed;
-    options_["_ranks"] = ranks.size();
-    options_["_samples"] = data_.size();
-    directory_.require_same_options(options_);
+    record_.options["seed"] = context_.seed;
+    directory_.require_same_options(record_);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
@@ -89,7 +79,7 @@ class TrainingRun {
 
   ExitStatus train() {
     if (ranks_.is_first()) {
-      directory_.begin(config_, options_);
+      directory_.begin(config_, record_);
       truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
     }
     data_.prepare(subject_.trains_text_encoders());
@@ -173,30 +163,9 @@ class TrainingRun {
   }
 
   void build_validation() {
-    if (config_.validation_loss_steps) {
-      validation_loss_ = std::make_unique<ValidationLoss>(
-          *model_.trainable, *objective_, data_.validation_batches(kValidationLossSamples), ranks_);
-    }
-    if (data_.validation_prompts().empty()) return;
-    PictureOptions options;
-    options.images_per_prompt = config_.num_validation_images;
-    options.side = config_.validation_resolution.value_or(config_.resolution);
-    options.seed = context_.seed;
-    auto vae = load_vae(context_.vae_directory(), context_.variant(), {device_, context_.dtype},
-                        /*with_encoder=*/false, /*with_decoder=*/true);
-    options.denoise.device = device_;
-    options.denoise.dtype = model_.unet->parameters().front().tensor->scalar_type();
-    options.denoise.latent_scale = vae->config().scale_factor();
-    Json overrides = Json::object();
-    if (config_.prediction_type) overrides["prediction_type"] = *config_.prediction_type;
-    const SchedulerPlan plan = [this, overrides] {
-      auto scheduler = make_scheduler("", pipeline_.scheduler_config(), overrides,
-                                      pipeline_.scheduler_config_source());
-      scheduler->set_timesteps(kSamplerSteps);
-      return scheduler;
-    };
-    pictures_ = std::make_unique<ValidationPictures>(options, data_.validation_prompts(), plan,
-                                                     model_.unet, std::move(vae), ranks_);
+    validation_ = std::make_unique<RunValidation>(
+        ValidatedRun{context_, data_, subject_.trains_text_encoders(), model_.unet,
+                     *model_.trainable, *objective_, *optimizer_, ema_.get(), shards_.get()});
   }
 
   void run_steps() {
@@ -204,7 +173,7 @@ class TrainingRun {
     tracker.output_dir = directory_.path();
     tracker.logging_dir = config_.logging_dir;
     tracker.run_name = subject_.run_name();
-    tracker.config = options_;
+    tracker.config = record_.json();
     tracker.resume_step = first_step();
     log_ = ranks_.is_first() ? std::make_unique<RunLog>(
                                    directory_.path(), make_trackers(config_.report_to, tracker),
@@ -220,26 +189,26 @@ class TrainingRun {
       directory_.checkpoints().protect(json_value(kept, "step", int64_t{-1}, best.string()));
     }
     try {
-      catch_up(hooks);
+      validation_->catch_up(hooks, first_step());
       trainer_->run(hooks);
     } catch (...) {
       log_->finish(1);
       throw;
     }
-    if (pictures_) draw("test", length_.max_steps);
+    if (validation_->draws()) validation_->draw("test", length_.max_steps, *log_);
     log_->finish(0);
   }
 
   RunActions actions() {
     RunActions actions;
-    actions.save = [this](int64_t step) { state_->save(directory_.checkpoints(), step, options_); };
-    if (pictures_) actions.draw = [this](int64_t step) { draw("validation", step); };
-    if (validation_loss_) {
-      actions.validation_loss = [this](int64_t) {
-        double loss = 0;
-        with_result_weights([&] { loss = validation_loss_->measure(); });
-        return loss;
-      };
+    actions.save = [this](int64_t step) {
+      state_->save(directory_.checkpoints(), step, record_.json());
+    };
+    if (validation_->draws()) {
+      actions.draw = [this](int64_t step) { validation_->draw("validation", step, *log_); };
+    }
+    if (validation_->measures()) {
+      actions.validation_loss = [this](int64_t) { return validation_->measure(); };
     }
     actions.keep_as_best = [this](int64_t step, double loss) {
       directory_.checkpoints().protect(step);
@@ -250,68 +219,12 @@ class TrainingRun {
     return actions;
   }
 
-  void catch_up(RunHooks& hooks) const {
-    const int64_t step = first_step();
-    if (step == 0) return;
-    const bool measured =
-        !validation_loss_ ||
-        first_finds(has_metric(directory_.path() / "metrics.jsonl", step, "validation_loss"));
-    const bool drawn = !pictures_ || first_finds(fs::exists(pictures_of("validation", step)));
-    hooks.catch_up(step, measured, drawn);
-  }
-
-  /// What the first rank has found.
-  bool first_finds(bool found) const { return ranks_.share(found ? "yes" : "no") == "yes"; }
-
-  fs::path pictures_of(const std::string& tag, int64_t step) const {
-    return directory_.path() / "validation" / (tag == "test" ? tag : str("step-", step));
-  }
-
-  /// Calls `look` while the model computes with the weights that the result will have.
-  void with_result_weights(const std::function<void()>& look) {
-    if (!ema_) return look();
-    std::exception_ptr stop;
-    {
-      const WeightSwap swap(optimizer_->tensors(), ema_->values());
-      if (shards_) shards_->exchange_weights();
-      try {
-        look();
-      } catch (const Interrupted&) {
-        stop = std::current_exception();
-      }
-    }
-    if (shards_) shards_->exchange_weights();
-    if (stop) std::rethrow_exception(stop);
-  }
-
-  /// Pictures with the weights that the result will have; before the first, where the model can,
-  /// those without what is trained. A stop leaves them unfinished.
-  void draw(const std::string& tag, int64_t step) {
-    try {
-      const fs::path base = directory_.path() / "validation" / "base";
-      if (!first_finds(fs::exists(base)) && model_.trainable->set_trained(false)) {
-        const TrainedAgain after{*model_.trainable};
-        draw_into(base, "base", step);
-      }
-      with_result_weights([&] { draw_into(pictures_of(tag, step), tag, step); });
-    } catch (const Interrupted&) {
-      log::info(str("stopped while drawing the pictures of step ", step));
-    }
-  }
-
   void write_card() const {
     ModelCard card = subject_.model_card();
     card.command = command_line(card.command, option_set_, context_.seed);
     card.samples = data_.size();
     card.steps = length_.max_steps;
     write_model_card(context_, card, config_.validation_prompt);
-  }
-
-  void draw_into(const fs::path& folder, const std::string& tag, int64_t step) {
-    if (subject_.trains_text_encoders()) {
-      pictures_->set_prompts(data_.encode_validation_prompts());
-    }
-    log_->images(tag, step, pictures_->draw(folder));
   }
 
   std::vector<at::Tensor> result_values() const {
@@ -326,8 +239,8 @@ class TrainingRun {
   RunDirectory directory_;
   TrainingContext context_;
   const OptionSet& option_set_;
-  Json options_;
   TrainingData data_;
+  RunRecord record_;
   RunLength length_;
   TrainedModel model_;
   std::unique_ptr<Objective> objective_;
@@ -338,8 +251,7 @@ class TrainingRun {
   std::unique_ptr<LrSchedule> schedule_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<TrainingState> state_;
-  std::unique_ptr<ValidationLoss> validation_loss_;
-  std::unique_ptr<ValidationPictures> pictures_;
+  std::unique_ptr<RunValidation> validation_;
   std::unique_ptr<RunLog> log_;
 };
 
@@ -353,9 +265,9 @@ ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
   return run_on_ranks(ranks, [&] {
     set_thread_count(threads_of_rank(config.num_threads, launch));
     require_equal_options(ranks, options.to_json());
-    const TrainConfig local =
-        in_turn(ranks, [&] { return with_local_files(config, config.dry_run); });
-    TrainingRun run(local, options, subject, ranks, device_index(launch));
+    const ResolvedInputs inputs =
+        in_turn(ranks, [&] { return resolve_inputs(config, config.dry_run); });
+    TrainingRun run(config, inputs, options, subject, ranks, device_index(launch));
     return config.dry_run ? run.summarise() : run.train();
   });
 }
