@@ -1,0 +1,92 @@
+// Writing parts and pipelines in diffusers' layout. That diffusers reads them is compared by
+// tools/parity/convert_check.py.
+#include "pretrained/export.h"
+
+#include "base/files.h"
+#include "base/json.h"
+#include "io/pretrained.h"
+#include "support/expect_error.h"
+#include "support/run_files.h"
+#include "support/temporary_directory.h"
+
+namespace sdxl {
+namespace {
+
+const fs::path kTiny = test::kTinyModel;
+
+class Export : public testing::Test {
+ protected:
+  Export() : written_(directory_ / "written") {}
+
+  PipelineExport tiny(at::ScalarType dtype = at::ScalarType::Undefined) const {
+    return {kTiny, kTiny / "vae", "", dtype};
+  }
+
+  test::TemporaryDirectory directory_;
+  fs::path written_;
+};
+
+TEST_F(Export, KeepsEveryTensorWithoutADtype) {
+  write_diffusers_pipeline(written_, tiny());
+  for (const auto& [folder, stem] :
+       {std::pair("unet", "diffusion_pytorch_model"), std::pair("vae", "diffusion_pytorch_model"),
+        std::pair("text_encoder", "model"), std::pair("text_encoder_2", "model")}) {
+    const Weights before = Weights::open(kTiny / folder, stem);
+    const Weights after = Weights::open(written_ / folder, stem);
+    ASSERT_EQ(before.names(), after.names());
+    for (const std::string& name : before.names()) {
+      EXPECT_EQ(before.tensor(name).scalar_type(), after.tensor(name).scalar_type()) << name;
+      EXPECT_TRUE(before.tensor(name).equal(after.tensor(name))) << name;
+    }
+  }
+}
+
+TEST_F(Export, CopiesTokenizersAndSchedulerByteForByte) {
+  write_diffusers_pipeline(written_, tiny());
+  for (const char* file : {"tokenizer/vocab.json", "tokenizer_2/tokenizer.json",
+                           "scheduler/scheduler_config.json", "model_index.json"}) {
+    EXPECT_EQ(read_file(written_ / file), read_file(kTiny / file)) << file;
+  }
+}
+
+TEST_F(Export, PutsTheDtypeIntoTheConfigThatHadOne) {
+  write_diffusers_pipeline(written_, tiny(at::kBFloat16));
+  EXPECT_EQ(read_json(written_ / "text_encoder/config.json").at("dtype"), "bfloat16");
+  EXPECT_FALSE(read_json(written_ / "vae/config.json").contains("dtype"));
+}
+
+TEST_F(Export, PutsThePredictionTypeIntoTheSchedulersConfig) {
+  PipelineExport what = tiny();
+  what.prediction_type = "v_prediction";
+  write_diffusers_pipeline(written_, what);
+  const Json config = read_json(written_ / "scheduler/scheduler_config.json");
+  EXPECT_EQ(config.at("prediction_type"), "v_prediction");
+  EXPECT_EQ(config.at("timestep_spacing"), "leading");
+}
+
+TEST_F(Export, WritesNoIndexWhenTheUNetFails) {
+  const auto fail = [] { throw Error(ExitStatus::kFileError, "the disk is full"); };
+  EXPECT_SDXL_ERROR(write_pipeline_around(written_, tiny(), fail), ExitStatus::kFileError, "full");
+  EXPECT_FALSE(fs::exists(written_ / "model_index.json"));
+}
+
+TEST_F(Export, KeepsOtherFilesOfTheDirectory) {
+  make_directories(written_);
+  write_file_atomically(written_ / "metrics.jsonl", "mine");
+  write_pipeline_around(written_, tiny(), [] {});
+  EXPECT_EQ(read_file(written_ / "metrics.jsonl"), "mine");
+  EXPECT_TRUE(fs::exists(written_ / "model_index.json"));
+}
+
+TEST_F(Export, WritesNothingOfAPipelineThatLacksAPart) {
+  fs::copy(kTiny, directory_ / "model", fs::copy_options::recursive);
+  fs::remove_all(directory_ / "model/text_encoder_2");
+  PipelineExport what = tiny();
+  what.pipeline = directory_ / "model";
+  EXPECT_SDXL_ERROR(write_diffusers_pipeline(written_, what), ExitStatus::kBadData,
+                    "has no text_encoder_2");
+  EXPECT_FALSE(fs::exists(written_));
+}
+
+}  // namespace
+}  // namespace sdxl
