@@ -74,7 +74,6 @@ uint64_t bytes_of(const fs::path& directory) {
 
 class CacheCommand : public Command {
  public:
-  std::string name() const override { return "cache"; }
   std::string summary() const override {
     return "fill, check, list or prune the cache of latents and prompt embeddings";
   }

@@ -40,7 +40,6 @@ bool is_lora_file(const fs::path& path) {
 
 class ConvertCommand : public Command {
  public:
-  std::string name() const override { return "convert"; }
   std::string summary() const override {
     return "convert models and LoRA files between the layouts of diffusers, PEFT and kohya";
   }

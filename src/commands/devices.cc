@@ -97,7 +97,6 @@ void print_table(const std::vector<BackEndReport>& reports) {
 
 class DevicesCommand : public Command {
  public:
-  std::string name() const override { return "devices"; }
   std::string summary() const override {
     return "list what can compute here, and why other devices can't";
   }

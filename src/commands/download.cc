@@ -38,7 +38,6 @@ std::vector<Option> download_options(DownloadConfig& config) {
 
 class DownloadCommand : public Command {
  public:
-  std::string name() const override { return "download"; }
   std::string summary() const override {
     return "fetch a model or data set from the Hub without running it";
   }

@@ -20,7 +20,6 @@ namespace {
 
 class InferCommand : public Command {
  public:
-  std::string name() const override { return "infer"; }
   std::string summary() const override {
     return "draw pictures with a model, a fine-tuned UNet or every checkpoint of a run";
   }

@@ -1,5 +1,5 @@
-// The commands of the binary, in the order of help. Each is one file here that defines a factory;
-// to add one, declare the factory and give it a line in all_commands().
+// To add a command: write its file in this folder, declare its maker here, and give it a line in
+// the table.
 #include "commands/command.h"
 
 namespace sdxl {
@@ -13,16 +13,26 @@ std::unique_ptr<Command> make_tokenize_command();
 std::unique_ptr<Command> make_train_full_command();
 std::unique_ptr<Command> make_train_lora_command();
 
+namespace {
+
+using MakeCommand = std::unique_ptr<Command> (*)();
+
+/// In the order of --help.
+constexpr std::pair<const char*, MakeCommand> kCommands[] = {
+    {"train-full", make_train_full_command}, {"train-lora", make_train_lora_command},
+    {"infer", make_infer_command},           {"cache", make_cache_command},
+    {"download", make_download_command},     {"convert", make_convert_command},
+    {"devices", make_devices_command},       {"tokenize", make_tokenize_command},
+};
+
+}  // namespace
+
 std::vector<std::unique_ptr<Command>> all_commands() {
   std::vector<std::unique_ptr<Command>> commands;
-  commands.push_back(make_train_full_command());
-  commands.push_back(make_train_lora_command());
-  commands.push_back(make_infer_command());
-  commands.push_back(make_cache_command());
-  commands.push_back(make_download_command());
-  commands.push_back(make_convert_command());
-  commands.push_back(make_devices_command());
-  commands.push_back(make_tokenize_command());
+  for (const auto& [name, make] : kCommands) {
+    commands.push_back(make());
+    commands.back()->set_name(name);
+  }
   return commands;
 }
 

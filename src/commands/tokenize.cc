@@ -86,7 +86,6 @@ void append_truncated(const char* key, const TokenizedText& text, std::string* o
 
 class TokenizeCommand : public Command {
  public:
-  std::string name() const override { return "tokenize"; }
   std::string summary() const override {
     return "print the token ids of each line of a file, and what falls off";
   }

@@ -1,4 +1,4 @@
-// sdxl train-full: fine-tunes the UNet.
+// sdxl train-full: fine-tunes every weight of the UNet.
 #include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -13,7 +13,7 @@
 namespace sdxl {
 namespace {
 
-class FullSubject : public TrainingSubject {
+class FullTask : public TrainingTask {
  public:
   TrainedModel load(const TrainingContext& context, const TrainingData&,
                     const std::optional<fs::path>& checkpoint) override {
@@ -68,13 +68,12 @@ class FullSubject : public TrainingSubject {
 
 class TrainFullCommand : public Command {
  public:
-  std::string name() const override { return "train-full"; }
   std::string summary() const override { return "fine-tune every weight of the UNet"; }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_, TrainKind::kFull); }
   ExitStatus run() override {
-    FullSubject subject;
-    return run_training(config_, options_, subject);
+    FullTask task;
+    return run_training(config_, options_, task);
   }
   std::string memory_advice() const override {
     return sdxl::memory_advice(config_, TrainKind::kFull);

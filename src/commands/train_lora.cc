@@ -31,9 +31,9 @@ LoraTrainingOptions lora_training_options(const TrainingContext& context) {
   return options;
 }
 
-class LoraSubject : public TrainingSubject {
+class LoraTask : public TrainingTask {
  public:
-  explicit LoraSubject(const TrainConfig& config) : config_(config) {}
+  explicit LoraTask(const TrainConfig& config) : config_(config) {}
 
   bool trains_text_encoders() const override { return config_.train_text_encoder; }
 
@@ -86,15 +86,14 @@ class LoraSubject : public TrainingSubject {
 
 class TrainLoraCommand : public Command {
  public:
-  std::string name() const override { return "train-lora"; }
   std::string summary() const override {
     return "train LoRA adapters on the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_, TrainKind::kLora); }
   ExitStatus run() override {
-    LoraSubject subject(config_);
-    return run_training(config_, options_, subject);
+    LoraTask task(config_);
+    return run_training(config_, options_, task);
   }
   std::string memory_advice() const override {
     return sdxl::memory_advice(config_, TrainKind::kLora);

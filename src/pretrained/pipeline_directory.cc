@@ -1,4 +1,3 @@
-// Loading of a pipeline's parts.
 #include "pretrained/pipeline_directory.h"
 
 #include "base/error.h"
@@ -14,17 +13,18 @@ PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string vari
     : root_(directory), variant_(std::move(variant)) {
   const fs::path index = root_ / "model_index.json";
   if (!fs::is_directory(root_) || !fs::exists(index)) {
-    throw Error(ExitStatus::kBadData,
-                str("--pretrained_model_name_or_path ", quoted(root_.string()),
-                    " is no pipeline directory: it has no model_index.json; give a directory that "
-                    "diffusers' save_pretrained wrote, or a Hub repository's name"));
+    throw Error(
+        ExitStatus::kBadData,
+        str("--pretrained_model_name_or_path ", quoted(root_.string()),
+            " is not a pipeline directory: it has no model_index.json; give a directory that "
+            "diffusers' save_pretrained wrote, or a Hub repository's name"));
   }
   index_ = read_json(index);
   const auto class_name = json_value<std::string>(index_, "_class_name", "", index.string());
-  if (class_name.rfind("StableDiffusionXL", 0) != 0) {
+  if (!class_name.starts_with("StableDiffusionXL")) {
     throw Error(ExitStatus::kBadData,
                 str(index.string(), ": _class_name is ", quoted(class_name),
-                    ", which is no SDXL pipeline; only StableDiffusionXLPipeline is supported"));
+                    ", not an SDXL pipeline; only StableDiffusionXLPipeline is supported"));
   }
 }
 
@@ -101,6 +101,16 @@ CLIPTextConfig read_text_encoder_config(const fs::path& directory, bool with_pro
   return config;
 }
 
+Json architecture_of(const Json& config) {
+  Json result = Json::object();
+  for (const auto& [key, value] : config.items()) {
+    const bool is_note = key.starts_with('_') || key == "architectures" || key == "dtype" ||
+                         key == "torch_dtype" || key == "transformers_version";
+    if (!is_note) result[key] = value;
+  }
+  return result;
+}
+
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement) {
@@ -115,7 +125,7 @@ std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& direct
                                                           QuantisedFormat format) {
   const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
   auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
-  // As it lies in the file, which is mapped: only what is quantised already takes memory.
+  // In the file's dtype the weights stay mapped: only quantised layers take memory.
   const at::ScalarType stored = weights.contains("conv_in.weight")
                                     ? weights.tensor("conv_in.weight").scalar_type()
                                     : placement.dtype;

@@ -1,4 +1,3 @@
-// Reading of single files as pipeline directories.
 #include "pretrained/single_file.h"
 
 #include <algorithm>
@@ -16,38 +15,34 @@
 namespace sdxl {
 namespace {
 
-bool begins_with(const std::string& text, std::string_view prefix) {
-  return text.rfind(prefix, 0) == 0;
-}
-
-/// What single files hold beside the weights: noise schedules, buffers, training state, averages.
+/// Tensors beside the weights: noise schedules, buffers, training state, moving averages.
 bool is_known(const std::string& name) {
   constexpr const char* kPrefixes[] = {
       "alphas_cumprod", "betas",     "sqrt_", "log_one_minus", "model_ema.",
       "posterior_",     "denoiser.", "loss.", "logvar",        "scale_factor"};
   for (const char* prefix : kPrefixes) {
-    if (begins_with(name, prefix)) return true;
+    if (name.starts_with(prefix)) return true;
   }
   return name.ends_with(".position_ids") || name.ends_with(".logit_scale") ||
          name.ends_with(".attn_mask") || name == "v_pred" || name == "ztsnr";
 }
 
-/// Files of models that are not SDXL's base, by tensors that only they have.
+/// Refuses other models than SDXL's base, by tensors that only they have.
 void refuse_other_models(const SafetensorsFile& file) {
   constexpr std::pair<const char*, const char*> kMarks[] = {
-      {"cond_stage_model.", "Stable Diffusion 1 or 2"},
+      {"cond_stage_model.", "a model of Stable Diffusion 1 or 2"},
       {"conditioner.embedders.0.model.", "the SDXL refiner"},
-      {"model.diffusion_model.joint_blocks.", "Stable Diffusion 3"},
-      {"double_blocks.", "Flux"},
-      {"model.diffusion_model.double_blocks.", "Flux"},
-      {"edm_mean", "Playground 2.5"},
-      {"edm_vpred.", "CosXL"},
+      {"model.diffusion_model.joint_blocks.", "a model of Stable Diffusion 3"},
+      {"double_blocks.", "a Flux model"},
+      {"model.diffusion_model.double_blocks.", "a Flux model"},
+      {"edm_mean", "a Playground 2.5 model"},
+      {"edm_vpred.", "a CosXL model"},
       {"control_model.", "a ControlNet"},
       {"lora_unet_", "a LoRA: give it to --lora"}};
   for (const SafetensorsEntry& entry : file.entries()) {
     for (const auto& [mark, model] : kMarks) {
-      if (!begins_with(entry.name, mark)) continue;
-      throw Error(ExitStatus::kBadData, str(quoted(file.path().string()), " is of ", model,
+      if (!entry.name.starts_with(mark)) continue;
+      throw Error(ExitStatus::kBadData, str(quoted(file.path().string()), " is ", model,
                                             "; only SDXL's base model is supported"));
     }
   }
@@ -65,7 +60,7 @@ void sort_left_over(const SafetensorsFile& file, SingleFileContents* contents) {
     for (const auto& [name, part] : parts) used.insert(part.name);
   }
   for (const SafetensorsEntry& entry : file.entries()) {
-    if (used.count(entry.name) != 0) continue;
+    if (used.contains(entry.name)) continue;
     (is_known(entry.name) ? contents->known : contents->unknown).push_back(entry.name);
   }
 }
@@ -78,7 +73,7 @@ void log_left_over(const fs::path& file, const SingleFileContents& contents) {
   }
   if (contents.unknown.empty()) return;
   log::warning(str(quoted(file.string()), ": ", contents.unknown.size(),
-                   " tensors belong to no part of the model and are left out: ",
+                   " tensors belong to no part of the model and are ignored: ",
                    escaped(join(first_of(contents.unknown), ", ")),
                    contents.unknown.size() > 5 ? ", …" : ""));
 }
@@ -132,7 +127,7 @@ SingleFileContents read_single_file(const SafetensorsFile& file, const fs::path&
   SingleFileContents contents;
   for (const PartKind& kind : single_file_parts()) {
     for (const std::string& prefix : kind.prefixes) {
-      if (contents.parts.count(kind.folder) != 0) break;
+      if (contents.parts.contains(kind.folder)) break;
       if (!file.contains(prefix + kind.mark)) continue;
       TensorParts parts = kind.places(*kind.empty(configs / kind.folder), prefix);
       Weights::open_parts(file.path(), parts);  // refuses what does not fit
@@ -142,8 +137,8 @@ SingleFileContents read_single_file(const SafetensorsFile& file, const fs::path&
   if (contents.parts.empty()) {
     throw Error(ExitStatus::kBadData,
                 str(quoted(file.path().string()),
-                    " holds no part of an SDXL model under a name that is known: give a checkpoint "
-                    "in the original naming, or a directory of diffusers' layout"));
+                    " has no part of an SDXL model under a known name: give a checkpoint in the "
+                    "original naming, or a directory in diffusers' layout"));
   }
   sort_left_over(file, &contents);
   contents.v_prediction = file.contains("v_pred");

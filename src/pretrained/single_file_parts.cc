@@ -1,4 +1,3 @@
-// The table of parts.
 #include "pretrained/single_file_parts.h"
 
 #include "base/files.h"

@@ -1,4 +1,5 @@
-// The parts that single files hold: where their tensors lie and by what they are known.
+// The parts of a model that a single file may hold: how to recognise them, and where their tensors
+// lie.
 #pragma once
 
 #include <filesystem>
@@ -14,12 +15,13 @@ namespace sdxl {
 
 struct PartKind {
   const char* folder;                 ///< In diffusers' layout.
-  const char* stem;                   ///< Of its weight files there.
-  std::vector<std::string> prefixes;  ///< Below which it may lie; "" in a file of it alone.
-  const char* mark;                   ///< A tensor below the prefix that tells that it is there.
-  bool original;                      ///< In the original naming, as whole models are.
-  /// The part without weights, by the config.json of its directory.
+  const char* stem;                   ///< Stem of its weight files there.
+  std::vector<std::string> prefixes;  ///< Of its tensors; "" in a file of the part alone.
+  const char* mark;  ///< A tensor that shows that the part is there, without prefix.
+  bool original;     ///< In the original code's naming.
+  /// Builds the part without weights from the config.json in its directory.
   std::function<std::unique_ptr<Module>(const std::filesystem::path& directory)> empty;
+  /// Maps each parameter to its place in the file.
   std::function<TensorParts(const Module& part, const std::string& prefix)> places;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 using Pieces = std::vector<std::pair<std::string, TensorPart>>;
 
-/// The parts by the tensor of the file that they make up, in the order of their rows.
+/// Groups parameters by the tensor of the file that they are rows of, in the order of the rows.
 std::map<std::string, Pieces> by_target(const TensorParts& parts) {
   std::map<std::string, Pieces> targets;
   for (const auto& [name, part] : parts) targets[part.name].emplace_back(name, part);
@@ -26,7 +26,7 @@ std::map<std::string, Pieces> by_target(const TensorParts& parts) {
   return targets;
 }
 
-/// The least one that holds the numbers of all.
+/// The narrowest dtype that holds all of them.
 at::ScalarType widest_dtype(const Weights& weights, const Pieces& pieces) {
   at::ScalarType widest = weights.tensor(pieces.front().first).scalar_type();
   for (const auto& [name, part] : pieces) {
@@ -67,7 +67,7 @@ void require_same_names(const Weights& weights, const TensorParts& parts,
                   " where its config.json says ", at::IntArrayRef(part.shape)));
   }
   for (const std::string& name : weights.names()) {
-    if (parts.count(name) != 0 || name.ends_with("position_ids")) continue;
+    if (parts.contains(name) || name.ends_with("position_ids")) continue;
     throw Error(ExitStatus::kBadData,
                 str(quoted(directory.string()), ": tensor ", quoted(name),
                     " has no place in a single file; it does not fit the config.json there"));
@@ -89,7 +89,7 @@ void plan_part(const PartKind& kind, const fs::path& directory, const std::strin
   }
 }
 
-/// The marks by which other programs know a model that predicts velocity.
+/// The marks by which other programs recognise a model that predicts velocity.
 void plan_marks(const fs::path& pipeline, std::vector<PlannedTensor>* tensors) {
   const fs::path file = pipeline / "scheduler" / "scheduler_config.json";
   if (!fs::exists(file)) return;

@@ -12,9 +12,9 @@ namespace {
 
 class SampleCommand : public Command {
  public:
-  SampleCommand(std::string name, std::string positional)
-      : name_(std::move(name)), positional_(std::move(positional)) {}
-  std::string name() const override { return name_; }
+  SampleCommand(std::string name, std::string positional) : positional_(std::move(positional)) {
+    set_name(std::move(name));
+  }
   std::string summary() const override { return "does something"; }
   OptionSet& options() override { return options_; }
   std::string positional_name() const override { return positional_; }
@@ -26,7 +26,7 @@ class SampleCommand : public Command {
   std::vector<std::string> positionals;
 
  private:
-  std::string name_, positional_;
+  std::string positional_;
   OptionSet options_{infer_options(config)};
 };
 

@@ -1,5 +1,4 @@
-// Drawing of contact sheets. The letters are those of stb_easy_font, which gives them as
-// rectangles.
+// Letters are those of stb_easy_font, which gives them as rectangles.
 #include "commands/infer/contact_sheet.h"
 
 #include <algorithm>
@@ -22,7 +21,7 @@ constexpr int64_t kScale = 2;  // pixels a font unit
 constexpr int64_t kGap = 8;    // between cells
 constexpr int64_t kLineHeight = 12 * kScale;
 constexpr int64_t kLargestRowLabel = 320;
-constexpr int64_t kSmallestCell = 128;  // small pictures are enlarged, so that labels fit
+constexpr int64_t kSmallestCell = 128;  // smaller pictures are enlarged so that labels fit
 constexpr size_t kHeaderLines = 5;
 constexpr int64_t kLargestCell = 512;  // pixels a side of a picture in grid.png
 constexpr int64_t kMostPixels = int64_t{1} << 27;
@@ -116,7 +115,7 @@ std::string html_escaped(const std::string& text) {
   return result;
 }
 
-/// A picture for a cell of grid.png; empty where there is none.
+/// A picture for a cell of grid.png; empty if the file is missing.
 Image cell_picture(const fs::path& file) {
   if (!fs::exists(file)) return {};
   Image image = read_image(file);
@@ -124,7 +123,7 @@ Image cell_picture(const fs::path& file) {
   return resize_shorter_side(image, kLargestCell, ResizeFilter::kLanczos);
 }
 
-/// How many pictures of each set grid.png has room for.
+/// How many pictures of each set fit on grid.png.
 int64_t grid_columns(const PicturePlan& plan, const InferRun& run) {
   int64_t height = 1, width = 1;
   for (const PictureJob& job : plan.jobs) {

@@ -1,4 +1,4 @@
-// A labelled grid of pictures as one picture, and as a page that opens from the disk.
+// Contact sheets: a labelled grid of pictures, as one picture and as an HTML page.
 #pragma once
 
 #include <filesystem>
@@ -11,28 +11,27 @@
 
 namespace sdxl {
 
-/// Labels of rows and columns and the pictures row by row; a place without a picture is empty
-/// (0x0).
+/// Labels of rows and columns, and the pictures row by row. A missing picture is 0 x 0.
 struct ContactSheet {
   std::vector<std::string> row_labels, column_labels;
   std::vector<std::vector<Image>> rows;
 };
 
-/// Every cell is as large as the largest picture; small pictures are enlarged by a whole factor.
-/// Labels are drawn in ASCII, those of the columns in several lines where they need them.
+/// Draws the grid with cells of the largest picture's size. Small pictures are enlarged by a whole
+/// factor. Labels are drawn in ASCII; those of columns wrap.
 Image draw_contact_sheet(const ContactSheet& sheet);
 
-/// How many columns of `rows` pictures of this size, at least one, a sheet has room for: drawing
-/// one holds it and its pictures in memory.
+/// How many columns of `rows` pictures of this size fit on a sheet, at least one. The limit bounds
+/// memory, which holds the sheet and its pictures.
 int64_t sheet_columns(int64_t rows, int64_t height, int64_t width);
 
-/// One picture of the page: its file relative to the page, and what made it.
+/// One picture of the page: its file relative to the page, and its parameters.
 struct PageCell {
   std::string file;
   Json parameters;
 };
 
-/// The same grid as HTML that needs no server and no other file than the pictures.
+/// The same grid as HTML that a browser opens from the disk.
 std::string contact_sheet_page(const std::string& title, const std::vector<std::string>& row_labels,
                                const std::vector<std::string>& column_labels,
                                const std::vector<std::vector<PageCell>>& rows);

@@ -1,13 +1,12 @@
-// Encoding of prompts before anything is drawn.
 #include "commands/infer/encoded_prompts.h"
 
 namespace sdxl {
 
-struct PromptBook::Encoders {
+struct EncodedPrompts::Encoders {
   std::shared_ptr<CLIPTextModel> first, second;
   PromptEncoder encoder;
   LoraMerger merger;
-  std::string state;  ///< Of what is merged.
+  std::string state;  ///< encoder_state() of the LoRAs that are merged.
 
   Encoders(const PipelineDirectory& pipeline, const Placement& placement)
       : first(pipeline.text_encoder(1, placement)),
@@ -19,17 +18,17 @@ struct PromptBook::Encoders {
                  {second.get(), second->under_own_names(pipeline.text_encoder_weights(2))}}}) {}
 };
 
-PromptBook::PromptBook(const PipelineDirectory& pipeline, const Placement& placement,
-                       const LoraLibrary& loras)
+EncodedPrompts::EncodedPrompts(const PipelineDirectory& pipeline, const Placement& placement,
+                               const LoraLibrary& loras)
     : pipeline_(pipeline), placement_(placement), loras_(loras) {}
 
-PromptBook::~PromptBook() = default;
+EncodedPrompts::~EncodedPrompts() = default;
 
-PromptBook::Key PromptBook::key(const PictureJob& job, const WeightSet& set) const {
+EncodedPrompts::Key EncodedPrompts::key(const PictureJob& job, const WeightSet& set) const {
   return {loras_.encoder_state(set, job.lora_scale.value_or(1.0)), job.texts};
 }
 
-void PromptBook::encode(const PictureJob& job, const WeightSet& set) {
+void EncodedPrompts::encode(const PictureJob& job, const WeightSet& set) {
   const Key wanted = key(job, set);
   if (entries_.count(wanted) != 0) return;
   if (!encoders_) encoders_ = std::make_unique<Encoders>(pipeline_, placement_);
@@ -45,9 +44,9 @@ void PromptBook::encode(const PictureJob& job, const WeightSet& set) {
   if (negative == nullptr) negative = &entry;
 }
 
-void PromptBook::close() { encoders_.reset(); }
+void EncodedPrompts::close() { encoders_.reset(); }
 
-const PromptConditioning& PromptBook::of(const PictureJob& job, const WeightSet& set) const {
+const PromptConditioning& EncodedPrompts::of(const PictureJob& job, const WeightSet& set) const {
   return entries_.at(key(job, set));
 }
 

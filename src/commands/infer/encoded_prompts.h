@@ -1,5 +1,5 @@
-// The encoded prompts of an infer run: each text once for each state of the text encoders, which
-// are gone before the UNet comes.
+// The encoded prompts of an infer run: each text is encoded once per state of the text encoders,
+// which are freed before the UNet is loaded.
 #pragma once
 
 #include <map>
@@ -16,19 +16,19 @@
 
 namespace sdxl {
 
-class PromptBook {
+class EncodedPrompts {
  public:
   /// The arguments outlive this object.
-  PromptBook(const PipelineDirectory& pipeline, const Placement& placement,
-             const LoraLibrary& loras);
-  ~PromptBook();
+  EncodedPrompts(const PipelineDirectory& pipeline, const Placement& placement,
+                 const LoraLibrary& loras);
+  ~EncodedPrompts();
 
-  /// Encodes the job's texts with the text encoders as `set` makes them; loads them when first
-  /// called. Error(kUsage) for a clip_skip that the encoders do not have.
+  /// Encodes the job's texts with the LoRAs of `set` merged into the text encoders. The first call
+  /// loads the encoders. Error(kUsage) for a clip_skip past their layers.
   void encode(const PictureJob& job, const WeightSet& set);
-  /// The text encoders are not needed any more.
+  /// Frees the text encoders.
   void close();
-  /// What encode() made of the job.
+  /// The embeddings that encode() made for the job.
   const PromptConditioning& of(const PictureJob& job, const WeightSet& set) const;
 
  private:
@@ -41,7 +41,7 @@ class PromptBook {
   const LoraLibrary& loras_;
   std::unique_ptr<Encoders> encoders_;
   std::map<Key, PromptConditioning> entries_;
-  /// The first entry with each negative texts, which all others with them share.
+  /// One entry per distinct negative prompt; entries with the same one share its embeddings.
   using NegativeKey =
       std::tuple<std::string, std::optional<std::string>, std::optional<std::string>>;
   std::map<NegativeKey, const PromptConditioning*> negatives_;

@@ -1,4 +1,3 @@
-// Reading of LoRA files, once each.
 #include "commands/infer/lora_library.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-// The LoRA files of an infer run, each read once, and what a set of weights takes from them.
+// The LoRA files of an infer run, each read once and shared by the weight sets that use it.
 #pragma once
 
 #include <filesystem>
@@ -14,15 +14,15 @@ namespace sdxl {
 
 class LoraLibrary {
  public:
-  /// `names` are the layers of the model's parts. Tensors that match none are an error unless
-  /// `allow_unmatched`; then they are logged.
+  /// `names` are the layers of the model's parts. A tensor that matches none is an error, or is
+  /// logged with `allow_unmatched`.
   LoraLibrary(LayerNames names, bool allow_unmatched);
 
   /// Reads the files of `set`; Error(kBadData) as read_lora().
   void read(const WeightSet& set);
-  /// The files of `set`, which were read, with their scales times `factor`.
+  /// The LoRAs of `set`, which read() has read, with their scales times `factor`.
   ScaledLoras of(const WeightSet& set, double factor) const;
-  /// What tells one state of the text encoders from another: "" where no LoRA changes them.
+  /// A key for the state of the text encoders: "" if no LoRA changes them.
   std::string encoder_state(const WeightSet& set, double factor) const;
 
  private:

@@ -1,4 +1,3 @@
-// Writing pictures and their manifest.
 #include "commands/infer/picture_store.h"
 
 #include <algorithm>
@@ -13,15 +12,15 @@ namespace {
 
 constexpr const char* kRankManifest = ".manifest-rank-";
 
-/// Whether a picture says of itself that it was made with these parameters.
-bool says_that_it_was_made_with(const Json& parameters, const fs::path& file) {
+/// Whether a PNG's text chunk holds exactly these parameters.
+bool png_has_parameters(const fs::path& file, const Json& parameters) {
   if (file.extension() != ".png") return false;
   try {
     for (const auto& [key, text] : png_texts(read_file(file))) {
       if (key == "parameters") return parse_json(text, file.string()) == parameters;
     }
   } catch (const Error&) {
-    // It is of somebody else.
+    // Another program wrote it.
   }
   return false;
 }
@@ -40,7 +39,7 @@ PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
         entry.erase("file");
         made_[file] = std::move(entry);
       } catch (const std::exception&) {
-        // A line torn by a kill: its picture is drawn again.
+        // The run was killed in the middle of this line: its picture is redrawn.
       }
     }
   }
@@ -81,8 +80,8 @@ bool PictureStore::has(const std::string& file, const Json& parameters) const {
   if (overwrite_ || !fs::exists(directory_ / file)) return false;
   auto found = made_.find(file);
   if (found != made_.end() && found->second == parameters) return true;
-  // Of a run that ended between the picture and its line: it is drawn again.
-  if (found == made_.end() && says_that_it_was_made_with(parameters, directory_ / file)) {
+  // The run was killed after writing the picture but before its manifest line: redraw it.
+  if (found == made_.end() && png_has_parameters(directory_ / file, parameters)) {
     return false;
   }
   throw Error(

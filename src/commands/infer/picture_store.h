@@ -1,5 +1,4 @@
-// The pictures of an infer run on disk: predictable names, a manifest that says what made each, and
-// what to do with those that exist already.
+// The pictures of an infer run on disk, with a manifest.jsonl of the parameters that made each.
 #pragma once
 
 #include <filesystem>
@@ -15,21 +14,22 @@ namespace sdxl {
 
 class PictureStore {
  public:
-  /// Pictures under `directory`, whose manifest.jsonl is read. With `overwrite` none counts as
-  /// there. Of several ranks all but the first write manifests of their own.
+  /// Opens `directory` and reads its manifest.jsonl. With `overwrite` no picture counts as present.
+  /// Ranks other than 0 write a manifest each, for gather_manifests().
   PictureStore(std::filesystem::path directory, bool overwrite, int64_t rank = 0);
-  /// A store of one picture, which goes to `file` whatever its name is, without a manifest.
+  /// A store without a manifest that writes its one picture to `file`. Error(kUsage) if that exists
+  /// and `overwrite` is false.
   static PictureStore single(std::filesystem::path file, bool overwrite);
 
-  /// Whether `file` (relative) is there and was made with these parameters. Error(kUsage) if it is
-  /// there but was made otherwise, unless overwriting.
+  /// Whether `file` (relative) exists and was made with these parameters. Error(kUsage) if it
+  /// exists and was made with others, unless overwriting.
   bool has(const std::string& file, const Json& parameters) const;
-  /// Adds what other ranks' manifests say, of this run or of one that was cut short, to the one
-  /// manifest. While nobody else writes.
+  /// Appends the manifests of other ranks, of this run or of an interrupted one, to manifest.jsonl.
+  /// No other process may write meanwhile.
   static void gather_manifests(const std::filesystem::path& directory);
-  /// Writes the picture with its parameters in the PNG's text, then its line in the manifest.
+  /// Writes the picture as a PNG that holds its parameters, then its line in the manifest.
   void put(const std::string& file, const Image& image, const Json& parameters);
-  /// The same for other content of a picture, such as its latents: `write` fills the path.
+  /// The same for other content, such as latents, which `write` writes to the path.
   void put(const std::string& file, const Json& parameters,
            const std::function<void(const std::filesystem::path&)>& write);
 
@@ -45,10 +45,10 @@ class PictureStore {
   bool overwrite_ = false;
   std::map<std::string, Json> made_;
   std::filesystem::path manifest_file_;   // empty without a manifest
-  std::unique_ptr<LineWriter> manifest_;  // since the first picture
+  std::unique_ptr<LineWriter> manifest_;  // opened by the first picture
 };
 
-/// The PNG of a picture with its parameters as the text "parameters".
+/// Encodes a PNG with its parameters in the text chunk "parameters".
 std::string png_with_parameters(const Image& image, const Json& parameters);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Reading of prompts and their options.
 #include "commands/infer/plan.h"
 
 #include <algorithm>
@@ -76,7 +75,7 @@ PictureJob make_job(const InferConfig& config, const std::string& prompt, uint64
   return job;
 }
 
-/// A JSON line: a copy of the run's options with what the line says put over them.
+/// A JSON line: the run's options, overridden by those of the line.
 PictureJob job_from_json(const InferConfig& config, Json line, const std::string& source,
                          uint64_t default_seed, const Sides& sides) {
   if (!line.is_object() || !line.contains("prompt") || !line["prompt"].is_string()) {
@@ -98,8 +97,9 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
     if (std::find(kPictureOptions.begin(), kPictureOptions.end(), key) != kPictureOptions.end())
       continue;
     const std::string near = nearest(key, kPictureOptions);
-    throw Error(ExitStatus::kBadData, str(source, ": ", quoted(key), " is no option of a picture",
-                                          near.empty() ? "" : "; did you mean " + near + "?"));
+    throw Error(ExitStatus::kBadData,
+                str(source, ": ", quoted(key), " is not an option of a picture",
+                    near.empty() ? "" : "; did you mean " + near + "?"));
   }
   InferConfig own = config;
   own.seed.reset();
@@ -109,7 +109,7 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
   return job;
 }
 
-/// How many pictures a line that can't be drawn asks for, as far as it can be read.
+/// How many pictures a faulty line asks for, as far as it can be read.
 int64_t picture_count(const InferConfig& config, const std::string& line) {
   const Json json = Json::parse(line, /*callback=*/nullptr, /*allow_exceptions=*/false);
   const auto found = json.is_object() ? json.find("num_images_per_prompt") : json.end();
@@ -118,7 +118,7 @@ int64_t picture_count(const InferConfig& config, const std::string& line) {
   return std::clamp<int64_t>(found->get<int64_t>(), 1, kMost);
 }
 
-/// The lines of a prompt file that are not blank, each after what errors call it.
+/// The lines of a prompt file that are not blank, each with its name for errors.
 std::vector<std::pair<std::string, std::string>> prompt_lines(const std::string& file) {
   const std::string text = read_file(file);
   std::vector<std::pair<std::string, std::string>> result;
@@ -193,7 +193,7 @@ PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t defa
       const std::string what = error.what();
       plan.errors.emplace_back(ExitStatus::kBadData,
                                what.starts_with(source) ? what : source + ": " + what);
-      index += picture_count(config, line);  // so that the others keep theirs when it is mended
+      index += picture_count(config, line);  // keeps the file numbers of later lines stable
     }
   }
   return plan;

@@ -1,5 +1,4 @@
-// What an infer run draws: every prompt with its own options, from --prompt, --prompt_file and the
-// options that hold for all.
+// Plans an infer run: the prompts of --prompt and --prompt_file, each with its options.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@ namespace sdxl {
 
 /// One prompt of a run and its `count` pictures.
 struct PictureJob {
-  int64_t first_index = 0;  ///< Of its pictures among all of the run.
+  int64_t first_index = 0;  ///< Number of its first picture in the run.
   int64_t count = 1;
   PromptTexts texts;
   uint64_t seed = 0;
@@ -26,7 +25,7 @@ struct PictureJob {
   std::optional<double> lora_scale;  ///< Multiplies every --lora_scale.
 
   bool guided() const { return guidance_scale > 1.0; }
-  /// What shaped the picture, as the manifest and the PNG's text say it.
+  /// The options that shape the pictures, for the manifest and the PNG's text.
   Json parameters() const;
   /// The file name of its picture `number` (0 … count - 1).
   std::string file_name(int64_t number) const;
@@ -34,11 +33,12 @@ struct PictureJob {
 
 struct PicturePlan {
   std::vector<PictureJob> jobs;
-  std::vector<Error> errors;  ///< Lines of the prompt file that can't be drawn.
+  std::vector<Error> errors;  ///< Of lines of the prompt file that cannot be drawn.
 };
 
-/// `default_side` is the picture's side where neither option nor line gives one; sides must be
-/// multiples of 8 and of `latent_scale`. `seed` is the run's.
+/// `seed` is the run's: prompt k uses seed + k unless its line gives one. Sides default to
+/// `default_side` pixels and must be multiples of 8 and of `latent_scale`. Error(kUsage) for
+/// options that no picture can have; errors of single lines go to the plan.
 PicturePlan plan_pictures(const InferConfig& config, uint64_t seed, int64_t default_side,
                           int64_t latent_scale);
 

@@ -1,4 +1,3 @@
-// The table and the errors at the end of an infer run.
 #include "commands/infer/report.h"
 
 #include <algorithm>
@@ -59,7 +58,7 @@ void InferReport::merge(Ranks& ranks) {
     mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
   }
   const std::vector<std::string> all = ranks.gather(one_line(mine));
-  std::set<std::string> told;
+  std::set<std::string> seen;
   pictures_.clear();
   failures_.clear();
   for (const std::string& text : all) {
@@ -70,11 +69,11 @@ void InferReport::merge(Ranks& ranks) {
     }
     for (const Json& one : json["failures"]) {
       const auto message = one[1].get<std::string>();
-      if (!told.insert(message).second) continue;
+      if (!seen.insert(message).second) continue;
       failures_.emplace_back(static_cast<ExitStatus>(one[0].get<int>()), message);
     }
   }
-  logged_ = failures_.size();  // each by the rank that met it
+  logged_ = failures_.size();  // each rank logged its failures
 }
 
 void InferReport::print(bool json) const {

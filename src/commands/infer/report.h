@@ -1,4 +1,4 @@
-// What an infer run did: a line for each picture, and what could not be drawn.
+// The report of an infer run: a line for each picture, and the failures.
 #pragma once
 
 #include <cstdint>
@@ -10,34 +10,35 @@
 
 namespace sdxl {
 
-/// A line of the table at the end.
+/// One line of the table at the end.
 struct PictureReport {
   std::string file;
-  double seconds = 0;           ///< Of its batch, divided by the batch's pictures.
-  double steps_per_second = 0;  ///< Of the sampler alone, summed over the batch's pictures.
-  double weights_seconds = 0;   ///< That its set's weights took, before the first.
-  uint64_t peak_memory = 0;     ///< The process's, when the picture was done.
-  bool kept = false;            ///< It was there already.
+  double seconds = 0;           ///< Its batch's time divided by the batch's pictures.
+  double steps_per_second = 0;  ///< Of the sampler alone, summed over the batch.
+  double weights_seconds =
+      0;                     ///< Spent loading the weight set; non-zero for its first picture only.
+  uint64_t peak_memory = 0;  ///< Of the process so far, in bytes.
+  bool kept = false;         ///< The picture existed already.
 };
 
 class InferReport {
  public:
   void add(PictureReport picture);
-  /// Notes a failure that the run outlived. It is logged when something follows it: a run whose
-  /// only item failed tells of it once, as its error.
+  /// Records a failure that does not end the run. It is logged when something follows it, so that
+  /// a run whose only item failed reports it once, as its error.
   void fail(const std::string& what, const Error& error) {
     fail(Error(error.status(), what + ": " + error.what()));
   }
-  void fail(const Error& error);  ///< Where the message says what failed.
+  void fail(const Error& error);  ///< For messages that name what failed.
   const std::vector<PictureReport>& pictures() const { return pictures_; }
 
-  /// Takes in what the other ranks report, each failure once. Collective; the first rank has all.
+  /// Collects the reports of all ranks on each, without repeated failures. Collective.
   void merge(Ranks& ranks);
 
-  /// The table on stdout: columns, or a JSON line for each picture.
+  /// Prints the table to stdout: columns, or a JSON line for each picture.
   void print(bool json) const;
-  /// Throws if anything failed: the failures' own status if nothing was drawn and they have one in
-  /// common, else kBadData.
+  /// Throws if anything failed: with the failures' common status if nothing was drawn, else
+  /// kBadData.
   void throw_if_failed();
 
  private:

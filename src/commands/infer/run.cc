@@ -1,5 +1,3 @@
-// Drawing of planned pictures: what is there already is left out first, prompts are encoded before
-// the UNet comes, and its weights are exchanged from set to set.
 #include "commands/infer/run.h"
 
 #include <algorithm>
@@ -20,18 +18,18 @@
 namespace sdxl {
 namespace {
 
-/// Whether an error concerns one batch of pictures or one set of weights only.
+/// Whether the other batches and weight sets can still be drawn.
 bool concerns_one_item(ExitStatus status) {
   return status == ExitStatus::kBadData || status == ExitStatus::kBadNumbers ||
          status == ExitStatus::kUsage;
 }
 
-/// A path as text that JSON can hold.
+/// A path as valid UTF-8.
 std::string path_text(const fs::path& path) {
   return is_utf8(path.string()) ? path.string() : escaped(path.string());
 }
 
-/// What a whole set is called in errors.
+/// The name of a weight set in errors.
 std::string set_name(const WeightSet& set) { return set.label.empty() ? "the model" : set.label; }
 
 }  // namespace
@@ -48,7 +46,7 @@ InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::
     if (set.problem) report_.fail(*set.problem);
   }
   std::erase_if(sets_, [](const WeightSet& set) { return set.problem.has_value(); });
-  // A pipeline may lack a UNet of its own where every set brings one.
+  // The pipeline may lack a UNet if every set has one.
   const fs::path own = pipeline_.root() / "unet";
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
   unet_config_ = read_unet_config(unet);
@@ -59,7 +57,7 @@ InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::
                     " channels and the VAE's latents have ", vae_config_.latent_channels,
                     ": it is for inpainting or of another model; only text to image is supported"));
   }
-  // Refuses what can't work before anything is loaded.
+  // Refuses options that the scheduler does not support before anything is loaded.
   planned_scheduler(config.num_inference_steps);
 
   LayerNames names;
@@ -67,8 +65,8 @@ InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::
   names.add_text_encoder("text_encoder", *pipeline_.empty_text_encoder(1));
   names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
   loras_ = std::make_unique<LoraLibrary>(std::move(names), config.lora_allow_unmatched);
-  prompts_ = std::make_unique<PromptBook>(pipeline_, placement_, *loras_);
-  unet_ = std::make_unique<UNetSwitch>(own, variant(), for_inference(), *loras_);
+  prompts_ = std::make_unique<EncodedPrompts>(pipeline_, placement_, *loras_);
+  unet_ = std::make_unique<SwappableUNet>(own, variant(), for_inference(), *loras_);
 }
 
 Placement InferRun::for_inference() const {
@@ -164,7 +162,7 @@ void InferRun::take_share(std::vector<Work>* work) const {
     *work = std::vector<Work>(work->begin() + begin, work->begin() + end);
     return;
   }
-  // A stretch of the batches: packed again, they come out the same.
+  // A contiguous part of the batches, which batches() forms again from its jobs.
   for (Work& own : *work) {
     const std::vector<Batch> all = batches(own.jobs);
     const auto [begin, end] = share_of(all.size());
@@ -285,9 +283,9 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
                           bool is_last) {
   const auto start = Clock::now();
   const std::vector<at::Tensor> latents = denoise_batch(batch, set);
-  latents.back().flatten().slice(0, 0, 1).to(at::kCPU);  // when it is there, all is done
+  latents.back().flatten().slice(0, 0, 1).to(at::kCPU);  // waits for the device
   if (is_last) replay_.clear();
-  give_back_freed_memory();  // the VAE needs other sizes
+  give_back_freed_memory();  // the VAE allocates other sizes
   const double denoising = seconds_since(start);
   for (size_t i = 0; i < batch.size(); ++i) put_pictures(*batch[i], set, latents[i], store);
 
@@ -307,7 +305,7 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
 
 void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store) {
   if (work.jobs.empty()) return;
-  // The weights first, so that a set that has none that fit fails once.
+  // Loads the weights first, so that a bad set fails once and not for every batch.
   const double factor = work.jobs.front()->lora_scale.value_or(1.0);
   const auto start = Clock::now();
   if (!attempt(set_name(*work.set), [&] { unet_->use(*work.set, factor); })) return;
@@ -322,16 +320,16 @@ void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store)
 }
 
 void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
-  // 1. What is to be drawn, and the prompts of it.
+  // 1. Find what is left to draw, and encode its prompts.
   std::vector<Work> work = find_work(plan, store);
-  ranks_.meet();  // nobody draws before all have looked
+  ranks_.meet();  // every rank has looked before one draws
   take_share(&work);
   if (work.empty()) return;
   unet_->read_ahead(*work.front().set);
   read_loras(&work);
   encode_prompts(&work);
 
-  // 2. The VAE stays; the UNet's weights are exchanged, the next read while these draw.
+  // 2. Draw. The VAE stays; the UNet's weights change from set to set.
   if (config_.output_type != "latent" && !work.empty()) {
     vae_ = load_vae(inputs_.vae, variant(), for_inference(), /*with_encoder=*/false,
                     /*with_decoder=*/true);

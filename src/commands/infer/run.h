@@ -1,4 +1,4 @@
-// The work of `sdxl infer`: the drawing of planned pictures with each set of weights.
+// Draws planned pictures with each set of weights, for `sdxl infer`.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -31,14 +31,13 @@ class InferRun {
 
   const std::vector<WeightSet>& sets() const { return sets_; }
 
-  /// Draws every job of `plan` with every set of weights into `store`, except what is there; of
-  /// several ranks each its share, in the batches that one rank would draw.
-  /// Failures of one picture or one checkpoint go to the report and do not end the rest, unless
-  /// they end the process (disk, stop). Error(kUsage), before anything is loaded, for a picture
-  /// that is there but was made otherwise.
+  /// Draws every job of `plan` with every weight set into `store`, except pictures that exist. Each
+  /// rank draws its share, in the batches that a single rank would form. A failure of one picture
+  /// or checkpoint goes to the report and the rest goes on, except for a full disk or a stop.
+  /// Error(kUsage), before anything is loaded, for a picture that exists with other parameters.
   void draw(const PicturePlan& plan, PictureStore& store);
 
-  /// All that shaped the pictures of `job` with `set`, as the manifest and the PNG's text say it.
+  /// Everything that shapes the pictures of `job` with `set`, for the manifest and the PNG's text.
   Json picture_parameters(const PictureJob& job, const WeightSet& set) const;
 
   const InferReport& report() const { return report_; }
@@ -46,34 +45,34 @@ class InferRun {
 
  private:
   using Batch = std::vector<const PictureJob*>;
-  /// What is to be drawn with one set.
+  /// The jobs left to draw with one set.
   struct Work {
     const WeightSet* set;
     std::vector<const PictureJob*> jobs;
   };
 
   std::vector<Work> find_work(const PicturePlan& plan, const PictureStore& store);
-  /// Leaves this rank's share: whole sets where there are enough, else batches.
+  /// Keeps this rank's share: whole sets if there are enough for all ranks, else batches.
   void take_share(std::vector<Work>* work) const;
   void read_loras(std::vector<Work>* work);
   void encode_prompts(std::vector<Work>* work);
-  /// Jobs that can share calls of the UNet, with what they have in common equal; those with one
-  /// scale of the LoRAs follow one another.
+  /// Groups jobs that can share calls of the UNet (same size, steps, guidance on or off, LoRA
+  /// scale). Batches with the same LoRA scale follow one another.
   std::vector<Batch> batches(const std::vector<const PictureJob*>& jobs) const;
   uint64_t count_steps(const std::vector<Work>& work) const;
-  /// Draws with one set while the files of `next`, if there is one, are read.
+  /// Draws with one set while a thread reads the files of `next`, if there is one.
   void draw_set(const Work& work, const Work* next, PictureStore& store);
-  /// The last one holds no memory of the UNet's calls while it is decoded.
+  /// The last batch frees the UNet's recorded calls before it is decoded.
   void draw_batch(const Batch& batch, const WeightSet& set, PictureStore& store, bool is_last);
   std::vector<at::Tensor> denoise_batch(const Batch& batch, const WeightSet& set);
   std::vector<Image> decode(const at::Tensor& latents);
   void put_pictures(const PictureJob& job, const WeightSet& set, const at::Tensor& latents,
                     PictureStore& store);
   std::string file_of(const PictureJob& job, int64_t number, const WeightSet& set) const;
-  /// Runs `work`; an error that concerns no more than `what` goes to the report. Whether it went
-  /// well.
+  /// Runs `work` and returns true. If it throws an error that concerns only `what`, reports that
+  /// and returns false.
   bool attempt(const std::string& what, const std::function<void()>& work);
-  /// Where the UNet and the VAE go.
+  /// Of UNet and VAE, which may repack their weights.
   Placement for_inference() const;
   std::string variant() const { return config_.variant.value_or(""); }
   std::unique_ptr<Scheduler> planned_scheduler(int64_t steps) const;
@@ -88,12 +87,12 @@ class InferRun {
   AutoencoderKLConfig vae_config_;
 
   std::unique_ptr<LoraLibrary> loras_;
-  std::unique_ptr<PromptBook> prompts_;
-  std::unique_ptr<UNetSwitch> unet_;
+  std::unique_ptr<EncodedPrompts> prompts_;
+  std::unique_ptr<SwappableUNet> unet_;
   UNetReplay replay_;
   std::shared_ptr<AutoencoderKL> vae_;
   std::unique_ptr<Progress> progress_;
-  double weights_seconds_ = 0;  // that the weights of the set took
+  double weights_seconds_ = 0;  // to load the current weight set
   InferReport report_;
 };
 

@@ -1,4 +1,3 @@
-// Exchanging the weights of a UNet.
 #include "commands/infer/swappable_unet.h"
 
 #include "base/error.h"
@@ -11,33 +10,35 @@ namespace {
 
 constexpr const char* kStem = "diffusion_pytorch_model";
 
-/// What shapes the arithmetic: the config without its notes and the size it was trained at.
-Json architecture(const Json& config) {
-  Json result = Json::object();
-  for (const auto& [key, value] : config.items()) {
-    if (key.rfind('_', 0) != 0 && key != "sample_size") result[key] = value;
-  }
-  return result;
+/// Whether weights of one config fit a UNet of the other. sample_size shapes no tensor.
+bool has_same_architecture(const Json& a, const Json& b) {
+  Json left = architecture_of(a), right = architecture_of(b);
+  left.erase("sample_size");
+  right.erase("sample_size");
+  return left == right;
 }
 
 }  // namespace
 
-UNetSwitch::UNetSwitch(fs::path own, std::string variant, const Placement& placement,
-                       const LoraLibrary& loras)
-    : own_(std::move(own)), variant_(std::move(variant)), placement_(placement), loras_(loras) {}
+SwappableUNet::SwappableUNet(fs::path pipeline_unet, std::string variant,
+                             const Placement& placement, const LoraLibrary& loras)
+    : pipeline_unet_(std::move(pipeline_unet)),
+      variant_(std::move(variant)),
+      placement_(placement),
+      loras_(loras) {}
 
-UNetSwitch::~UNetSwitch() = default;
+SwappableUNet::~SwappableUNet() = default;
 
-fs::path UNetSwitch::directory(const WeightSet& set) const {
-  return set.unet.empty() ? own_ : set.unet;
+fs::path SwappableUNet::directory(const WeightSet& set) const {
+  return set.unet.empty() ? pipeline_unet_ : set.unet;
 }
 
-void UNetSwitch::load(const fs::path& directory) {
+void SwappableUNet::load(const fs::path& directory) {
   const UNet2DConditionConfig config = read_unet_config(directory);
   const Weights weights = Weights::open(directory, kStem, variant_);
-  if (!unet_ || architecture(unet_->config().json) != architecture(config.json)) {
+  if (!unet_ || !has_same_architecture(unet_->config().json, config.json)) {
     merger_.reset();
-    unet_.reset();  // Before the next comes, so that memory holds one.
+    unet_.reset();  // memory holds one UNet at a time
     loaded_.clear();
     auto unet = std::make_shared<UNet2DConditionModel>(config);
     unet->load(weights, placement_);
@@ -50,21 +51,21 @@ void UNetSwitch::load(const fs::path& directory) {
       {"unet", {unet_.get(), unet_->under_own_names(weights)}}});
 }
 
-const UNet2DConditionModel& UNetSwitch::use(const WeightSet& set, double factor) {
+const UNet2DConditionModel& SwappableUNet::use(const WeightSet& set, double factor) {
   const fs::path wanted = directory(set);
   if (wanted != loaded_) load(wanted);
   merger_->merge(loras_.of(set, factor));
   return *unet_;
 }
 
-void UNetSwitch::read_ahead(const WeightSet& set) {
+void SwappableUNet::read_ahead(const WeightSet& set) {
   const fs::path wanted = directory(set);
   if (wanted == loaded_) return;
   reader_ = std::jthread([wanted, variant = variant_](const std::stop_token& stop) {
     try {
       Weights::open(wanted, kStem, variant).prefetch([&] { return stop.stop_requested(); });
     } catch (const Error&) {
-      // Reported when the weights are wanted.
+      // use() reports it.
     }
   });
 }

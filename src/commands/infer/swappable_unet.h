@@ -1,4 +1,4 @@
-// The one UNet of an infer run, whose weights are exchanged in place from one set to the next.
+// The UNet of an infer run. Its weights are replaced in place from one weight set to the next.
 #pragma once
 
 #include <filesystem>
@@ -11,26 +11,25 @@
 
 namespace sdxl {
 
-class UNetSwitch {
+class SwappableUNet {
  public:
-  /// `own` is the pipeline's UNet directory, for sets that bring none. `loras` outlives this.
-  UNetSwitch(std::filesystem::path own, std::string variant, const Placement& placement,
-             const LoraLibrary& loras);
-  ~UNetSwitch();
+  /// Sets without a UNet use that of `pipeline_unet`, a directory. `loras` outlives the object.
+  SwappableUNet(std::filesystem::path pipeline_unet, std::string variant,
+                const Placement& placement, const LoraLibrary& loras);
+  ~SwappableUNet();
 
-  /// The UNet with the weights of `set`, its LoRAs at `factor` of their scales. What stays the same
-  /// is left as it is: between sets of one UNet only adapted layers change. Error(kBadData) leaves
-  /// the UNet as it was.
+  /// Returns the UNet with the weights of `set`, its LoRAs scaled by `factor` besides their own
+  /// scales. Between sets with the same UNet only adapted layers change. Error(kBadData) leaves the
+  /// UNet as it was.
   const UNet2DConditionModel& use(const WeightSet& set, double factor);
-  /// Reads the files of `set` into the page cache while something else computes. A set whose files
-  /// cannot be read fails in use() alone.
+  /// Starts to read the files of `set` into the page cache on a thread. Errors are left to use().
   void read_ahead(const WeightSet& set);
 
  private:
   std::filesystem::path directory(const WeightSet& set) const;
   void load(const std::filesystem::path& directory);
 
-  std::filesystem::path own_;
+  std::filesystem::path pipeline_unet_;
   std::string variant_;
   Placement placement_;
   const LoraLibrary& loras_;

@@ -1,4 +1,3 @@
-// Finding of checkpoints.
 #include "commands/infer/weight_sets.h"
 
 #include <algorithm>
@@ -26,7 +25,7 @@ int64_t checkpoint_number(const std::string& name) {
   return error == std::errc() && stop == end ? number : -1;
 }
 
-/// What `directory` holds, if it holds anything: a UNet or LoRA weights.
+/// Adds the UNet or LoRA weights in `directory` to a copy of `common`; false if it has neither.
 bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
   *set = common;
   const fs::path unet = directory / (use_ema ? "unet_ema" : "unet");
@@ -45,7 +44,7 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
                                    const WeightSet& common) {
   if (!fs::is_directory(root)) {
     throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
-                                          " is no directory; give a run's --output_dir"));
+                                          " is not a directory; give a run's --output_dir"));
   }
   std::vector<std::pair<int64_t, fs::path>> found;
   for (const auto& entry : fs::directory_iterator(root)) {
@@ -73,12 +72,12 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
   }
   if (sets.empty()) {
     throw Error(ExitStatus::kBadData, str("--checkpoints ", quoted(root.string()),
-                                          " holds no checkpoint-N and no final weights"));
+                                          " holds neither checkpoint-N nor final weights"));
   }
   return sets;
 }
 
-/// The last part of a run's path, which tells its rows and folders from those of other runs.
+/// The last component of a run's path, which names its rows and folders.
 std::string run_name(const fs::path& root) {
   const fs::path path = fs::absolute(root).lexically_normal();
   return (path.has_filename() ? path : path.parent_path()).filename().string();
@@ -102,10 +101,9 @@ std::vector<WeightSet> find_sets(const InferConfig& config, const ResolvedInputs
   for (const std::string& root : config.checkpoints) {
     const std::string name = run_name(root);
     if (!names.insert(name).second) {
-      throw Error(
-          ExitStatus::kUsage,
-          str("--checkpoints ", quoted(root), ": another directory is called ", quoted(name),
-              " too, and their pictures would lie in one folder; rename one"));
+      throw Error(ExitStatus::kUsage,
+                  str("--checkpoints ", quoted(root), ": another directory is called ",
+                      quoted(name), " too, so their pictures would share a folder; rename one"));
     }
     const std::string prefix = config.checkpoints.size() > 1 ? name + "/" : "";
     for (WeightSet& set : sets_of_run(root, prefix, config.use_ema, common)) {
@@ -127,6 +125,22 @@ void add_sample(Hasher* hasher, const fs::path& file) {
   }
 }
 
+std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
+  const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
+  if (!fs::is_directory(unet)) {
+    throw Error(ExitStatus::kBadData,
+                str("there is no UNet in ", quoted(unet.string()),
+                    ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
+                    "that has its unet/ folder"));
+  }
+  read_component_config(unet, "UNet2DConditionModel");
+  std::string result = weights_fingerprint(unet);
+  for (const auto& [path, scale] : set.loras) {
+    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string weights_fingerprint(const fs::path& path) {
@@ -145,26 +159,6 @@ std::string weights_fingerprint(const fs::path& path) {
   for (const fs::path& file : files) add_sample(&hasher, file);
   return hasher.hex().substr(0, 16);
 }
-
-namespace {
-
-std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
-  const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
-  if (!fs::is_directory(unet)) {
-    throw Error(ExitStatus::kBadData,
-                str("there is no UNet in ", quoted(unet.string()),
-                    ": give --unet or --checkpoints a directory in diffusers' layout, or a model "
-                    "that has its unet/ folder"));
-  }
-  read_component_config(unet, "UNet2DConditionModel");
-  std::string result = weights_fingerprint(unet);
-  for (const auto& [path, scale] : set.loras) {
-    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file);
-  }
-  return result;
-}
-
-}  // namespace
 
 std::vector<WeightSet> find_weight_sets(const InferConfig& config, const ResolvedInputs& inputs) {
   std::vector<WeightSet> sets = find_sets(config, inputs);

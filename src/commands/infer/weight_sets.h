@@ -1,5 +1,4 @@
-// The weights that an infer run draws with, one after the other: the base, a UNet of its own, or
-// every checkpoint in a directory.
+// Finds the weights that an infer run draws with: the model's, or every checkpoint in a directory.
 #pragma once
 
 #include <filesystem>
@@ -13,24 +12,22 @@
 
 namespace sdxl {
 
-/// One set: a UNet directory ("" for the pipeline's own) and LoRA files with their scales.
+/// A UNet directory ("" for the pipeline's) and LoRA files with their scales.
 struct WeightSet {
-  /// "checkpoint-500", "final", "base"; "" for a run without --checkpoints. With several of them
-  /// "RUN/checkpoint-500".
+  /// "checkpoint-500", "final" or "base", after "RUN/" if --checkpoints is repeated; "" without it.
   std::string label;
   std::filesystem::path unet;
   std::vector<std::pair<std::filesystem::path, double>> loras;
 
-  std::string fingerprint;       ///< weights_fingerprint() of all that it names.
-  std::optional<Error> problem;  ///< Why this checkpoint cannot be drawn with.
+  std::string fingerprint;       ///< weights_fingerprint() of all its files.
+  std::optional<Error> problem;  ///< Why it cannot be used.
 
   /// The folder of its pictures below --output_dir.
   std::string folder() const { return label; }
 };
 
-/// A short hash of what a weight file, or the weight files of a directory, hold: names, sizes,
-/// headers and a sample of the data. It tells a retrained checkpoint from the one that was there
-/// before.
+/// A short hash of a weight file, or of the weight files of a directory: names, sizes, headers and
+/// samples of the data. Distinguishes a retrained checkpoint from the one that it replaced.
 std::string weights_fingerprint(const std::filesystem::path& path);
 
 /// One set without --checkpoints. With it, in this order: the base with --include_base, each

@@ -1,4 +1,3 @@
-// Tokenizing captions once for each pair of tokenizers.
 #include "commands/train/caption_lengths.h"
 
 #include <algorithm>
@@ -12,18 +11,19 @@ CaptionLengths::CaptionLengths(const PipelineDirectory& pipeline,
                                const std::optional<fs::path>& cache_directory)
     : pipeline_(pipeline) {
   if (!cache_directory) return;
-  memory_ = std::make_unique<CacheStore>(
-      *cache_directory, Json{{"kind", "captions"},
-                             {"version", 1},
-                             {"holds", "whether captions exceed the text encoders' length"},
-                             {"tokenizers", ModelIdentity(*cache_directory).tokenizers(pipeline)}});
+  cache_ = std::make_unique<CacheStore>(
+      *cache_directory,
+      Json{{"kind", "captions"},
+           {"version", 1},
+           {"holds", "whether captions exceed the text encoders' length"},
+           {"tokenizers", EncoderIdentity(*cache_directory).tokenizers(pipeline)}});
 }
 
 bool CaptionLengths::exceeds(const std::string& caption, const CacheKey& key) {
-  if (!memory_) return measure(caption);
-  if (const std::optional<std::string> known = memory_->read(key)) return *known == "1";
+  if (!cache_) return measure(caption);
+  if (const std::optional<std::string> known = cache_->read(key)) return *known == "1";
   const bool exceeds = measure(caption);
-  memory_->put(key, exceeds ? "1" : "0");
+  cache_->put(key, exceeds ? "1" : "0");
   return exceeds;
 }
 
@@ -33,10 +33,10 @@ bool CaptionLengths::measure(const std::string& caption) {
     tokenizer_ = pipeline_.tokenizer(1);
     tokenizer_2_ = second.get();
   });
-  // No token is shorter than a byte, and a few are the tokenizer's own.
-  constexpr int64_t kOwn = 5;
+  // A token has at least one byte, and the tokenizer adds a few itself.
+  constexpr int64_t kAdded = 5;
   const int64_t most =
-      std::min(tokenizer_->model_max_length(), tokenizer_2_->model_max_length()) - kOwn;
+      std::min(tokenizer_->model_max_length(), tokenizer_2_->model_max_length()) - kAdded;
   const bool plain = std::all_of(caption.begin(), caption.end(),
                                  [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   if (plain && std::ssize(caption) <= most) return false;

@@ -1,4 +1,4 @@
-// Whether captions lose words past the text encoders' length, remembered from run to run.
+// Tells which captions exceed the text encoders' length; the answers are cached on disk.
 #pragma once
 
 #include <filesystem>
@@ -14,19 +14,19 @@ namespace sdxl {
 
 class CaptionLengths {
  public:
-  /// `pipeline` outlives the object. Without a directory nothing is remembered.
+  /// `pipeline` outlives the object. Nothing is cached without a directory.
   CaptionLengths(const PipelineDirectory& pipeline,
                  const std::optional<std::filesystem::path>& cache_directory);
 
-  /// Whether one of the tokenizers cuts the caption, whose key is `key`. May be called from several
-  /// threads. The tokenizers are loaded when the first caption is not remembered.
+  /// Whether a tokenizer truncates the caption, which the cache knows by `key`. Safe to call from
+  /// several threads. Loads the tokenizers when the first caption is not in the cache.
   bool exceeds(const std::string& caption, const CacheKey& key);
 
  private:
   bool measure(const std::string& caption);
 
   const PipelineDirectory& pipeline_;
-  std::unique_ptr<CacheStore> memory_;
+  std::unique_ptr<CacheStore> cache_;
   std::once_flag loading_;
   std::shared_ptr<const Tokenizer> tokenizer_, tokenizer_2_;
 };

@@ -1,4 +1,4 @@
-// What every part of a training run is built from.
+// The values that every part of a training run is built from.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,12 +19,12 @@ struct TrainingContext {
   const ResolvedInputs& inputs;
   const PipelineDirectory& pipeline;
   at::Device device;
-  at::ScalarType dtype;  ///< What frozen parts compute in.
+  at::ScalarType dtype;  ///< Of the frozen parts' arithmetic.
   uint64_t seed;
   Ranks& ranks;
 
   std::string variant() const { return config.variant.value_or(""); }
-  /// --embedding_cache_dir, or the user's.
+  /// --embedding_cache_dir, or the default below the user's cache directory.
   std::filesystem::path cache_directory() const;
 };
 

@@ -1,4 +1,3 @@
-// Building the data side of a run.
 #include "commands/train/data.h"
 
 #include <c10/core/GradMode.h>
@@ -17,7 +16,7 @@
 namespace sdxl {
 namespace {
 
-/// ppdiffusers' scripts know only one.
+/// ppdiffusers' scripts always resize bilinearly.
 std::string interpolation_mode(const TrainConfig& config) {
   return config.compat == "pp" ? "bilinear" : config.image_interpolation_mode;
 }
@@ -59,7 +58,7 @@ TrainingData::TrainingData(const TrainingContext& context)
     : context_(context), set_(in_turn(context.ranks, [&] { return open_set(context); })) {}
 
 void TrainingData::prepare(bool text_encoders_train) {
-  // 1. Prompts. What is cached leaves no encoder behind.
+  // 1. Prompts. Filling a cache frees the encoders.
   const bool cached = context_.config.cache_latents;
   if (cached && !text_encoders_train) {
     use_cached_prompts();
@@ -127,7 +126,8 @@ void TrainingData::use_cached_prompts() {
     return {on_device(embedding.prompt_embeds), on_device(embedding.pooled_prompt_embeds),
             on_device(absent.prompt_embeds), on_device(absent.pooled_prompt_embeds)};
   });
-  // The scripts drop a caption to the encoding of "", whatever sampling does without a prompt.
+  // The scripts replace a dropped caption by the encoding of "", even where sampling without a
+  // prompt uses zeros.
   set_.source->use_prompts(cache, context_.config.compat == "none" ? absent : empty);
 }
 
@@ -135,7 +135,7 @@ void TrainingData::load_prompt_encoder() {
   const c10::NoGradGuard no_grad;
   prompt_encoder_ = std::make_shared<PromptEncoder>(
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
-  prompt_encoder_->warn_of_cuts(false);  // the check of the data told of them
+  prompt_encoder_->warn_of_cuts(false);  // the check of the data reported them
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   const PromptConditioning empty =
       encode_prompt(*prompt_encoder_, {""}, zeros && context_.config.compat == "none");
@@ -156,7 +156,7 @@ std::vector<ValidationPrompt> TrainingData::encode_validation_prompts() const {
 
 BatchSource TrainingData::batches(int64_t first) {
   const TrainConfig& config = context_.config;
-  // From a cache a sample is little work, and one thread is always ahead of the trainer.
+  // Reading a cached sample is little work: one thread stays ahead of the trainer.
   const int64_t workers =
       std::max<int64_t>(config.dataloader_num_workers, config.cache_latents ? 1 : 0);
   const int64_t ranks = context_.ranks.size(), group = config.train_batch_size * ranks;

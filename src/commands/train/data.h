@@ -1,5 +1,5 @@
-// What a training run sees: the data set's draws as batches of latents and embedded prompts, and
-// the prompts of validation. Encoders are loaded here and freed as soon as nothing needs them.
+// The data side of a training run: batches of latents and prompt embeddings, and the validation
+// prompts. Loads the encoders and frees them as soon as nothing needs them.
 #pragma once
 
 #include <memory>
@@ -15,28 +15,28 @@ namespace sdxl {
 
 class TrainingData {
  public:
-  /// Opens the data set and looks it over; loads no model.
+  /// Opens the data set and checks it; loads no model. `context` outlives the object.
   explicit TrainingData(const TrainingContext& context);
 
   int64_t size() const { return set_.dataset->size(); }
   const CheckReport& report() const { return set_.report; }
 
-  /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs; with
-  /// `text_encoders_train` prompts stay texts.
+  /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs. With
+  /// `text_encoders_train` prompts stay texts, for the Trainable to encode.
   void prepare(bool text_encoders_train);
-  /// Fills the caches alone, that of embeddings with `prompts`.
+  /// Only fills the caches: latents, and with `prompts` prompt embeddings.
   void fill_caches(bool prompts);
-  /// This rank's micro-batches from draw `first` on.
+  /// Returns this rank's micro-batches from draw `first` on.
   BatchSource batches(int64_t first);
-  /// The first samples of the first epoch, for the validation loss; no more than `count`.
+  /// Returns the first samples of the first epoch, at most `count`, for the validation loss.
   std::vector<TrainingBatch> validation_batches(int64_t count);
 
   const std::vector<ValidationPrompt>& validation_prompts() const { return validation_prompts_; }
-  /// The same as encoders that train see them now.
+  /// Encodes the validation prompts with the text encoders as trained so far.
   std::vector<ValidationPrompt> encode_validation_prompts() const;
-  /// The encoders, if they train.
+  /// The text encoders; null unless they train or nothing is cached.
   const std::shared_ptr<PromptEncoder>& prompt_encoder() const { return prompt_encoder_; }
-  /// How long the trainer has waited for data so far, in seconds.
+  /// Seconds that the trainer has waited for data so far.
   double waited_seconds() const { return loader_ ? loader_->waited_seconds() : 0; }
 
  private:

@@ -1,4 +1,3 @@
-// Opening and filling the caches.
 #include "commands/train/encoder_caches.h"
 
 #include <c10/core/GradMode.h>
@@ -13,7 +12,7 @@
 namespace sdxl {
 namespace {
 
-// What the encoders take at once. Larger batches are no faster and take more memory.
+// Sizes of the encoders' batches. Larger ones are no faster and take more memory.
 constexpr int64_t kPixelsOnCpu = int64_t{1} << 20, kPixelsOnDevice = int64_t{1} << 22;
 constexpr int64_t kMostPictures = 64;
 constexpr int64_t kCaptionsOnCpu = 8, kCaptionsOnDevice = 64;
@@ -23,7 +22,7 @@ int64_t pictures_at_once(int64_t resolution, at::Device device) {
   return std::clamp<int64_t>(pixels / (resolution * resolution), 1, kMostPictures);
 }
 
-void tell(const char* what, const FillReport& report, const CacheStore& store) {
+void log_fill(const char* what, const FillReport& report, const CacheStore& store) {
   log::info(str(what, ": ", report.wanted, " wanted, ", report.encoded, " encoded now; cache ",
                 store.directory().string()));
 }
@@ -51,13 +50,13 @@ FillOptions EncoderCaches::fill_options(int64_t batch_size) const {
   options.batch_size = batch_size;
   options.ranks = context_.ranks.size();
   options.rank = context_.ranks.rank();
-  // The encoder waits for pictures unless some are prepared while it works.
+  // Prepares pictures while the encoder works, so that it does not wait for them.
   options.workers = std::max<int64_t>(context_.config.dataloader_num_workers,
                                       std::clamp(std::thread::hardware_concurrency() / 2, 1u, 16u));
   return options;
 }
 
-void EncoderCaches::take_in(CacheStore& store) const {
+void EncoderCaches::refresh(CacheStore& store) const {
   if (context_.ranks.alone()) return;
   context_.ranks.meet();
   store.refresh();
@@ -74,7 +73,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
     if (!encoder) {
       encoder = std::make_unique<PromptEncoder>(
           context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
-      encoder->warn_of_cuts(false);  // the check of the data told of them
+      encoder->warn_of_cuts(false);  // the check of the data reported them
     }
     const PromptEmbedding embedding = encoder->encode(captions, captions);
     return PromptEmbeds{embedding.hidden_states, embedding.pooled};
@@ -82,9 +81,9 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
   const FillOptions options =
       fill_options(context_.device.is_cpu() ? kCaptionsOnCpu : kCaptionsOnDevice);
   fill_prompts(*cache, texts, encode, options);
-  tell("prompts", fill_prompts(*cache, *set_.dataset, *set_.captions, encode, options),
-       cache->store());
-  take_in(cache->store());
+  log_fill("prompts", fill_prompts(*cache, *set_.dataset, *set_.captions, encode, options),
+           cache->store());
+  refresh(cache->store());
   return cache;
 }
 
@@ -107,11 +106,11 @@ std::shared_ptr<LatentCache> EncoderCaches::latents() {
   };
   const FillOptions options =
       fill_options(pictures_at_once(context_.config.resolution, context_.device));
-  tell("latents",
-       fill_latents(*cache, *set_.source, *set_.pictures, context_.config.cache_crops, encode,
-                    options),
-       cache->store());
-  take_in(cache->store());
+  log_fill("latents",
+           fill_latents(*cache, *set_.source, *set_.pictures, context_.config.cache_crops, encode,
+                        options),
+           cache->store());
+  refresh(cache->store());
   return cache;
 }
 

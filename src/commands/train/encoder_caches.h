@@ -1,6 +1,6 @@
-// The caches on disk of what a run's pictures and captions are encoded to. What is missing is made
-// first, each value by one rank; the encoders are loaded only if something is, and are gone when it
-// is done.
+// The caches on disk that hold a run's encoded pictures and captions. Opening one fills it first:
+// each missing value is computed by one rank. Encoders are loaded only if a value is missing, and
+// freed afterwards.
 #pragma once
 
 #include <memory>
@@ -16,27 +16,27 @@ namespace sdxl {
 
 class EncoderCaches {
  public:
-  /// Both outlive the object.
+  /// The arguments outlive the object.
   EncoderCaches(const TrainingContext& context, const TrainingSet& set);
 
-  /// Embeddings of every caption, and of `texts` besides.
+  /// Embeddings of every caption and of `texts`.
   std::shared_ptr<PromptCache> prompts(const std::vector<std::string>& texts);
-  /// Moments of every picture; with --random_flip mirrored ones too.
+  /// Moments of every picture, with --random_flip also of its mirror image.
   std::shared_ptr<LatentCache> latents();
 
  private:
-  /// --cache_dtype, else what the encoder computes in.
+  /// --cache_dtype, else the dtype of the encoder's arithmetic.
   at::ScalarType kept_dtype(at::ScalarType encoder) const;
   FillOptions fill_options(int64_t batch_size) const;
-  /// Waits until all ranks have filled `store` and looks for what they put.
-  void take_in(CacheStore& store) const;
+  /// Waits until all ranks have filled `store`, then reads what the others added.
+  void refresh(CacheStore& store) const;
 
   const TrainingContext& context_;
   const TrainingSet& set_;
-  ModelIdentity identity_;
+  EncoderIdentity identity_;
 };
 
-/// Pixels on the CPU -> moments, in the dtype that `vae` computes in.
+/// Encodes pixels on the CPU to moments, in the dtype of `vae`.
 EncodePictures picture_encoder(std::shared_ptr<const AutoencoderKL> vae, at::Device device);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Hashing the files of encoders.
 #include "commands/train/encoder_identity.h"
 
 #include <algorithm>
@@ -11,34 +10,20 @@
 #include "io/pretrained.h"
 
 namespace sdxl {
-namespace {
-
-// What a config says of the arithmetic: neither where it came from nor how its weights are stored.
-Json arithmetic_of(const fs::path& file) {
-  Json config = read_json(file);
-  for (const char* key : {"_class_name", "_diffusers_version", "_name_or_path", "architectures",
-                          "dtype", "torch_dtype", "transformers_version"}) {
-    config.erase(key);
-  }
-  return config;
-}
-
-}  // namespace
-
-ModelIdentity::ModelIdentity(const fs::path& cache_directory)
-    : memory_(cache_directory,
+EncoderIdentity::EncoderIdentity(const fs::path& cache_directory)
+    : hashes_(cache_directory,
               Json{{"kind", "files"}, {"version", 1}, {"holds", "SHA-256 of model files"}}) {}
 
-std::string ModelIdentity::hash(const fs::path& file) {
+std::string EncoderIdentity::hash(const fs::path& file) {
   const CacheKey key = CacheKey::of(RandomAccessFile(file).stamp());
-  if (const auto known = memory_.read(key)) return *known;
+  if (const auto known = hashes_.read(key)) return *known;
   std::string hash = sha256_of_file(file);
-  memory_.put(key, hash);
-  memory_.flush();
+  hashes_.put(key, hash);
+  hashes_.flush();
   return hash;
 }
 
-std::string ModelIdentity::hash_of_folder(const fs::path& folder) {
+std::string EncoderIdentity::hash_of_folder(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.is_regular_file()) files.push_back(entry.path());
@@ -51,25 +36,25 @@ std::string ModelIdentity::hash_of_folder(const fs::path& folder) {
   return hasher.hex();
 }
 
-Json ModelIdentity::weights(const fs::path& directory, const std::string& stem,
-                            const std::string& variant) {
+Json EncoderIdentity::weights(const fs::path& directory, const std::string& stem,
+                              const std::string& variant) {
   Json hashes = Json::array();
   for (const fs::path& file : Weights::open(directory, stem, variant).files()) {
     hashes.push_back(hash(file));
   }
-  return {{"weights", hashes}, {"config", arithmetic_of(directory / "config.json")}};
+  return {{"weights", hashes}, {"config", architecture_of(read_json(directory / "config.json"))}};
 }
 
-Json ModelIdentity::vae(const fs::path& directory, const std::string& variant,
-                        at::ScalarType dtype) {
+Json EncoderIdentity::vae(const fs::path& directory, const std::string& variant,
+                          at::ScalarType dtype) {
   Json identity = weights(directory, "diffusion_pytorch_model", variant);
   for (const char* key : {"scaling_factor", "force_upcast"}) identity["config"].erase(key);
   identity["computes_in"] = c10::toString(dtype);
   return identity;
 }
 
-Json ModelIdentity::text_encoders(const PipelineDirectory& pipeline, const std::string& variant,
-                                  at::ScalarType dtype) {
+Json EncoderIdentity::text_encoders(const PipelineDirectory& pipeline, const std::string& variant,
+                                    at::ScalarType dtype) {
   const auto encoder = [&](const std::string& suffix) {
     Json identity = weights(pipeline.part("text_encoder" + suffix), "model", variant);
     identity["tokenizer"] = hash_of_folder(pipeline.part("tokenizer" + suffix));
@@ -83,7 +68,7 @@ Json ModelIdentity::text_encoders(const PipelineDirectory& pipeline, const std::
   return identity;
 }
 
-Json ModelIdentity::tokenizers(const PipelineDirectory& pipeline) {
+Json EncoderIdentity::tokenizers(const PipelineDirectory& pipeline) {
   return {hash_of_folder(pipeline.part("tokenizer")), hash_of_folder(pipeline.part("tokenizer_2"))};
 }
 

@@ -1,5 +1,5 @@
-// What a cache knows an encoder by: hashes of its weights and vocabulary, its config, and the dtype
-// that it computes in. Two encoders that give different values never have the same description.
+// Describes an encoder for a cache's key: hashes of its weights and vocabulary, its config, and the
+// dtype of its arithmetic. Encoders that give different values have different descriptions.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -14,11 +14,11 @@
 
 namespace sdxl {
 
-class ModelIdentity {
+class EncoderIdentity {
  public:
-  /// Hashes of large files are remembered in the cache directory by where the file lies and when it
-  /// was last changed, so that each is read once.
-  explicit ModelIdentity(const std::filesystem::path& cache_directory);
+  /// Keeps the hashes of files in the cache directory, keyed by path and time of change, so that
+  /// each file is read once.
+  explicit EncoderIdentity(const std::filesystem::path& cache_directory);
 
   Json vae(const std::filesystem::path& directory, const std::string& variant,
            at::ScalarType dtype);
@@ -30,12 +30,12 @@ class ModelIdentity {
 
  private:
   std::string hash(const std::filesystem::path& file);
-  /// Of names and contents of the files in it.
+  /// Hashes names and contents of the files in it.
   std::string hash_of_folder(const std::filesystem::path& folder);
   Json weights(const std::filesystem::path& directory, const std::string& stem,
                const std::string& variant);
 
-  CacheStore memory_;
+  CacheStore hashes_;
 };
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// The text of model cards.
 #include "commands/train/model_card.h"
 
 #include <algorithm>
@@ -37,7 +36,7 @@ void append_flags(std::vector<std::string>* to, const std::string& name, const J
   for (const Json& one : list) to->push_back("--" + name + "=" + shell_quoted(text_of(one)));
 }
 
-/// A user's text as Markdown shows it.
+/// Escapes a user's text for Markdown.
 std::string markdown(const std::string& text) {
   std::string result;
   for (const char c : escaped(text)) {

@@ -1,4 +1,3 @@
-// One function for each part.
 #include "commands/train/options.h"
 
 namespace sdxl {

@@ -1,4 +1,3 @@
-// Opening and resuming a run's directory.
 #include "commands/train/output_directory.h"
 
 #include <set>
@@ -12,7 +11,7 @@
 namespace sdxl {
 namespace {
 
-/// Results that a new run would overwrite.
+/// A result that a new run would overwrite.
 std::optional<fs::path> existing_result(const fs::path& directory) {
   for (const char* name : {"model_index.json", kLoraWeights}) {
     if (fs::exists(directory / name)) return directory / name;
@@ -21,35 +20,6 @@ std::optional<fs::path> existing_result(const fs::path& directory) {
     if (is_complete_checkpoint(entry.path())) return entry.path();
   }
   return std::nullopt;
-}
-
-/// Whether `folder` lies in the directory that it is relative to and is not that directory.
-bool is_inside(const fs::path& folder) {
-  const fs::path normal = folder.lexically_normal();
-  return !normal.empty() && normal.is_relative() && normal != "." && *normal.begin() != "..";
-}
-
-/// Removes what a discarded run left, so that nothing of two runs lies side by side. Logs that lie
-/// elsewhere may be those of other runs too.
-void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
-  store.clear();
-  for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
-                           kLoraWeights, kKohyaLoraWeights, "validation", "README.md"}) {
-    fs::remove_all(directory / name);
-  }
-  if (is_inside(logs)) fs::remove_all(directory / logs);
-}
-
-/// Checkpoints past the step that a run goes back to are those that "latest" finds.
-void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
-  std::vector<std::string> later;
-  for (const Checkpoint& one : all) {
-    if (one.step > step) later.push_back(one.path.filename().string());
-  }
-  if (later.empty()) return;
-  log::warning(str("going back to step ", step, ", before ", join(later, ", "),
-                   ": --resume_from_checkpoint latest would go on from there until this run is "
-                   "past it; remove what is not wanted"));
 }
 
 bool is_same(const fs::path& a, const fs::path& b) {
@@ -66,12 +36,36 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
   return false;
 }
 
-/// A run writes over files of its directory and may discard them, which shall not be its own input.
+/// Removes the files of a discarded run, so that two runs never mix. Logs outside the directory
+/// stay: other runs may log there too.
+void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
+  store.clear();
+  for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
+                           kLoraWeights, kKohyaLoraWeights, "validation", "README.md"}) {
+    fs::remove_all(directory / name);
+  }
+  const fs::path log_folder = directory / logs;
+  if (lies_in(log_folder, directory) && !is_same(log_folder, directory)) fs::remove_all(log_folder);
+}
+
+/// Warns that "latest" would find a checkpoint past the step that the run goes back to.
+void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
+  std::vector<std::string> later;
+  for (const Checkpoint& one : all) {
+    if (one.step > step) later.push_back(one.path.filename().string());
+  }
+  if (later.empty()) return;
+  log::warning(str("going back to step ", step, ", before ", join(later, ", "),
+                   ": --resume_from_checkpoint latest would go on from there until this run is "
+                   "past it; remove those that you do not want"));
+}
+
+/// A run replaces and discards files of its directory, which must not be its inputs.
 void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
   const auto refuse = [&](const char* option, const std::string& path) {
     throw Error(ExitStatus::kUsage,
-                str("--output_dir ", quoted(output_dir.string()), " is where --", option, " ",
-                    quoted(path), " lies: give another directory"));
+                str("--output_dir ", quoted(output_dir.string()), " holds the input --", option,
+                    " ", quoted(path), ": give another directory"));
   };
   const std::pair<const char*, std::optional<std::string>> inputs[] = {
       {"pretrained_model_name_or_path", config.pretrained_model_name_or_path},
@@ -85,6 +79,14 @@ void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
       lies_in(*config.lora_weights, output_dir)) {
     refuse("lora_weights", *config.lora_weights);
   }
+}
+
+const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
+
+/// Samples of an optimizer step.
+int64_t samples_of_step(const RunRecord& record) {
+  return record.options.value("train_batch_size", int64_t{1}) *
+         record.options.value("gradient_accumulation_steps", int64_t{1}) * record.ranks;
 }
 
 }  // namespace
@@ -105,7 +107,7 @@ void RunDirectory::share(Ranks& ranks) {
   if (!fs::is_directory(resumed_->path)) {
     throw Error(ExitStatus::kFileError,
                 str("--output_dir: ", quoted(resumed_->path.string()),
-                    " is not to be seen here: all ranks need the same file system"));
+                    " is missing on this machine: all ranks need the same file system"));
   }
 }
 
@@ -132,14 +134,15 @@ void RunDirectory::open(const TrainConfig& config) {
   if (const auto result = existing_result(path_)) {
     const std::string directory = quoted(path_.string()), found = result->filename().string();
     throw Error(ExitStatus::kUsage,
-                resumed_ ? str("--output_dir ", directory, " holds a run of its own (", found,
-                               ") and --resume_from_checkpoint ", quoted(resumed_->path.string()),
-                               " is of another: go on with latest, or give another --output_dir")
-                         : str("--output_dir ", directory, " holds a finished run (", found,
-                               ") without a checkpoint to resume from: discard it with "
-                               "--overwrite_output_dir, or give another directory"));
+                resumed_
+                    ? str("--output_dir ", directory, " holds a run (", found,
+                          ") and --resume_from_checkpoint ", quoted(resumed_->path.string()),
+                          " belongs to another: resume with latest, or give another --output_dir")
+                    : str("--output_dir ", directory, " holds a finished run (", found,
+                          ") without a checkpoint to resume from: discard it with "
+                          "--overwrite_output_dir, or give another directory"));
   }
-  if (!resumed_) log::info("there is no checkpoint yet: starting from the beginning");
+  if (!resumed_) log::info("no checkpoint yet: starting from the beginning");
 }
 
 int64_t RunDirectory::samples_done() const {
@@ -152,18 +155,6 @@ int64_t RunDirectory::samples_done() const {
 std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
-
-namespace {
-
-const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
-
-/// How many samples a step has.
-int64_t samples_of_step(const RunRecord& record) {
-  return record.options.value("train_batch_size", int64_t{1}) *
-         record.options.value("gradient_accumulation_steps", int64_t{1}) * record.ranks;
-}
-
-}  // namespace
 
 std::vector<std::string> differing_options(const RunRecord& saved, const RunRecord& now) {
   static const std::set<std::string> kHarmless = {"output_dir",
@@ -196,7 +187,7 @@ std::vector<std::string> differing_options(const RunRecord& saved, const RunReco
                                                   "enable_xformers_memory_efficient_attention",
                                                   "push_to_hub",
                                                   "hub_model_id"};
-  // How long a run is shapes only schedules that end.
+  // The length of a run shapes the result only through a schedule that ends.
   const std::string schedule = now.options.value("lr_scheduler", "constant");
   const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
   const bool same_group = samples_of_step(saved) == samples_of_step(now);
@@ -220,24 +211,24 @@ void RunDirectory::require_same_options(const RunRecord& now) const {
   if (differing.empty()) {
     if (saved.samples != 0 && saved.samples != now.samples) {
       log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
-                       ": the order of the samples is another from here on"));
+                       ": their order changes from here on"));
     }
     const int64_t before = samples_of_step(saved), after = samples_of_step(now);
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
-                       "not to the same result"));
+                       "its result will differ"));
     }
     return;
   }
   throw Error(ExitStatus::kUsage,
               str("--resume_from_checkpoint ", quoted(resumed_->path.string()),
                   " was trained with other options: ", escaped(join(differing, "; ")),
-                  "; give the same, or train anew in another --output_dir"));
+                  "; give the same options, or start a new run in another --output_dir"));
 }
 
 void RunDirectory::begin(const TrainConfig& train, const RunRecord& record) {
-  // A directory without a run may hold a README.md or logs of its owner's.
+  // Without a run, a README.md or logs in the directory belong to somebody else.
   const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = record.json();

@@ -1,5 +1,5 @@
-// A training run's --output_dir: who may write there, what is resumed, what is saved of the
-// options.
+// A training run's --output_dir: locks it, finds the checkpoint to resume, guards what is there,
+// and saves the options.
 #pragma once
 
 #include <filesystem>
@@ -22,29 +22,28 @@ inline constexpr const char* kTrainerStateFile = "trainer_state.json";
 
 class RunDirectory {
  public:
-  /// Takes the directory's lock and finds the checkpoint to go on from, every byte of which is
-  /// checked against its manifest: Error(kBadData) for a damaged one. Error(kUsage) when another
-  /// run is writing there, or when there are results of one that is neither resumed nor, with
-  /// --overwrite_output_dir, to be discarded. Of several ranks, which share the directory, the
-  /// first does so and the others learn what it found.
+  /// Locks the directory and finds the checkpoint to resume, whose bytes are checked against its
+  /// manifest: Error(kBadData) if it is damaged. Error(kUsage) when another run is writing there,
+  /// or when it holds the results of a run that is neither resumed nor, with
+  /// --overwrite_output_dir, discarded. The first rank does this and tells the others.
   RunDirectory(const TrainConfig& config, Ranks& ranks);
 
   const std::filesystem::path& path() const { return path_; }
   CheckpointStore& checkpoints() { return checkpoints_; }
-  /// What is resumed, if anything is.
+  /// The checkpoint that is resumed, if any.
   const std::optional<Checkpoint>& resumed() const { return resumed_; }
-  /// Its trainer_state.json; an empty object for a new run.
+  /// The resumed checkpoint's trainer_state.json; an empty object for a new run.
   const Json& saved_state() const { return saved_state_; }
   std::string saved_state_source() const;
 
-  /// Error(kUsage) listing the options that differ from those that the resumed checkpoint was
-  /// trained with, if they shape the result.
+  /// Error(kUsage) that lists the options that shape the result and differ from those of the
+  /// resumed checkpoint.
   void require_same_options(const RunRecord& now) const;
-  /// The position in the stream of samples at which the resumed run goes on; 0 for a new one.
+  /// The draw at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
-  /// When everything is checked: with --overwrite_output_dir removes what the directory's last run
-  /// left, if there was one, then writes config.json; --config of it repeats the run. The first
-  /// rank's alone.
+  /// Begins to write, when everything is checked: removes the last run's files with
+  /// --overwrite_output_dir, then writes config.json, which repeats the run when given to
+  /// --config. For the first rank alone.
   void begin(const TrainConfig& train, const RunRecord& record);
 
  private:
@@ -58,9 +57,9 @@ class RunDirectory {
   Json saved_state_ = Json::object();
 };
 
-/// The keys of options that shape the result and differ, "key: saved -> now" each. Micro-batch,
-/// accumulation and the number of ranks may differ where the samples of a step are as
-/// many; the number of ranks may also differ alone.
+/// The options that shape the result and differ, each as "--key was X and is Y". Batch size,
+/// accumulation and ranks may differ if the samples of a step stay the same; the number of ranks
+/// may also differ alone.
 std::vector<std::string> differing_options(const RunRecord& saved, const RunRecord& now);
 
 }  // namespace sdxl

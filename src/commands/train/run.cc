@@ -1,9 +1,6 @@
-// A training run from its options to its result.
 #include "commands/train/run.h"
 
 #include <cstdio>
-#include <exception>
-#include <functional>
 #include <limits>
 
 #include "base/log.h"
@@ -21,7 +18,7 @@
 namespace sdxl {
 namespace {
 
-/// The seed given, or that of the run that is resumed, or a new one; that of rank 0.
+/// --seed, else the seed of the resumed run, else a new one. Every rank gets rank 0's.
 uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, Ranks& ranks) {
   if (config.seed) return *config.seed;
   if (directory.resumed()) {
@@ -33,13 +30,13 @@ uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, R
   return draw_seed(ranks);
 }
 
-/// The parts of one run, in the order in which they are made; each needs those before it.
+/// One run. Members are declared in the order in which they are made; each needs those before it.
 class TrainingRun {
  public:
   TrainingRun(const TrainConfig& config, const ResolvedInputs& inputs, const OptionSet& options,
-              TrainingSubject& subject, Ranks& ranks, int64_t device_index)
+              TrainingTask& task, Ranks& ranks, int64_t device_index)
       : config_(config),
-        subject_(subject),
+        task_(task),
         ranks_(ranks),
         device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
                                               config.enable_npu_flash_attention, device_index})),
@@ -82,7 +79,7 @@ class TrainingRun {
       directory_.begin(config_, record_);
       truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
     }
-    data_.prepare(subject_.trains_text_encoders());
+    data_.prepare(task_.trains_text_encoders());
     throw_if_stop_requested("before the first step");
     load_model();
     build_trainer();
@@ -91,7 +88,7 @@ class TrainingRun {
     log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
     const std::vector<at::Tensor> values = result_values();
     if (!ranks_.is_first()) return ExitStatus::kDone;
-    subject_.write_result(context_, *model_.trainable, values);
+    task_.write_result(context_, *model_.trainable, values);
     write_card();
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
@@ -100,21 +97,20 @@ class TrainingRun {
  private:
   int64_t first_step() const { return directory_.resumed() ? directory_.resumed()->step : 0; }
 
-  /// A run cannot be made shorter than it is already.
+  /// Refuses a run that is already longer than it should become.
   void require_steps_to_do() const {
     if (first_step() <= length_.max_steps) return;
-    throw Error(
-        ExitStatus::kUsage,
-        str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()), " has ",
-            first_step(), " steps behind it and this run shall have ", length_.max_steps,
-            ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
-            "checkpoint"));
+    throw Error(ExitStatus::kUsage,
+                str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()),
+                    " has done ", first_step(), " steps and this run ends at ", length_.max_steps,
+                    ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
+                    "checkpoint"));
   }
 
   void load_model() {
     std::optional<fs::path> checkpoint;
     if (directory_.resumed()) checkpoint = directory_.resumed()->path;
-    model_ = subject_.load(context_, data_, checkpoint);
+    model_ = task_.load(context_, data_, checkpoint);
     log::info(str("training ", count_elements(model_.trainable->parameter_groups()),
                   " parameters on ", data_.size(), " pictures: steps ", first_step() + 1, " to ",
                   length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
@@ -123,7 +119,7 @@ class TrainingRun {
   void build_trainer() {
     objective_ = std::make_unique<Objective>(noise_schedule(context_),
                                              objective_options(config_, context_.seed));
-    join_the_ranks();
+    build_exchange();
     optimizer_ =
         make_optimizer(optimizer_name(config_),
                        shards_ ? shards_->own_groups() : model_.trainable->parameter_groups(),
@@ -143,8 +139,8 @@ class TrainingRun {
     if (directory_.resumed()) state_->load(directory_);
   }
 
-  /// What several ranks need to train as one.
-  void join_the_ranks() {
+  /// Connects the ranks to one trainer; nothing to do for a single one.
+  void build_exchange() {
     if (ranks_.alone()) return;
     if (config_.fused_backward) {
       throw Error(
@@ -164,15 +160,15 @@ class TrainingRun {
 
   void build_validation() {
     validation_ = std::make_unique<RunValidation>(
-        ValidatedRun{context_, data_, subject_.trains_text_encoders(), model_.unet,
-                     *model_.trainable, *objective_, *optimizer_, ema_.get(), shards_.get()});
+        ValidatedRun{context_, data_, task_.trains_text_encoders(), model_.unet, *model_.trainable,
+                     *objective_, *optimizer_, ema_.get(), shards_.get()});
   }
 
   void run_steps() {
     TrackerOptions tracker;
     tracker.output_dir = directory_.path();
     tracker.logging_dir = config_.logging_dir;
-    tracker.run_name = subject_.run_name();
+    tracker.run_name = task_.run_name();
     tracker.config = record_.json();
     tracker.resume_step = first_step();
     log_ = ranks_.is_first() ? std::make_unique<RunLog>(
@@ -214,13 +210,13 @@ class TrainingRun {
       directory_.checkpoints().protect(step);
       if (!ranks_.is_first()) return;
       write_json(directory_.path() / "best.json", {{"step", step}, {"validation_loss", loss}});
-      directory_.checkpoints().prune(step);  // the one that was the best
+      directory_.checkpoints().prune(step);  // the former best
     };
     return actions;
   }
 
   void write_card() const {
-    ModelCard card = subject_.model_card();
+    ModelCard card = task_.model_card();
     card.command = command_line(card.command, option_set_, context_.seed);
     card.samples = data_.size();
     card.steps = length_.max_steps;
@@ -232,7 +228,7 @@ class TrainingRun {
   }
 
   const TrainConfig& config_;
-  TrainingSubject& subject_;
+  TrainingTask& task_;
   Ranks& ranks_;
   at::Device device_;
   PipelineDirectory pipeline_;
@@ -257,8 +253,7 @@ class TrainingRun {
 
 }  // namespace
 
-ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
-                        TrainingSubject& subject) {
+ExitStatus run_training(const TrainConfig& config, const OptionSet& options, TrainingTask& task) {
   const Launch launch = read_launch(config.local_rank);
   Ranks& ranks = join_ranks(
       launch, {std::chrono::milliseconds(static_cast<int64_t>(config.ddp_timeout * 1000.0))});
@@ -267,7 +262,7 @@ ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
     require_equal_options(ranks, options.to_json());
     const ResolvedInputs inputs =
         in_turn(ranks, [&] { return resolve_inputs(config, config.dry_run); });
-    TrainingRun run(config, inputs, options, subject, ranks, device_index(launch));
+    TrainingRun run(config, inputs, options, task, ranks, device_index(launch));
     return config.dry_run ? run.summarise() : run.train();
   });
 }

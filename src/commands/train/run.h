@@ -1,4 +1,4 @@
-// What train-full and train-lora have in common: everything but what is trained.
+// A training run from its options to its result, as train-full and train-lora share it.
 #pragma once
 
 #include <filesystem>
@@ -14,32 +14,32 @@
 
 namespace sdxl {
 
-/// What is trained and the model that it is part of.
+/// A model and what is trained of it.
 struct TrainedModel {
   std::shared_ptr<UNet2DConditionModel> unet;
   std::unique_ptr<Trainable> trainable;
 };
 
-/// A training command's own part.
-class TrainingSubject {
+/// The part in which the training commands differ: what is trained and what is written at the end.
+class TrainingTask {
  public:
-  virtual ~TrainingSubject() = default;
-  /// Whether prompts must be encoded at every step, by the Trainable.
+  virtual ~TrainingTask() = default;
+  /// If true, the Trainable encodes prompts at every step.
   virtual bool trains_text_encoders() const { return false; }
-  /// Loads the model; its trained tensors are those of the checkpoint directory, if one is given.
+  /// Loads the model, with the trained tensors of `checkpoint` if a directory is given.
   virtual TrainedModel load(const TrainingContext& context, const TrainingData& data,
                             const std::optional<std::filesystem::path>& checkpoint) = 0;
-  /// Writes what the run was for into the output directory, with `values` as the trained tensors.
+  /// Writes the result into the output directory, with `values` as the trained tensors.
   virtual void write_result(const TrainingContext& context, const Trainable& trainable,
                             const std::vector<at::Tensor>& values) = 0;
-  /// Command, tags and description of the README.md.
+  /// Command, tags and description for the README.md.
   virtual ModelCard model_card() const = 0;
-  /// The name under which trackers group runs.
+  /// The name that trackers group runs by.
   virtual const char* run_name() const = 0;
 };
 
-/// Trains from start, or from the checkpoint that --resume_from_checkpoint names, to the end.
-ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
-                        TrainingSubject& subject);
+/// Trains to the last step, from the start or from the checkpoint that --resume_from_checkpoint
+/// names. With --dry_run only checks options and data.
+ExitStatus run_training(const TrainConfig& config, const OptionSet& options, TrainingTask& task);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Saving and loading the state of a run.
 #include "commands/train/state.h"
 
 #include "base/version.h"

@@ -1,4 +1,4 @@
-// What a checkpoint of a training run holds, and taking it back.
+// Saves and restores the state of a training run.
 #pragma once
 
 #include <filesystem>
@@ -11,24 +11,24 @@
 
 namespace sdxl {
 
-/// The parts of a run that change while it trains. `ema` may be null.
+/// References to the parts of a run that change while it trains.
 struct TrainingState {
   Trainable& trainable;
   Optimizer& optimizer;
   Trainer& trainer;
-  Ema* ema;
+  Ema* ema;  ///< Null without --use_ema.
   Ranks& ranks;
   OptimizerShards* shards;  ///< Null where every rank has everything.
 
-  /// The trained tensors, detached. With shards collective, and undefined but on the first rank.
+  /// The trained tensors, detached. With shards collective, and defined on the first rank only.
   std::vector<at::Tensor> values() const;
-  /// Those of the moving average, likewise.
+  /// The same for the moving average; empty without one.
   std::vector<at::Tensor> averages() const;
-  /// What a checkpoint takes on disk, roughly.
+  /// Estimates a checkpoint's size on disk, in bytes.
   uint64_t bytes() const;
-  /// Saves a checkpoint of step `step`, which the first rank writes. Collective.
+  /// Saves the checkpoint of step `step`; the first rank writes it. Collective.
   void save(CheckpointStore& store, int64_t step, const Json& options) const;
-  /// Takes back all but the trained tensors from the checkpoint that `from` resumes.
+  /// Restores everything but the trained tensors from the checkpoint that `from` resumes.
   void load(const RunDirectory& from);
 
  private:

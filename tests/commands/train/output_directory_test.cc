@@ -73,13 +73,13 @@ TEST_F(RunDirectoryTest, IsNoInputOfTheRun) {
   ProcessResult result =
       train(model, {"--pretrained_model_name_or_path=" + model, "--overwrite_output_dir"});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.error, HasSubstr("is where --pretrained_model_name_or_path"));
+  EXPECT_THAT(result.error, HasSubstr("holds the input --pretrained_model_name_or_path"));
   EXPECT_TRUE(fs::exists(at("model") / "model_index.json"));
 
   ASSERT_EQ(train(at("run")).status, 0);
   result = train(at("run"), {"--overwrite_output_dir",
                              "--lora_weights=" + (at("run") / "checkpoint-1").string()});
-  EXPECT_THAT(result.error, HasSubstr("is where --lora_weights"));
+  EXPECT_THAT(result.error, HasSubstr("holds the input --lora_weights"));
   EXPECT_TRUE(fs::exists(at("run") / "checkpoint-1"));
 }
 
@@ -89,7 +89,7 @@ TEST_F(RunDirectoryTest, IsNotTakenOverByTheCheckpointOfAnotherRun) {
   const std::string checkpoint = (at("one") / "checkpoint-1").string();
   const ProcessResult result = train(at("two"), {"--resume_from_checkpoint=" + checkpoint});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.error, HasSubstr("holds a run of its own"));
+  EXPECT_THAT(result.error, HasSubstr("belongs to another"));
   EXPECT_EQ(train(at("three"), {"--resume_from_checkpoint=" + checkpoint}).status, 0);
 }
 
@@ -111,7 +111,7 @@ TEST_F(RunDirectoryTest, ResumesNoCheckpointPastTheEnd) {
   const ProcessResult result =
       train(at("run"), {"--resume_from_checkpoint=latest", "--max_train_steps=1"});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.error, HasSubstr("has 2 steps behind it and this run shall have 1"));
+  EXPECT_THAT(result.error, HasSubstr("has done 2 steps and this run ends at 1"));
 }
 
 TEST_F(RunDirectoryTest, ResumesNoDamagedCheckpoint) {
