@@ -11,7 +11,7 @@ namespace sdxl {
 
 PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string variant)
     : root_(directory), variant_(std::move(variant)) {
-  const fs::path index = root_ / "model_index.json";
+  const fs::path index = root_ / kModelIndexFile;
   if (!fs::is_directory(root_) || !fs::exists(index)) {
     throw Error(
         ExitStatus::kBadData,
@@ -30,7 +30,7 @@ PipelineDirectory::PipelineDirectory(const fs::path& directory, std::string vari
 
 bool PipelineDirectory::force_zeros_for_empty_prompt() const {
   return json_value(index_, "force_zeros_for_empty_prompt", true,
-                    (root_ / "model_index.json").string());
+                    (root_ / kModelIndexFile).string());
 }
 
 fs::path PipelineDirectory::part(const std::string& name) const {
@@ -43,7 +43,7 @@ fs::path PipelineDirectory::part(const std::string& name) const {
 }
 
 std::string PipelineDirectory::scheduler_config_source() const {
-  return (root_ / "scheduler" / "scheduler_config.json").string();
+  return (root_ / kSchedulerFolder / kSchedulerConfigFile).string();
 }
 
 Json PipelineDirectory::scheduler_config() const { return read_json(scheduler_config_source()); }
@@ -67,7 +67,7 @@ std::shared_ptr<CLIPTextModel> PipelineDirectory::text_encoder(int number,
 }
 
 Weights PipelineDirectory::text_encoder_weights(int number) const {
-  return Weights::open(part(text_encoder_folder(number)), "model", variant_);
+  return Weights::open(part(text_encoder_folder(number)), kTransformersStem, variant_);
 }
 
 PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) const {
@@ -77,25 +77,25 @@ PromptEncoder PipelineDirectory::prompt_encoder(const Placement& placement) cons
 
 std::shared_ptr<AutoencoderKL> PipelineDirectory::vae(const Placement& placement, bool with_encoder,
                                                       bool with_decoder) const {
-  return load_vae(part("vae"), variant_, placement, with_encoder, with_decoder);
+  return load_vae(part(kVaeFolder), variant_, placement, with_encoder, with_decoder);
 }
 
 std::shared_ptr<UNet2DConditionModel> PipelineDirectory::unet(const Placement& placement) const {
-  return load_unet(part("unet"), variant_, placement);
+  return load_unet(part(kUNetFolder), variant_, placement);
 }
 
 UNet2DConditionConfig read_unet_config(const fs::path& directory) {
   return UNet2DConditionConfig::from_json(read_component_config(directory, "UNet2DConditionModel"),
-                                          (directory / "config.json").string());
+                                          (directory / kConfigFile).string());
 }
 
 AutoencoderKLConfig read_vae_config(const fs::path& directory) {
   return AutoencoderKLConfig::from_json(read_component_config(directory, "AutoencoderKL"),
-                                        (directory / "config.json").string());
+                                        (directory / kConfigFile).string());
 }
 
 CLIPTextConfig read_text_encoder_config(const fs::path& directory, bool with_projection) {
-  const fs::path file = directory / "config.json";
+  const fs::path file = directory / kConfigFile;
   CLIPTextConfig config = CLIPTextConfig::from_json(read_json(file), file.string());
   config.with_projection = with_projection;
   return config;
@@ -111,11 +111,20 @@ Json architecture_of(const Json& config) {
   return result;
 }
 
+LayerNames layer_names(const PipelineDirectory& pipeline, const UNet2DConditionConfig& unet) {
+  LayerNames names;
+  names.add_unet(UNet2DConditionModel(unet));
+  for (const int number : {1, 2}) {
+    names.add_text_encoder(text_encoder_folder(number), *pipeline.empty_text_encoder(number));
+  }
+  return names;
+}
+
 std::shared_ptr<UNet2DConditionModel> load_unet(const fs::path& directory,
                                                 const std::string& variant,
                                                 const Placement& placement) {
   auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
-  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  model->load(Weights::open(directory, kDiffusersStem, variant), placement);
   return model;
 }
 
@@ -123,7 +132,7 @@ std::shared_ptr<UNet2DConditionModel> load_quantised_unet(const fs::path& direct
                                                           const std::string& variant,
                                                           const Placement& placement,
                                                           QuantisedFormat format) {
-  const Weights weights = Weights::open(directory, "diffusion_pytorch_model", variant);
+  const Weights weights = Weights::open(directory, kDiffusersStem, variant);
   auto model = std::make_shared<UNet2DConditionModel>(read_unet_config(directory));
   // In the file's dtype the weights stay mapped: only quantised layers take memory.
   const at::ScalarType stored = weights.contains("conv_in.weight")
@@ -140,7 +149,7 @@ std::shared_ptr<AutoencoderKL> load_vae(const fs::path& directory, const std::st
   const AutoencoderKLConfig config = read_vae_config(directory);
   placement.dtype = vae_dtype(config, placement.dtype);
   auto model = std::make_shared<AutoencoderKL>(config, with_encoder, with_decoder);
-  model->load(Weights::open(directory, "diffusion_pytorch_model", variant), placement);
+  model->load(Weights::open(directory, kDiffusersStem, variant), placement);
   return model;
 }
 

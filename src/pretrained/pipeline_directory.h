@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "conditioning/prompt_encoder.h"
+#include "lora/layer_names.h"
 #include "models/autoencoder_kl.h"
 #include "models/quantised_linear.h"
 #include "models/unet_2d_condition.h"
@@ -59,6 +60,9 @@ CLIPTextConfig read_text_encoder_config(const std::filesystem::path& directory,
 /// The entries of a part's config.json that shape its arithmetic: neither notes (keys that begin
 /// with _), nor versions, nor the dtype of its files.
 Json architecture_of(const Json& config);
+
+/// The layers that LoRA files may adapt: those of a UNet and of the pipeline's text encoders.
+LayerNames layer_names(const PipelineDirectory& pipeline, const UNet2DConditionConfig& unet);
 
 /// Loads the UNet in `directory`, of a pipeline, of --unet or of a checkpoint.
 std::shared_ptr<UNet2DConditionModel> load_unet(const std::filesystem::path& directory,

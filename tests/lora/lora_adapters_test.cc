@@ -3,8 +3,8 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
-#include "base/json.h"
 #include "device/random.h"
+#include "lora/tiny_layers.h"
 #include "models/quantised_linear.h"
 #include "models/unet_2d_condition.h"
 #include "support/expect_error.h"
@@ -13,9 +13,7 @@ namespace sdxl {
 namespace {
 
 std::unique_ptr<UNet2DConditionModel> tiny_unet() {
-  const std::string file = SDXL_TEST_DATA "/tiny-sdxl/unet/config.json";
-  auto unet = std::make_unique<UNet2DConditionModel>(
-      UNet2DConditionConfig::from_json(read_json(file), file));
+  auto unet = std::make_unique<UNet2DConditionModel>(test::tiny_unet_config());
   unet->initialize(1, {});
   return unet;
 }

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "io/safetensors.h"
-#include "models/clip_text_model.h"
+#include "lora/tiny_layers.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 
@@ -18,22 +18,7 @@ namespace {
 
 const fs::path kData = SDXL_TEST_DATA;
 
-/// The names of tests/fixtures/tiny-sdxl's layers.
-struct Names {
-  Names() {
-    const fs::path model = kData / "tiny-sdxl";
-    config = UNet2DConditionConfig::from_json(read_json(model / "unet/config.json"), "config");
-    layers.add_unet(UNet2DConditionModel(config));
-    for (const char* component : {"text_encoder", "text_encoder_2"}) {
-      const Json json = read_json(model / component / "config.json");
-      layers.add_text_encoder(component, CLIPTextModel(CLIPTextConfig::from_json(json, "config")));
-    }
-  }
-  UNet2DConditionConfig config;
-  LayerNames layers;
-};
-
-LoraWeights read(const fs::path& file) { return read_lora(file, Names().layers); }
+LoraWeights read(const fs::path& file) { return read_lora(file, test::tiny_layers()); }
 
 void expect_equal(const LoraWeights& one, const LoraWeights& other) {
   ASSERT_EQ(one.layers.size(), other.layers.size());
@@ -88,7 +73,7 @@ TEST_P(LoraFileRoundTrip, ReadsItsKohyaFiles) {
   const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "kohya.safetensors";
   const LoraWeights weights = read(kData / "lora" / (GetParam() + ".safetensors"));
-  write_kohya_lora(file, weights, Names().config);
+  write_kohya_lora(file, weights, test::tiny_unet_config());
   const LoraWeights back = read(file);
   EXPECT_TRUE(back.unmatched.empty());
   expect_equal(back, weights);

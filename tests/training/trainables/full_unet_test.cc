@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/json.h"
 #include "io/pretrained.h"
+#include "pretrained/pipeline_directory.h"
 
 namespace sdxl {
 namespace {
@@ -12,8 +12,7 @@ namespace {
 const std::filesystem::path kUNet = SDXL_TEST_DATA "/tiny-sdxl/unet";
 
 std::shared_ptr<UNet2DConditionModel> empty_unet() {
-  return std::make_shared<UNet2DConditionModel>(
-      UNet2DConditionConfig::from_json(read_json(kUNet / "config.json"), "config.json"));
+  return std::make_shared<UNet2DConditionModel>(read_unet_config(kUNet));
 }
 
 std::vector<const void*> addresses(UNet2DConditionModel& unet) {

@@ -7,10 +7,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "io/pretrained.h"
 #include "io/safetensors.h"
+#include "pretrained/pipeline_directory.h"
 #include "schedulers/noise_schedule.h"
-#include "tokenizers/tokenizer.h"
 #include "training/objective.h"
 
 namespace sdxl {
@@ -19,27 +18,13 @@ namespace {
 const fs::path kData = SDXL_TEST_DATA;
 const fs::path kModel = kData / "tiny-sdxl";
 
-std::shared_ptr<UNet2DConditionModel> load_unet(at::ScalarType dtype = at::kFloat) {
-  const fs::path directory = kModel / "unet";
-  auto unet = std::make_shared<UNet2DConditionModel>(UNet2DConditionConfig::from_json(
-      read_json(directory / "config.json"), (directory / "config.json").string()));
-  unet->load(Weights::open(directory, "diffusion_pytorch_model"), {at::kCPU, dtype});
-  return unet;
+std::shared_ptr<UNet2DConditionModel> tiny_unet(at::ScalarType dtype = at::kFloat) {
+  return load_unet(kModel / "unet", "", {at::kCPU, dtype});
 }
 
-std::shared_ptr<CLIPTextModel> load_text_encoder(int number) {
-  const fs::path directory = kModel / (number == 1 ? "text_encoder" : "text_encoder_2");
-  CLIPTextConfig config = CLIPTextConfig::from_json(read_json(directory / "config.json"), "config");
-  config.with_projection = number == 2;
-  auto model = std::make_shared<CLIPTextModel>(config);
-  model->load(Weights::open(directory, "model"), {at::kCPU, at::kFloat});
-  return model;
-}
-
-std::shared_ptr<PromptEncoder> load_encoder() {
-  return std::make_shared<PromptEncoder>(load_tokenizer(kModel / "tokenizer"),
-                                         load_tokenizer(kModel / "tokenizer_2"),
-                                         load_text_encoder(1), load_text_encoder(2));
+std::shared_ptr<PromptEncoder> tiny_encoder() {
+  return std::make_shared<PromptEncoder>(
+      PipelineDirectory(kModel, "").prompt_encoder({at::kCPU, at::kFloat}));
 }
 
 LoraTrainingOptions options_of(const Json& run) {
@@ -72,7 +57,7 @@ struct LoraCase {
     options.compute_dtype = dtype;
     options.gradient_checkpointing = checkpointing;
     const bool encoders = run.value("train_text_encoder", false);
-    training = std::make_unique<LoraTraining>(load_unet(dtype), encoders ? load_encoder() : nullptr,
+    training = std::make_unique<LoraTraining>(tiny_unet(dtype), encoders ? tiny_encoder() : nullptr,
                                               options);
     training->start_from(kData / "lora" / (name + ".safetensors"));
   }
@@ -194,7 +179,7 @@ TEST(LoraTraining, PutsTextEncodersAndUpMatricesInGroupsOfTheirOwn) {
   options.learning_rate = 1e-3;
   options.text_encoder_learning_rate = 1e-4;
   options.up_ratio = 16;
-  LoraTraining training(load_unet(), load_encoder(), options);
+  LoraTraining training(tiny_unet(), tiny_encoder(), options);
   std::vector<std::pair<std::string, double>> groups;
   for (const ParameterGroup& group : training.parameter_groups()) {
     groups.emplace_back(group.name, group.learning_rate);
@@ -211,9 +196,9 @@ TEST(LoraTraining, PutsTextEncodersAndUpMatricesInGroupsOfTheirOwn) {
 TEST(LoraTraining, RefusesTextEncodersWithoutAnAdaptedLayer) {
   LoraTrainingOptions options;
   options.adapters.target_modules = {"to_q"};
-  EXPECT_THROW(LoraTraining(load_unet(), load_encoder(), options), Error);
+  EXPECT_THROW(LoraTraining(tiny_unet(), tiny_encoder(), options), Error);
   options.adapters.target_modules = {"to_q", "fc1"};
-  EXPECT_EQ(LoraTraining(load_unet(), load_encoder(), options).parameter_groups().size(), 4u);
+  EXPECT_EQ(LoraTraining(tiny_unet(), tiny_encoder(), options).parameter_groups().size(), 4u);
 }
 
 }  // namespace
