@@ -10,6 +10,7 @@
 #include "commands/inputs/repositories.h"
 #include "config/convert_config.h"
 #include "config/validation.h"
+#include "io/model_files.h"
 #include "lora/lora_file.h"
 #include "pretrained/export.h"
 #include "pretrained/pipeline_directory.h"
@@ -25,7 +26,7 @@ at::ScalarType dtype_of(const std::string& name) {
   return name == "bf16" ? at::kBFloat16 : at::ScalarType::Undefined;
 }
 
-bool is_pipeline(const fs::path& path) { return fs::exists(path / "model_index.json"); }
+bool is_pipeline(const fs::path& path) { return fs::exists(path / kModelIndexFile); }
 
 /// Whether a file's tensors are adapters, by their roles.
 bool is_lora_file(const fs::path& path) {
@@ -86,7 +87,7 @@ class ConvertCommand : public Command {
 
   fs::path vae_of(const fs::path& pipeline) const {
     const auto& own = config_.pretrained_vae_model_name_or_path;
-    return own ? part_directory(*own, "vae", common_) : pipeline / "vae";
+    return own ? part_directory(*own, kVaeFolder, common_) : pipeline / kVaeFolder;
   }
 
   void convert_directory(const fs::path& input) {
@@ -124,12 +125,8 @@ class ConvertCommand : public Command {
   void convert_lora(const fs::path& input) {
     require_target("a LoRA", {"diffusers", "peft", "kohya"}, "");
     const PipelineDirectory base(single_file_configs(common_), "");
-    const UNet2DConditionConfig unet = read_unet_config(base.part("unet"));
-    LayerNames names;
-    names.add_unet(UNet2DConditionModel(unet));
-    names.add_text_encoder("text_encoder", *base.empty_text_encoder(1));
-    names.add_text_encoder("text_encoder_2", *base.empty_text_encoder(2));
-    LoraWeights lora = read_lora(input, names);
+    const UNet2DConditionConfig unet = read_unet_config(base.part(kUNetFolder));
+    LoraWeights lora = read_lora(input, layer_names(base, unet));
     if (!config_.allow_unmatched) {
       require_all_matched(lora, "--allow_unmatched goes on without them");
     }

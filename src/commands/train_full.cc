@@ -7,6 +7,7 @@
 #include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
+#include "io/model_files.h"
 #include "pretrained/export.h"
 #include "training/trainables/full_unet.h"
 
@@ -27,7 +28,7 @@ class FullTask : public TrainingTask {
     const Placement placement{context.device, config.full_bf16 ? at::kBFloat16 : at::kFloat};
     TrainedModel model;
     if (checkpoint) {
-      model.unet = load_unet(*checkpoint / "unet", "", placement);
+      model.unet = load_unet(*checkpoint / kUNetFolder, "", placement);
     } else if (config.unet_config) {
       model.unet = random_unet(*config.unet_config, context.seed, placement);
     } else {
@@ -41,7 +42,7 @@ class FullTask : public TrainingTask {
                     const std::vector<at::Tensor>& values) override {
     const fs::path output_dir = context.config.output_dir;
     const auto write_unet = [&] {
-      AtomicDirectory folder(output_dir / "unet");
+      AtomicDirectory folder(output_dir / kUNetFolder);
       static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
       folder.commit(/*replace=*/true);
     };

@@ -8,6 +8,7 @@
 #include "commands/train/run.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
+#include "io/model_files.h"
 #include "training/trainables/lora_training.h"
 
 namespace sdxl {
@@ -46,7 +47,7 @@ class LoraTask : public TrainingTask {
     if (config_.base_dtype) {
       const QuantisedFormat format =
           *config_.base_dtype == "fp8" ? QuantisedFormat::kFp8 : QuantisedFormat::kInt8;
-      model.unet = load_quantised_unet(context.pipeline.root() / "unet", context.variant(),
+      model.unet = load_quantised_unet(context.pipeline.root() / kUNetFolder, context.variant(),
                                        placement, format);
       for (const int number : {1, 2}) {
         if (encoder)

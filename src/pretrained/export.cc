@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 #include "pretrained/single_file_parts.h"
 
@@ -22,7 +23,7 @@ const PartKind& kind_of(const std::string& folder) {
 
 void fill_part(const fs::path& to, const fs::path& part, const PartKind& kind,
                const std::string& variant, at::ScalarType dtype) {
-  Json config = read_json(part / "config.json");
+  Json config = read_json(part / kConfigFile);
   const std::unique_ptr<Module> module = kind.empty(part);
   const Weights weights = module->under_own_names(Weights::open(part, kind.stem, variant));
   std::vector<PlannedTensor> tensors;
@@ -43,7 +44,7 @@ void fill_part(const fs::path& to, const fs::path& part, const PartKind& kind,
     if (config.contains(key)) config[key] = config_dtype_name(first);
   }
   make_directories(to);
-  write_json(to / "config.json", config);
+  write_json(to / kConfigFile, config);
   write_pretrained_weights(to, kind.stem, tensors);
 }
 
@@ -61,29 +62,29 @@ void copy_folder(const fs::path& from, const fs::path& to) {
 }
 
 void write_scheduler(const PipelineExport& what, const fs::path& to) {
-  const fs::path from = what.pipeline / "scheduler";
+  const fs::path from = what.pipeline / kSchedulerFolder;
   if (what.prediction_type.empty()) return copy_folder(from, to);
-  Json config = read_json(from / "scheduler_config.json");
+  Json config = read_json(from / kSchedulerConfigFile);
   config["prediction_type"] = what.prediction_type;
   AtomicDirectory folder(to);
-  write_json(folder.working_path() / "scheduler_config.json", config);
+  write_json(folder.working_path() / kSchedulerConfigFile, config);
   folder.commit(/*replace=*/true);
 }
 
 /// Everything but the UNet and model_index.json.
 void write_frozen_parts(const PipelineExport& what, const fs::path& directory) {
-  for (const char* name : {"tokenizer", "tokenizer_2"}) {
+  for (const char* name : {kTokenizerFolder, kTokenizer2Folder}) {
     copy_folder(what.pipeline / name, directory / name);
   }
-  for (const char* name : {"text_encoder", "text_encoder_2"}) {
+  for (const char* name : {kTextEncoderFolder, kTextEncoder2Folder}) {
     write_part(directory / name, what.pipeline / name, kind_of(name), what.variant, what.dtype);
   }
-  write_part(directory / "vae", what.vae, kind_of("vae"), what.variant, what.dtype);
-  write_scheduler(what, directory / "scheduler");
+  write_part(directory / kVaeFolder, what.vae, kind_of(kVaeFolder), what.variant, what.dtype);
+  write_scheduler(what, directory / kSchedulerFolder);
 }
 
 void require_whole(const PipelineExport& what) {
-  for (const char* folder : {"unet", "text_encoder", "text_encoder_2"}) {
+  for (const char* folder : {kUNetFolder, kTextEncoderFolder, kTextEncoder2Folder}) {
     if (fs::is_directory(what.pipeline / folder)) continue;
     throw Error(ExitStatus::kBadData,
                 str("the model has no ", folder, ": a part cannot be written as a whole pipeline"));
@@ -106,7 +107,8 @@ void write_diffusers_pipeline(const fs::path& directory, const PipelineExport& w
   AtomicDirectory result(directory);
   const fs::path& to = result.working_path();
   write_pipeline_around(to, what, [&] {
-    fill_part(to / "unet", what.pipeline / "unet", kind_of("unet"), what.variant, what.dtype);
+    fill_part(to / kUNetFolder, what.pipeline / kUNetFolder, kind_of(kUNetFolder), what.variant,
+              what.dtype);
   });
   result.commit(/*replace=*/true);
 }
@@ -117,8 +119,7 @@ void write_pipeline_around(const fs::path& directory, const PipelineExport& what
       std::async(std::launch::async, [&] { write_frozen_parts(what, directory); });
   write_unet();
   others.get();
-  write_file_atomically(directory / "model_index.json",
-                        read_file(what.pipeline / "model_index.json"));
+  write_file_atomically(directory / kModelIndexFile, read_file(what.pipeline / kModelIndexFile));
 }
 
 }  // namespace sdxl

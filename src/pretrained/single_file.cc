@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 #include "pretrained/single_file_parts.h"
 
@@ -84,12 +85,13 @@ std::string view_key(const fs::path& file, const fs::path& configs) {
   const auto time = fs::last_write_time(file).time_since_epoch().count();
   hasher.update(str("1 ", fs::canonical(file).string(), ' ', fs::file_size(file), ' ', time, ' ',
                     fs::canonical(configs).string()));
-  for (const char* part : {"unet", "vae", "text_encoder", "text_encoder_2"}) {
-    const fs::path config = configs / part / "config.json";
+  for (const char* part : {kUNetFolder, kVaeFolder, kTextEncoderFolder, kTextEncoder2Folder}) {
+    const fs::path config = configs / part / kConfigFile;
     if (fs::exists(config)) hasher.update(read_file(config));
   }
-  for (const char* name : {"model_index.json", "scheduler/scheduler_config.json"}) {
-    if (fs::exists(configs / name)) hasher.update(read_file(configs / name));
+  for (const fs::path& file :
+       {configs / kModelIndexFile, configs / kSchedulerFolder / kSchedulerConfigFile}) {
+    if (fs::exists(file)) hasher.update(read_file(file));
   }
   return hasher.hex().substr(0, 32);
 }
@@ -100,23 +102,23 @@ void write_view(const fs::path& file, const fs::path& configs, const SingleFileC
     const auto found = contents.parts.find(kind.folder);
     if (found == contents.parts.end() || fs::exists(to / kind.folder)) continue;
     make_directories(to / kind.folder);
-    write_file_atomically(to / kind.folder / "config.json",
-                          read_file(configs / kind.folder / "config.json"));
+    write_file_atomically(to / kind.folder / kConfigFile,
+                          read_file(configs / kind.folder / kConfigFile));
     write_tensor_view(to / kind.folder, kind.stem, file, found->second);
   }
-  for (const char* folder : {"tokenizer", "tokenizer_2"}) {
+  for (const char* folder : {kTokenizerFolder, kTokenizer2Folder}) {
     if (fs::is_directory(configs / folder)) copy_files(configs / folder, to / folder);
   }
-  const fs::path scheduler = configs / "scheduler" / "scheduler_config.json";
+  const fs::path scheduler = configs / kSchedulerFolder / kSchedulerConfigFile;
   if (fs::exists(scheduler)) {
     Json config = read_json(scheduler);
     if (contents.v_prediction) config["prediction_type"] = "v_prediction";
     if (contents.zero_terminal_snr) config["rescale_betas_zero_snr"] = true;
-    make_directories(to / "scheduler");
-    write_json(to / "scheduler" / "scheduler_config.json", config);
+    make_directories(to / kSchedulerFolder);
+    write_json(to / kSchedulerFolder / kSchedulerConfigFile, config);
   }
-  if (fs::exists(configs / "model_index.json")) {
-    write_file_atomically(to / "model_index.json", read_file(configs / "model_index.json"));
+  if (fs::exists(configs / kModelIndexFile)) {
+    write_file_atomically(to / kModelIndexFile, read_file(configs / kModelIndexFile));
   }
 }
 

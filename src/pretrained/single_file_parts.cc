@@ -1,13 +1,12 @@
 #include "pretrained/single_file_parts.h"
 
 #include "base/files.h"
+#include "io/model_files.h"
 #include "models/original_names.h"
 #include "pretrained/pipeline_directory.h"
 
 namespace sdxl {
 namespace {
-
-constexpr const char* kWeights = "diffusion_pytorch_model";
 
 std::unique_ptr<Module> empty_unet(const fs::path& directory) {
   return std::make_unique<UNet2DConditionModel>(read_unet_config(directory));
@@ -44,43 +43,43 @@ auto of_module(TensorParts (*places)(const Model&, const std::string&)) {
 }  // namespace
 
 const std::vector<PartKind>& single_file_parts() {
-  static const std::vector<PartKind> kKinds = {{"unet",
-                                                kWeights,
+  static const std::vector<PartKind> kKinds = {{kUNetFolder,
+                                                kDiffusersStem,
                                                 {kOriginalUNet, ""},
                                                 "input_blocks.0.0.weight",
                                                 true,
                                                 empty_unet,
                                                 of_module(original_unet_parts)},
-                                               {"unet",
-                                                kWeights,
+                                               {kUNetFolder,
+                                                kDiffusersStem,
                                                 {""},
                                                 "down_blocks.0.resnets.0.norm1.weight",
                                                 false,
                                                 empty_unet,
                                                 own_places},
-                                               {"vae",
-                                                kWeights,
+                                               {kVaeFolder,
+                                                kDiffusersStem,
                                                 {kOriginalVae, ""},
                                                 "decoder.mid.block_1.conv1.weight",
                                                 true,
                                                 empty_vae,
                                                 of_module(original_vae_parts)},
-                                               {"vae",
-                                                kWeights,
+                                               {kVaeFolder,
+                                                kDiffusersStem,
                                                 {""},
                                                 "decoder.mid_block.resnets.0.conv1.weight",
                                                 false,
                                                 empty_vae,
                                                 own_places},
-                                               {"text_encoder",
-                                                "model",
+                                               {kTextEncoderFolder,
+                                                kTransformersStem,
                                                 {kOriginalTextEncoder},
                                                 "text_model.embeddings.token_embedding.weight",
                                                 true,
                                                 empty_encoder,
                                                 of_module(original_text_encoder_parts)},
-                                               {"text_encoder_2",
-                                                "model",
+                                               {kTextEncoder2Folder,
+                                                kTransformersStem,
                                                 {kOriginalTextEncoder2},
                                                 "token_embedding.weight",
                                                 true,

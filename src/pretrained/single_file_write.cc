@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 #include "pretrained/single_file_parts.h"
 
@@ -91,7 +92,7 @@ void plan_part(const PartKind& kind, const fs::path& directory, const std::strin
 
 /// The marks by which other programs recognise a model that predicts velocity.
 void plan_marks(const fs::path& pipeline, std::vector<PlannedTensor>* tensors) {
-  const fs::path file = pipeline / "scheduler" / "scheduler_config.json";
+  const fs::path file = pipeline / kSchedulerFolder / kSchedulerConfigFile;
   if (!fs::exists(file)) return;
   const Json config = read_json(file);
   const auto mark = [&](const char* name) {
@@ -110,7 +111,7 @@ void write_single_file(const fs::path& file, const fs::path& pipeline, const fs:
   std::vector<PlannedTensor> tensors;
   for (const PartKind& kind : single_file_parts()) {
     if (!kind.original) continue;
-    const bool is_vae = kind.folder == std::string("vae");
+    const bool is_vae = kind.folder == std::string(kVaeFolder);
     plan_part(kind, is_vae ? vae : pipeline / kind.folder, variant, dtype, &tensors);
   }
   plan_marks(pipeline, &tensors);

@@ -2,6 +2,7 @@
 // tools/parity/convert_check.py.
 #include "pretrained/export.h"
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "io/pretrained.h"

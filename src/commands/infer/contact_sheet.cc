@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/utf8.h"

@@ -1,5 +1,7 @@
 #include "commands/infer/encoded_prompts.h"
 
+#include "io/model_files.h"
+
 namespace sdxl {
 
 struct EncodedPrompts::Encoders {
@@ -12,9 +14,9 @@ struct EncodedPrompts::Encoders {
       : first(pipeline.text_encoder(1, placement)),
         second(pipeline.text_encoder(2, placement)),
         encoder(pipeline.tokenizer(1), pipeline.tokenizer(2), first, second),
-        merger({{"text_encoder",
+        merger({{kTextEncoderFolder,
                  {first.get(), first->under_own_names(pipeline.text_encoder_weights(1))}},
-                {"text_encoder_2",
+                {kTextEncoder2Folder,
                  {second.get(), second->under_own_names(pipeline.text_encoder_weights(2))}}}) {}
 };
 

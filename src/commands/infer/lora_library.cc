@@ -2,12 +2,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "io/model_files.h"
 
 namespace sdxl {
 namespace {
 
 bool adapts_encoders(const LoraWeights& lora) {
-  return lora.adapts("text_encoder") || lora.adapts("text_encoder_2");
+  return lora.adapts(kTextEncoderFolder) || lora.adapts(kTextEncoder2Folder);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "config/memory_advice.h"
 #include "data/captions.h"
 #include "device/device.h"
+#include "io/model_files.h"
 #include "io/safetensors.h"
 
 namespace sdxl {
@@ -47,7 +48,7 @@ InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::
   }
   std::erase_if(sets_, [](const WeightSet& set) { return set.problem.has_value(); });
   // The pipeline may lack a UNet if every set has one.
-  const fs::path own = pipeline_.root() / "unet";
+  const fs::path own = pipeline_.root() / kUNetFolder;
   const fs::path unet = sets_.front().unet.empty() ? own : sets_.front().unet;
   unet_config_ = read_unet_config(unet);
   vae_config_ = read_vae_config(inputs_.vae);
@@ -60,11 +61,8 @@ InferRun::InferRun(const InferConfig& config, const ResolvedInputs& inputs, at::
   // Refuses options that the scheduler does not support before anything is loaded.
   planned_scheduler(config.num_inference_steps);
 
-  LayerNames names;
-  names.add_unet(UNet2DConditionModel(unet_config_));
-  names.add_text_encoder("text_encoder", *pipeline_.empty_text_encoder(1));
-  names.add_text_encoder("text_encoder_2", *pipeline_.empty_text_encoder(2));
-  loras_ = std::make_unique<LoraLibrary>(std::move(names), config.lora_allow_unmatched);
+  loras_ = std::make_unique<LoraLibrary>(layer_names(pipeline_, unet_config_),
+                                         config.lora_allow_unmatched);
   prompts_ = std::make_unique<EncodedPrompts>(pipeline_, placement_, *loras_);
   unet_ = std::make_unique<SwappableUNet>(own, variant(), for_inference(), *loras_);
 }
@@ -112,7 +110,7 @@ Json InferRun::picture_parameters(const PictureJob& job, const WeightSet& set) c
 
 std::string InferRun::file_of(const PictureJob& job, int64_t number, const WeightSet& set) const {
   fs::path name = fs::path(set.folder()) / job.file_name(number);
-  if (config_.output_type == "latent") name.replace_extension(".safetensors");
+  if (config_.output_type == "latent") name.replace_extension(kSafetensorsSuffix);
   return name.string();
 }
 

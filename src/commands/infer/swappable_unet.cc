@@ -2,13 +2,12 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 #include "pretrained/pipeline_directory.h"
 
 namespace sdxl {
 namespace {
-
-constexpr const char* kStem = "diffusion_pytorch_model";
 
 /// Whether weights of one config fit a UNet of the other. sample_size shapes no tensor.
 bool has_same_architecture(const Json& a, const Json& b) {
@@ -35,7 +34,7 @@ fs::path SwappableUNet::directory(const WeightSet& set) const {
 
 void SwappableUNet::load(const fs::path& directory) {
   const UNet2DConditionConfig config = read_unet_config(directory);
-  const Weights weights = Weights::open(directory, kStem, variant_);
+  const Weights weights = Weights::open(directory, kDiffusersStem, variant_);
   if (!unet_ || !has_same_architecture(unet_->config().json, config.json)) {
     merger_.reset();
     unet_.reset();  // memory holds one UNet at a time
@@ -48,7 +47,7 @@ void SwappableUNet::load(const fs::path& directory) {
   }
   loaded_ = directory;
   merger_ = std::make_unique<LoraMerger>(std::map<std::string, LoraMerger::Component>{
-      {"unet", {unet_.get(), unet_->under_own_names(weights)}}});
+      {kUNetFolder, {unet_.get(), unet_->under_own_names(weights)}}});
 }
 
 const UNet2DConditionModel& SwappableUNet::use(const WeightSet& set, double factor) {
@@ -63,7 +62,9 @@ void SwappableUNet::read_ahead(const WeightSet& set) {
   if (wanted == loaded_) return;
   reader_ = std::jthread([wanted, variant = variant_](const std::stop_token& stop) {
     try {
-      Weights::open(wanted, kStem, variant).prefetch([&] { return stop.stop_requested(); });
+      Weights::open(wanted, kDiffusersStem, variant).prefetch([&] {
+        return stop.stop_requested();
+      });
     } catch (const Error&) {
       // use() reports it.
     }

@@ -28,7 +28,7 @@ int64_t checkpoint_number(const std::string& name) {
 /// Adds the UNet or LoRA weights in `directory` to a copy of `common`; false if it has neither.
 bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
   *set = common;
-  const fs::path unet = directory / (use_ema ? "unet_ema" : "unet");
+  const fs::path unet = directory / (use_ema ? "unet_ema" : kUNetFolder);
   if (fs::is_directory(unet)) {
     set->unet = unet;
     return true;
@@ -145,11 +145,11 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
 
 std::string weights_fingerprint(const fs::path& path) {
   std::vector<fs::path> files;
-  if (const auto view = read_tensor_view(path, "diffusion_pytorch_model")) {
+  if (const auto view = read_tensor_view(path, kDiffusersStem)) {
     files.push_back(view->file);
   } else if (fs::is_directory(path)) {
     for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+      if (is_safetensors(entry.path().filename().string())) files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
   } else {
@@ -165,7 +165,7 @@ std::vector<WeightSet> find_weight_sets(const InferConfig& config, const Resolve
   bool any = false;
   for (WeightSet& set : sets) {
     try {
-      if (!set.problem) set.fingerprint = fingerprint(set, inputs.model / "unet");
+      if (!set.problem) set.fingerprint = fingerprint(set, inputs.model / kUNetFolder);
     } catch (const Error& error) {
       if (config.checkpoints.empty()) throw;
       set.problem = error;

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "data/formats/splits.h"
+#include "io/model_files.h"
 #include "pretrained/single_file.h"
 
 namespace sdxl {
@@ -32,7 +33,7 @@ bool is_file(const std::string& path) {
 
 /// Error(kBadData) for files that are no safetensors, by their names.
 fs::path view_of(const fs::path& file, const CommonConfig& config) {
-  if (file.extension() != ".safetensors") {
+  if (!is_safetensors(file.filename().string())) {
     throw Error(ExitStatus::kBadData,
                 str(quoted(file.string()),
                     " is no .safetensors file: other formats run code when "
@@ -121,14 +122,13 @@ fs::path part_directory(const std::string& name_or_path, const std::string& fold
 FileChoice default_model_files(const std::string& variant) {
   return [variant](const std::vector<RepositoryFile>& files) {
     const bool pipeline = std::any_of(files.begin(), files.end(), [](const RepositoryFile& file) {
-      return file.path == "model_index.json";
+      return file.path == kModelIndexFile;
     });
-    const Names parts = {"tokenizer",      "tokenizer_2", "text_encoder",
-                         "text_encoder_2", "vae",         "unet"};
+    const Names parts = {kTokenizerFolder,    kTokenizer2Folder, kTextEncoderFolder,
+                         kTextEncoder2Folder, kVaeFolder,        kUNetFolder};
     const Names names = model_parts(pipeline ? parts : Names{""}, variant)(files);
-    const bool has_weights = std::any_of(names.begin(), names.end(), [](const std::string& name) {
-      return name.ends_with(".safetensors");
-    });
+    const bool has_weights = std::any_of(
+        names.begin(), names.end(), [](const std::string& name) { return is_safetensors(name); });
     return has_weights ? names : lora_weights()(files);
   };
 }

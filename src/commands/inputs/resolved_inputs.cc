@@ -13,8 +13,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-const Names kPrompts = {"tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2"};
-const Names kTokenizers = {"tokenizer", "tokenizer_2"};
+const Names kPrompts = {kTokenizerFolder, kTokenizer2Folder, kTextEncoderFolder,
+                        kTextEncoder2Folder};
+const Names kTokenizers = {kTokenizerFolder, kTokenizer2Folder};
 
 fs::path resolve_model(const std::string& name, const Names& parts, const CommonConfig& config) {
   HubOptions hub = hub_options(config);
@@ -33,8 +34,8 @@ fs::path resolve_part(const std::string& option, const std::string& name, const 
 
 fs::path resolve_vae(const std::optional<std::string>& name, const fs::path& model,
                      const CommonConfig& config) {
-  if (!name) return model / "vae";
-  return resolve_part("pretrained_vae_model_name_or_path", *name, "vae", config);
+  if (!name) return model / kVaeFolder;
+  return resolve_part("pretrained_vae_model_name_or_path", *name, kVaeFolder, config);
 }
 
 fs::path resolve_dataset(const TrainConfig& config) {
@@ -73,8 +74,8 @@ bool needs_pipeline_unet(const InferConfig& config) {
 ResolvedInputs resolve_inputs(const TrainConfig& config, bool data_only) {
   require_data_directory(config);
   Names parts = data_only ? kTokenizers : kPrompts;
-  if (!data_only && !config.pretrained_vae_model_name_or_path) parts.push_back("vae");
-  if (!data_only && !config.unet_config) parts.push_back("unet");
+  if (!data_only && !config.pretrained_vae_model_name_or_path) parts.push_back(kVaeFolder);
+  if (!data_only && !config.unet_config) parts.push_back(kUNetFolder);
   ResolvedInputs inputs;
   inputs.model = resolve_model(config.pretrained_model_name_or_path, parts, config);
   if (!data_only) {
@@ -90,12 +91,12 @@ ResolvedInputs resolve_inputs(const TrainConfig& config, bool data_only) {
 
 ResolvedInputs resolve_inputs(const InferConfig& config) {
   Names parts = kPrompts;
-  if (!config.pretrained_vae_model_name_or_path) parts.push_back("vae");
-  if (needs_pipeline_unet(config)) parts.push_back("unet");
+  if (!config.pretrained_vae_model_name_or_path) parts.push_back(kVaeFolder);
+  if (needs_pipeline_unet(config)) parts.push_back(kUNetFolder);
   ResolvedInputs inputs;
   inputs.model = resolve_model(config.pretrained_model_name_or_path, parts, config);
   inputs.vae = resolve_vae(config.pretrained_vae_model_name_or_path, inputs.model, config);
-  if (config.unet) inputs.unet = resolve_part("unet", *config.unet, "unet", config);
+  if (config.unet) inputs.unet = resolve_part("unet", *config.unet, kUNetFolder, config);
   for (const std::string& lora : config.lora) {
     inputs.loras.push_back(local_model("lora", lora, lora_weights(), hub_options(config)));
   }

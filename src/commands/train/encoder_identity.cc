@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "data/formats/random_access_file.h"
+#include "io/model_files.h"
 #include "io/pretrained.h"
 
 namespace sdxl {
@@ -42,12 +43,12 @@ Json EncoderIdentity::weights(const fs::path& directory, const std::string& stem
   for (const fs::path& file : Weights::open(directory, stem, variant).files()) {
     hashes.push_back(hash(file));
   }
-  return {{"weights", hashes}, {"config", architecture_of(read_json(directory / "config.json"))}};
+  return {{"weights", hashes}, {"config", architecture_of(read_json(directory / kConfigFile))}};
 }
 
 Json EncoderIdentity::vae(const fs::path& directory, const std::string& variant,
                           at::ScalarType dtype) {
-  Json identity = weights(directory, "diffusion_pytorch_model", variant);
+  Json identity = weights(directory, kDiffusersStem, variant);
   for (const char* key : {"scaling_factor", "force_upcast"}) identity["config"].erase(key);
   identity["computes_in"] = c10::toString(dtype);
   return identity;
@@ -55,21 +56,22 @@ Json EncoderIdentity::vae(const fs::path& directory, const std::string& variant,
 
 Json EncoderIdentity::text_encoders(const PipelineDirectory& pipeline, const std::string& variant,
                                     at::ScalarType dtype) {
-  const auto encoder = [&](const std::string& suffix) {
-    Json identity = weights(pipeline.part("text_encoder" + suffix), "model", variant);
-    identity["tokenizer"] = hash_of_folder(pipeline.part("tokenizer" + suffix));
+  const auto encoder = [&](int number) {
+    Json identity = weights(pipeline.part(text_encoder_folder(number)), kTransformersStem, variant);
+    identity["tokenizer"] = hash_of_folder(pipeline.part(tokenizer_folder(number)));
     return identity;
   };
   // Each hashes its own files, which may be gigabytes.
-  std::future<Json> second = std::async(std::launch::async, encoder, "_2");
+  std::future<Json> second = std::async(std::launch::async, encoder, 2);
   Json identity = {{"computes_in", c10::toString(dtype)}};
-  identity["text_encoder"] = encoder("");
+  identity["text_encoder"] = encoder(1);
   identity["text_encoder_2"] = second.get();
   return identity;
 }
 
 Json EncoderIdentity::tokenizers(const PipelineDirectory& pipeline) {
-  return {hash_of_folder(pipeline.part("tokenizer")), hash_of_folder(pipeline.part("tokenizer_2"))};
+  return {hash_of_folder(pipeline.part(kTokenizerFolder)),
+          hash_of_folder(pipeline.part(kTokenizer2Folder))};
 }
 
 }  // namespace sdxl

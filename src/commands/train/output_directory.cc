@@ -13,7 +13,7 @@ namespace {
 
 /// A result that a new run would overwrite.
 std::optional<fs::path> existing_result(const fs::path& directory) {
-  for (const char* name : {"model_index.json", kLoraWeights}) {
+  for (const char* name : {kModelIndexFile, kLoraWeights}) {
     if (fs::exists(directory / name)) return directory / name;
   }
   for (const auto& entry : fs::directory_iterator(directory)) {
@@ -40,8 +40,8 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
 /// stay: other runs may log there too.
 void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
   store.clear();
-  for (const char* name : {"metrics.jsonl", "config.json", "best.json", "model_index.json",
-                           kLoraWeights, kKohyaLoraWeights, "validation", "README.md"}) {
+  for (const char* name : {"metrics.jsonl", kConfigFile, "best.json", kModelIndexFile, kLoraWeights,
+                           kKohyaLoraWeights, "validation", "README.md"}) {
     fs::remove_all(directory / name);
   }
   const fs::path log_folder = directory / logs;
@@ -234,7 +234,7 @@ void RunDirectory::begin(const TrainConfig& train, const RunRecord& record) {
   Json config = record.json();
   for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
   config["_sdxl_version"] = version();
-  write_json(path_ / "config.json", config);
+  write_json(path_ / kConfigFile, config);
 }
 
 }  // namespace sdxl
