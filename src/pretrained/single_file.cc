@@ -25,7 +25,7 @@ bool is_known(const std::string& name) {
     if (name.starts_with(prefix)) return true;
   }
   return name.ends_with(".position_ids") || name.ends_with(".logit_scale") ||
-         name.ends_with(".attn_mask") || name == "v_pred" || name == "ztsnr";
+         name.ends_with(".attn_mask");
 }
 
 /// Refuses other models than SDXL's base, by tensors that only they have.
@@ -56,7 +56,7 @@ std::vector<std::string> first_of(const std::vector<std::string>& names) {
 }
 
 void sort_left_over(const SafetensorsFile& file, SingleFileContents* contents) {
-  std::set<std::string> used;
+  std::set<std::string> used = {kVelocityMark, kZeroSnrMark};
   for (const auto& [folder, parts] : contents->parts) {
     for (const auto& [name, part] : parts) used.insert(part.name);
   }
@@ -143,8 +143,8 @@ SingleFileContents read_single_file(const SafetensorsFile& file, const fs::path&
                     "original naming, or a directory in diffusers' layout"));
   }
   sort_left_over(file, &contents);
-  contents.v_prediction = file.contains("v_pred");
-  contents.zero_terminal_snr = file.contains("ztsnr");
+  contents.v_prediction = file.contains(kVelocityMark);
+  contents.zero_terminal_snr = file.contains(kZeroSnrMark);
   return contents;
 }
 

@@ -13,6 +13,11 @@
 
 namespace sdxl {
 
+/// Empty tensors by which files say that the model predicts velocity, and that its noise schedule
+/// ends at a signal-to-noise ratio of zero.
+inline constexpr const char* kVelocityMark = "v_pred";
+inline constexpr const char* kZeroSnrMark = "ztsnr";
+
 struct PartKind {
   const char* folder;                 ///< In diffusers' layout.
   const char* stem;                   ///< Stem of its weight files there.

@@ -100,8 +100,8 @@ void plan_marks(const fs::path& pipeline, std::vector<PlannedTensor>* tensors) {
   };
   const std::string prediction =
       json_value<std::string>(config, "prediction_type", "epsilon", file.string());
-  if (prediction == "v_prediction") mark("v_pred");
-  if (json_value(config, "rescale_betas_zero_snr", false, file.string())) mark("ztsnr");
+  if (prediction == "v_prediction") mark(kVelocityMark);
+  if (json_value(config, "rescale_betas_zero_snr", false, file.string())) mark(kZeroSnrMark);
 }
 
 }  // namespace

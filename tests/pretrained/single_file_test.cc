@@ -63,6 +63,7 @@ TEST_F(SingleFile, TellsBuffersFromTensorsOfNoPart) {
 
 TEST_F(SingleFile, MarksVelocityAndZeroTerminalSnr) {
   write_with({{"v_pred", at::empty({0})}, {"ztsnr", at::empty({0})}});
+  EXPECT_TRUE(read().known.empty());  // which the log calls not needed
   const Json config =
       read_json(single_file_pipeline(file_, kTiny) / "scheduler/scheduler_config.json");
   EXPECT_EQ(config.at("prediction_type"), "v_prediction");
