@@ -128,7 +128,7 @@ class CacheCommand : public Command {
       std::printf("%s\n", data.report().table().c_str());
       return ExitStatus::kDone;
     }
-    data.fill_caches(/*prompts=*/!config.train_text_encoder);
+    data.fill_caches(/*prompts=*/!config_.train_text_encoder);
     return ranks.is_first() ? list(context.cache_directory()) : ExitStatus::kDone;
   }
 
