@@ -1,7 +1,6 @@
 #include "commands/infer/weight_sets.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "base/error.h"
@@ -11,24 +10,15 @@
 #include "io/model_files.h"
 #include "io/pretrained.h"
 #include "lora/lora_file.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
 
-/// N of "checkpoint-N", -1 for another name.
-int64_t checkpoint_number(const std::string& name) {
-  constexpr std::string_view kPrefix = "checkpoint-";
-  int64_t number = -1;
-  if (name.rfind(kPrefix, 0) != 0) return -1;
-  const char* end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, number);
-  return error == std::errc() && stop == end ? number : -1;
-}
-
 /// Adds the UNet or LoRA weights in `directory` to a copy of `common`; false if it has neither.
 bool fill_from(const fs::path& directory, bool use_ema, const WeightSet& common, WeightSet* set) {
   *set = common;
-  const fs::path unet = directory / (use_ema ? "unet_ema" : kUNetFolder);
+  const fs::path unet = directory / str(kUNetFolder, use_ema ? kEmaSuffix : "");
   if (fs::is_directory(unet)) {
     set->unet = unet;
     return true;
@@ -48,14 +38,14 @@ std::vector<WeightSet> sets_of_run(const fs::path& root, const std::string& pref
   }
   std::vector<std::pair<int64_t, fs::path>> found;
   for (const auto& entry : fs::directory_iterator(root)) {
-    const int64_t number = checkpoint_number(entry.path().filename().string());
-    if (number >= 0 && entry.is_directory()) found.emplace_back(number, entry.path());
+    const std::optional<int64_t> step = checkpoint_step(entry.path().filename().string());
+    if (step && entry.is_directory()) found.emplace_back(*step, entry.path());
   }
   std::sort(found.begin(), found.end());
 
   std::vector<WeightSet> sets;
   WeightSet set;
-  for (const auto& [number, path] : found) {
+  for (const auto& [step, path] : found) {
     if (!fill_from(path, use_ema, common, &set)) {
       set.problem = Error(ExitStatus::kBadData,
                           str(path.string(), " holds neither ", use_ema ? "unet_ema/" : "unet/",

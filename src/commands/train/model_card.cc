@@ -6,11 +6,10 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
-
-constexpr const char* kTestPictures = "validation/test";
 
 std::string shell_quoted(const std::string& text) {
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -111,7 +110,7 @@ void write_model_card(const TrainingContext& context, const ModelCard& card,
   text += "## Training\n\n```sh\n" + card.command +
           "\n```\n\nEvery option is in `config.json`, every step "
           "in `metrics.jsonl`.\n";
-  write_file_atomically(output_dir / "README.md", log::redacted(text));
+  write_file_atomically(output_dir / kModelCardFile, log::redacted(text));
 }
 
 }  // namespace sdxl

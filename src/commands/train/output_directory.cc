@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "io/model_files.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
@@ -40,8 +41,8 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
 /// stay: other runs may log there too.
 void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
   store.clear();
-  for (const char* name : {"metrics.jsonl", kConfigFile, "best.json", kModelIndexFile, kLoraWeights,
-                           kKohyaLoraWeights, "validation", "README.md"}) {
+  for (const char* name : {kMetricsFile, kRunConfigFile, kBestCheckpointFile, kModelIndexFile,
+                           kLoraWeights, kKohyaLoraWeights, kValidationFolder, kModelCardFile}) {
     fs::remove_all(directory / name);
   }
   const fs::path log_folder = directory / logs;
@@ -229,12 +230,12 @@ void RunDirectory::require_same_options(const RunRecord& now) const {
 
 void RunDirectory::begin(const TrainConfig& train, const RunRecord& record) {
   // Without a run, a README.md or logs in the directory belong to somebody else.
-  const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
+  const bool holds_run = fs::exists(path_ / kMetricsFile) || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = record.json();
   for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
   config["_sdxl_version"] = version();
-  write_json(path_ / kConfigFile, config);
+  write_json(path_ / kRunConfigFile, config);
 }
 
 }  // namespace sdxl

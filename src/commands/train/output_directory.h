@@ -17,9 +17,6 @@
 
 namespace sdxl {
 
-/// What a checkpoint holds besides weights and optimizer.safetensors.
-inline constexpr const char* kTrainerStateFile = "trainer_state.json";
-
 class RunDirectory {
  public:
   /// Locks the directory and finds the checkpoint to resume, whose bytes are checked against its

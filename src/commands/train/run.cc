@@ -14,6 +14,7 @@
 #include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
@@ -77,7 +78,7 @@ class TrainingRun {
   ExitStatus train() {
     if (ranks_.is_first()) {
       directory_.begin(config_, record_);
-      truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
+      truncate_metrics(directory_.path() / kMetricsFile, first_step());
     }
     data_.prepare(task_.trains_text_encoders());
     throw_if_stop_requested("before the first step");
@@ -177,7 +178,7 @@ class TrainingRun {
                              : std::make_unique<RunLog>();
     if (config_.debug_loss) log_->tell_pictures();
     RunHooks hooks(run_schedule(config_, length_), actions(), *log_, first_step());
-    const fs::path best = directory_.path() / "best.json";
+    const fs::path best = directory_.path() / kBestCheckpointFile;
     if (config_.keep_best_checkpoint && first_step() > 0 && fs::exists(best)) {
       const Json kept = read_json(best);
       hooks.set_best(json_value(kept, "validation_loss", std::numeric_limits<double>::infinity(),
@@ -209,7 +210,8 @@ class TrainingRun {
     actions.keep_as_best = [this](int64_t step, double loss) {
       directory_.checkpoints().protect(step);
       if (!ranks_.is_first()) return;
-      write_json(directory_.path() / "best.json", {{"step", step}, {"validation_loss", loss}});
+      write_json(directory_.path() / kBestCheckpointFile,
+                 {{"step", step}, {"validation_loss", loss}});
       directory_.checkpoints().prune(step);  // the former best
     };
     return actions;

@@ -2,12 +2,12 @@
 
 #include "base/version.h"
 #include "io/safetensors.h"
+#include "training/run/run_files.h"
 
 namespace sdxl {
 namespace {
 
-constexpr const char* kOptimizerFile = "optimizer.safetensors";
-const WeightSetName kEmaName = {"_ema"};
+const WeightSetName kEmaName = {kEmaSuffix};
 
 }  // namespace
 

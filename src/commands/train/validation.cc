@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "training/run/run_files.h"
 #include "training/trainables/weight_swap.h"
 
 namespace sdxl {
@@ -64,7 +65,7 @@ double RunValidation::measure() {
 
 void RunValidation::draw(const std::string& tag, int64_t step, RunLog& log) {
   try {
-    const fs::path base = output_dir_ / "validation" / "base";
+    const fs::path base = output_dir_ / kBasePictures;
     if (!first_found(fs::exists(base)) && run_.trainable.set_trained(false)) {
       const RestoreTrainedWeights after{run_.trainable};
       draw_into(base, "base", step, log);
@@ -83,7 +84,7 @@ void RunValidation::draw_into(const fs::path& folder, const std::string& tag, in
 
 void RunValidation::catch_up(RunHooks& hooks, int64_t first_step) const {
   if (first_step == 0) return;
-  const bool measured = !measures() || first_found(has_metric(output_dir_ / "metrics.jsonl",
+  const bool measured = !measures() || first_found(has_metric(output_dir_ / kMetricsFile,
                                                               first_step, "validation_loss"));
   const bool drawn = !draws() || first_found(fs::exists(folder_of("validation", first_step)));
   hooks.catch_up(first_step, measured, drawn);
@@ -94,7 +95,7 @@ bool RunValidation::first_found(bool found) const {
 }
 
 fs::path RunValidation::folder_of(const std::string& tag, int64_t step) const {
-  return output_dir_ / "validation" / (tag == "test" ? tag : str("step-", step));
+  return output_dir_ / (tag == "test" ? std::string(kTestPictures) : step_pictures(step));
 }
 
 /// Calls `look` while the model computes with the moving average, if there is one.
