@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# From a clean clone to pictures: builds sdxl, teaches the small base model in configs/demo/base a word that it does not
-# know, once by LoRA and once by full fine-tuning, draws the same prompts and seeds with the base and with every
-# checkpoint, and measures what was learned and what was kept.
+# Builds sdxl and teaches the small base model in configs/demo/base a new word, once by LoRA and once by full fine-tuning.
+# Then draws the same prompts and seeds with the base and every checkpoint, and measures what was learned and what was kept.
 #   tools/demo.sh [DIR]       writes to DIR, by default out/demo; DIR/pictures/grid.png is the contact sheet
 set -euo pipefail
 cd "$(dirname "$0")/.."

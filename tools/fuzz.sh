@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the fuzzers with clang and runs each for some seconds from the files of the tests.
+# Builds the fuzzers with clang and runs each for some seconds, starting from the test fixtures.
 #   tools/fuzz.sh [SECONDS] [NAME ...]        60 seconds and all of them by default
-# What they find is kept in build-fuzz/findings; the corpora grow in build-fuzz/corpus.
+# Keeps findings in build-fuzz/findings and corpora in build-fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}

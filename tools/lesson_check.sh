@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo's lesson, measured: training must bring the new word from under 10 % of right pictures to over 80 % and cost
-# the old words less than 5 points, in one run, in a run that was stopped and resumed, in two processes, and on the
+# Measures the demo's lesson: training must bring the new word from under 10 % of right pictures to over 80 %, and cost the
+# old words less than 5 points. Does so in one run, in a run that was stopped and resumed, in two processes, and on the
 # simulated NPU of the tests. Takes about five minutes on 2 cores; needs tools/test.sh's build.
 #   tools/lesson_check.sh [DIR]
 set -euo pipefail

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Trains a few steps with two ranks in two network namespaces, as on two machines with a cable between
-# them: once whole, and with the cable cut while they train and while they wait for a third, which must end
-# both ranks within --ddp_timeout. Needs unshare and ip; leaves quietly (status 77) where namespaces are not
-# allowed.
+# Trains a few steps with two ranks in two network namespaces, as on two machines with a cable between them. Trains once
+# undisturbed, once with the link cut while training, once with it cut while waiting for a third rank. A cut must end both
+# ranks within --ddp_timeout. Needs unshare and ip; exits with 77 if namespaces are not allowed.
 #   tools/ranks_in_namespaces.sh [path of sdxl]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,13 +1,12 @@
-"""Reckons the step time of data parallel training on many devices from one device's measured step, for
-docs/scaling.md: what is sent, over which links, and how much of that hides behind the backward pass.
+"""Calculates the step time of data parallel training on many devices from one device's measured step (docs/scaling.md).
 
     tools/scaling.py --step 2.0 --parameters 2.567e9 --node 8 --inside 450 --outside 50
 
-A gradient is sent in float32, in buckets. Rings over all devices: each device sends 2 (n - 1) / n times the
-bytes. Inside a node they run at --inside GB/s a device; between nodes every device has --outside GB/s (its
-own network card). With --zero_stage 1 gradients are reduced to their owners, the optimizer steps its share,
-and the weights are sent from their owners, which nothing hides. Every collective besides takes --hop seconds
-for each of its hops in turn: 2 log2(n) in the trees of a sum to all, n in the chain of one to or from an owner."""
+Gradients are sent in float32, in buckets, in rings over all devices: each device sends 2 (n - 1) / n times the bytes.
+Inside a node links have --inside GB/s a device; between nodes every device has a network card of --outside GB/s. With
+ZeRO stage 1 gradients are reduced to their owners, each owner steps its share and sends its weights, which nothing hides.
+Every hop of a collective adds --hop seconds: an all-reduce has 2 log2(n) hops (trees), a reduce or a broadcast has n (chain).
+"""
 
 import argparse
 import math

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Times training on this machine's processor: one process with two threads against two processes with a
-# thread each, the same samples a step, in turn. Prints the median of the steps' seconds.
+# Times training on this machine's CPU: one process with two threads against two processes with one thread each, in turns,
+# with the same samples a step. Prints the median seconds of a step.
 #   tools/scaling_measure.sh [path of sdxl] [rounds]
 set -euo pipefail
 cd "$(dirname "$0")/.."

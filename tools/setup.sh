@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the sdxl binary on a Debian machine: packages, LibTorch, build. Does only what is missing.
+# Builds the sdxl binary on a Debian machine: packages, LibTorch, build. Does only what is missing.
 #   tools/setup.sh            the binary, as build/sdxl
 #   tools/setup.sh --tests    the test programs too
-#   tools/setup.sh --cuda     libsdxl_cuda.so too (nvcc and a minute or two more); by itself where an NVIDIA driver is present
+#   tools/setup.sh --cuda     libsdxl_cuda.so too (nvcc and a minute or two more); default if an NVIDIA driver is present
 #   tools/setup.sh --npu      also libsdxl_npu.so, for groups of Ascend NPUs (fetches torch-npu, 43 MB)
-# A folder build/ that is there is built as it was configured. Without one, sources are compiled several at a time, which is
-# fastest from nothing; for work on the code, where changes should compile fast, configure it before:
+# An existing build/ keeps its configuration. Otherwise sources are compiled several at a time, which is fastest from
+# nothing. For work on the code, where changes should compile fast, configure it before:
 #   cmake --preset release -DSDXL_DEPS="$(tools/deps/wheels.sh)"
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ for argument in "$@"; do
     --tests) targets=(all) ;;
     --cuda) cuda=1 ;;
     --npu) npu=1 ;;
-    *) echo "tools/setup.sh: $argument is not known: --tests, --cuda, --npu" >&2; exit 2 ;;
+    *) echo "tools/setup.sh: $argument is unknown: give --tests, --cuda, --npu" >&2; exit 2 ;;
   esac
 done
 

@@ -13,14 +13,14 @@
 namespace sdxl {
 namespace {
 
-const fs::path kTiny = test::kTinyModel;
+const fs::path kTinyFolder = test::kTinyModel;
 
 class Export : public testing::Test {
  protected:
   Export() : written_(directory_ / "written") {}
 
   PipelineExport tiny(at::ScalarType dtype = at::ScalarType::Undefined) const {
-    return {kTiny, kTiny / "vae", "", dtype};
+    return {kTinyFolder, kTinyFolder / "vae", "", dtype};
   }
 
   test::TemporaryDirectory directory_;
@@ -32,7 +32,7 @@ TEST_F(Export, KeepsEveryTensorWithoutADtype) {
   for (const auto& [folder, stem] :
        {std::pair("unet", "diffusion_pytorch_model"), std::pair("vae", "diffusion_pytorch_model"),
         std::pair("text_encoder", "model"), std::pair("text_encoder_2", "model")}) {
-    const Weights before = Weights::open(kTiny / folder, stem);
+    const Weights before = Weights::open(kTinyFolder / folder, stem);
     const Weights after = Weights::open(written_ / folder, stem);
     ASSERT_EQ(before.names(), after.names());
     for (const std::string& name : before.names()) {
@@ -46,7 +46,7 @@ TEST_F(Export, CopiesTokenizersAndSchedulerByteForByte) {
   write_diffusers_pipeline(written_, tiny());
   for (const char* file : {"tokenizer/vocab.json", "tokenizer_2/tokenizer.json",
                            "scheduler/scheduler_config.json", "model_index.json"}) {
-    EXPECT_EQ(read_file(written_ / file), read_file(kTiny / file)) << file;
+    EXPECT_EQ(read_file(written_ / file), read_file(kTinyFolder / file)) << file;
   }
 }
 
@@ -80,7 +80,7 @@ TEST_F(Export, KeepsOtherFilesOfTheDirectory) {
 }
 
 TEST_F(Export, WritesNothingOfAPipelineThatLacksAPart) {
-  fs::copy(kTiny, directory_ / "model", fs::copy_options::recursive);
+  fs::copy(kTinyFolder, directory_ / "model", fs::copy_options::recursive);
   fs::remove_all(directory_ / "model/text_encoder_2");
   PipelineExport what = tiny();
   what.pipeline = directory_ / "model";

@@ -14,7 +14,7 @@ namespace sdxl {
 namespace {
 
 const fs::path kTiny = test::kTinyModel;
-using Tensors = std::vector<std::pair<std::string, at::Tensor>>;
+using NamedTensorList = std::vector<std::pair<std::string, at::Tensor>>;
 
 class SingleFile : public testing::Test {
  protected:
@@ -24,11 +24,11 @@ class SingleFile : public testing::Test {
 
   SingleFileContents read() const { return read_single_file(SafetensorsFile(file_), kTiny); }
   /// The whole tiny model with these tensors beside it.
-  void write_with(const Tensors& more) const {
+  void write_with(const NamedTensorList& more) const {
     const fs::path plain = directory_ / "plain.safetensors";
     write_single_file(plain, kTiny, kTiny / "vae", "", at::ScalarType::Undefined);
     const TensorMap tensors = SafetensorsFile(plain).tensors();
-    Tensors all(tensors.begin(), tensors.end());
+    NamedTensorList all(tensors.begin(), tensors.end());
     all.insert(all.end(), more.begin(), more.end());
     write_safetensors(file_, all);
   }
@@ -48,7 +48,7 @@ TEST_F(SingleFile, HoldsTheFourPartsOfAModel) {
 TEST_F(SingleFile, MayHoldTheUNetAlone) {
   const TensorMap unet =
       SafetensorsFile(kTiny / "unet/diffusion_pytorch_model.safetensors").tensors();
-  write_safetensors(file_, Tensors(unet.begin(), unet.end()));
+  write_safetensors(file_, NamedTensorList(unet.begin(), unet.end()));
   const SingleFileContents contents = read();
   ASSERT_EQ(contents.parts.size(), 1u);
   EXPECT_EQ(contents.parts.begin()->first, "unet");
@@ -79,7 +79,7 @@ TEST_F(SingleFile, IsViewedWithoutACopyOfTheWeights) {
 }
 
 TEST_F(SingleFile, RefusesAFileWithoutAKnownPart) {
-  write_safetensors(file_, Tensors{{"weight", at::ones({2})}});
+  write_safetensors(file_, NamedTensorList{{"weight", at::ones({2})}});
   EXPECT_SDXL_ERROR(read(), ExitStatus::kBadData, "has no part of an SDXL model");
 }
 

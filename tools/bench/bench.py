@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Figures of sdxl beside diffusers on this machine's CPU, both in one run and in turns, as a Markdown table.
+"""Compares sdxl with diffusers on this machine's CPU, in turns, and prints a Markdown table.
 
     bench.py [--build DIR] [--models DIR] [--out FILE] [--rounds N] SECTION …
     bench.py --device cuda [--build DIR] [--out FILE] [SECTION …]      runs tools/gpu/bench.sh, with its own sections

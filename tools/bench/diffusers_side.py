@@ -1,4 +1,4 @@
-"""The side of diffusers in tools/bench/bench.py: times one thing on the CPU and prints a JSON line.
+"""Times one thing in diffusers on the CPU and prints a JSON line, for tools/bench/bench.py.
 
     diffusers_side.py unet MODEL DTYPE SIDE BATCH RUNS
     diffusers_side.py picture MODEL DTYPE SIDE STEPS OUT       from process start to PNG

@@ -1,5 +1,4 @@
-// Times the UNet of a pipeline directory on the CPU; what tools/bench/bench.py measures beside
-// diffusers.
+// Times the UNet of a pipeline directory on the CPU, for tools/bench/bench.py.
 //   bench_unet DIR float32|bfloat16 SIDE BATCH RUNS THREADS [plain]
 // One JSON line: seconds to load, of the first call and of the fastest later one, peak memory in
 // bytes.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the embedded base (configs/demo/base) from nothing: draws the world, trains tokenizer, text encoders and VAE
-# with Python, and the UNet with `sdxl train-full`; then measures it on the held-out captions.
+# Trains the demo's base (configs/demo/base) from nothing: draws the world, trains tokenizer, text encoders and VAE with
+# Python and the UNet with `sdxl train-full`, then measures it on the held-out captions.
 #   tools/demo_world/make_base.sh [DIR]      works in DIR, by default out/world; PYTHON names an interpreter with torch,
-#                                       diffusers, transformers, sentencepiece and Pillow
-# The UNet's 2,050 steps take four minutes on an H100 and several hours on two cores; run again, it goes on where it was.
+#                                            diffusers, transformers, sentencepiece and Pillow
+# The UNet's 2,050 steps take four minutes on an H100 and several hours on two cores; a second call resumes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-out/world}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How many pictures of a fine-tuned base show what their prompts say, in percent: of the new word, and of the old words.
+# Prints how many percent of a fine-tuned base's pictures show what their prompts say: of the new word, of the old words.
 #   tools/demo_world/measure.sh DIR OPTION …      draws into DIR with the base and these options of `sdxl infer`
-#                                            (--lora PATH, --unet PATH, …); prints two numbers
+#                                                 (--lora PATH, --unet PATH, …)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$1

@@ -1,10 +1,9 @@
-"""Kills a training run at every system call that the save of a checkpoint makes, one run a call, and makes disks fail
-there, with strace. After each: the checkpoint before is whole, `--resume_from_checkpoint latest` goes on, and the result
-is that of the run that nothing happened to.
+"""Kills a training run at every system call that saves a checkpoint, one run a call, and makes disks fail there.
 
     tools/faults/checkpoint_kills.py [BINARY] [--every N]      every N-th call only
 
-Needs strace; about a second a call.
+After each it checks that the previous checkpoint is whole, that `--resume_from_checkpoint latest` continues, and that the
+result equals that of an undisturbed run. Needs strace; takes about a second a call.
 """
 import argparse
 import hashlib

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Figures of sdxl beside diffusers on a GPU, on random weights of SDXL's real shape; needs tools/gpu/pack.sh's folder.
+"""Compares sdxl with diffusers on a GPU, on random weights of SDXL's shape; needs tools/gpu/pack.sh's folder.
 
     bench.py [--out FILE] [--seconds N] [SECTION …]
     sections: models infer compile train-full train-lora low-memory (all by default, within ten minutes; models first)
 
 Every measurement is a JSON line in FILE as soon as it is made; a Markdown table of all that FILE holds is printed at the end.
-What does not fit into --seconds of a section is left out and said.
+A section stops after --seconds and says what it left out.
 """
 import argparse
 import json

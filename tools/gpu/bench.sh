@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On a machine with a GPU: tools/gpu/bench.py with the packed binary, that machine's PyTorch and the packed diffusers.
+# Runs tools/gpu/bench.py on a machine with a GPU: with the packed binary, that machine's PyTorch and the packed diffusers.
 #   tools/gpu/bench.sh [--seconds N] [SECTION …]      see tools/gpu/bench.py --help
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# On a machine with an NVIDIA GPU: the same small runs on the CPU and on the GPU, side by side. Each part is bounded in time and
-# goes on after a failure; the last line counts them.
-#   tools/gpu/check.sh [PART …]     parts: devices operators train draw lora precision memory (all by default); needs tools/gpu/pack.sh's folder
+# Compares small runs on the CPU and on the GPU, on a machine with an NVIDIA GPU. Needs tools/gpu/pack.sh's folder.
+#   tools/gpu/check.sh [PART …]     parts: devices operators train draw lora precision memory (all by default)
+# Each part has a time limit and a failure does not stop the others; the last line counts failures.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 . tools/gpu/environment.sh

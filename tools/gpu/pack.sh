@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Gathers what a machine with a GPU lacks to run the binary that was built here: the binary and its plugins, stripped,
-# and the Debian libraries that they need, as one archive. LibTorch with CUDA is that machine's own (its Python's torch,
-# same version).
+# Packs what a machine with a GPU lacks to run the binary that was built here: the binary and its plugins, stripped, and
+# the Debian libraries that they need, in one archive. LibTorch with CUDA comes from that machine's Python (same version).
 #   tools/gpu/pack.sh [BUILD] [FOLDER]     from BUILD (default build) into FOLDER (default build-gpu-pack, ignored by git)
 # There: tools/gpu/check.sh, with the same checkout and FOLDER.
 set -euo pipefail

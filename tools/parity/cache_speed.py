@@ -1,7 +1,8 @@
-"""Times the filling of the cache beside what diffusers' train_text_to_image_sdxl.py computes ahead (embeddings of all
-captions, latents of all pictures, in the script's batches), one after the other with the same threads.
+"""Times how fast the cache is filled, next to the pre-computation of diffusers' train_text_to_image_sdxl.py.
 
-  cache_speed.py MODEL [--pictures N] [--resolution R] [--threads T] [--batch B] [--binary PATH]
+    cache_speed.py MODEL [--pictures N] [--resolution R] [--threads T] [--batch B] [--binary PATH]
+
+Both encode all captions and all pictures, in the script's batches, one after the other with the same threads.
 """
 import argparse
 import io

@@ -1,7 +1,9 @@
-"""Compares `sdxl convert` and single-file models with the installed diffusers and peft: a converted file draws there
-what the directory draws, and LoRA files in every naming that is written load there with nothing left over.
+"""Compares `sdxl convert` and single-file models with the installed diffusers and peft.
 
     python tools/parity/convert_check.py [--binary build/sdxl]
+
+A converted file must draw in diffusers what the directory draws. LoRA files in every naming that we write must load there
+without unused keys.
 """
 import argparse
 import os

@@ -1,6 +1,9 @@
-"""Makes the runs of the documentation by the names of repositories, against a local server that speaks the Hub's
-protocol and serves a tiny SDXL under those names; then reads the cache back with Python's huggingface_hub and diffusers
-offline, and lets the binary read a cache that Python filled. The first argument, if any, is the binary.
+"""Runs the documentation's commands by the names of repositories, against a local server that speaks the Hub's protocol.
+
+    python tools/parity/hub_check.py [build/sdxl]
+
+The server has a tiny SDXL under those names. Then Python's huggingface_hub and diffusers read the cache offline, and the binary
+reads a cache that Python filled.
 """
 import hashlib
 import json

@@ -1,7 +1,8 @@
-"""Draws with `sdxl infer` and with the installed diffusers and compares: other samplers, LoRA files that
-peft made, sizes, a separate VAE. No pixel may differ by more than 1 of 255.
+"""Compares the pictures of `sdxl infer` with those of the installed diffusers.
 
     python tools/parity/infer_check.py [--binary build/sdxl]
+
+Covers other samplers, LoRA files made by peft, sizes and a separate VAE. No pixel may differ by more than 1 of 255.
 """
 import argparse
 import pathlib

@@ -3,10 +3,9 @@
 
     tools/parity/io_check.py [--pictures 1000] [--safetensors 2000] [--seed 0] [--probe build/tests/io_probe]
 
-Pictures of all formats, modes, sizes and orientations are decoded, resized, flipped and cropped by both; every
-byte must be equal. Then damaged safetensors files are given to both readers, whose verdicts must be equal but for
-the cases in which ours is stricter (duplicate keys). Build the probe with: ninja -C build io_probe. Python needs
-Pillow 13, numpy and safetensors 0.8. Exit status 1 at any difference.
+Both decode, resize, flip and crop pictures of all formats, modes, sizes and orientations; every byte must be equal. Both
+readers get damaged safetensors files and must give the same verdicts, except where ours is stricter (duplicate keys). Build
+the probe with: ninja -C build io_probe. Python needs Pillow 13, numpy and safetensors 0.8. Exits with 1 on any difference.
 """
 import argparse
 import hashlib

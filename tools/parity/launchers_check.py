@@ -1,6 +1,10 @@
-"""sdxl under the launchers that users have. torchrun: trains with two ranks, goes on by itself after a rank is
-killed, and saves once when torchrun gets SIGTERM. mpirun and srun, where they are installed (srun where a node
-answers): the losses of torchrun's run. Needs no GPU; takes about a minute."""
+"""Runs sdxl under torchrun, mpirun and srun.
+
+    SDXL_BINARY=build/sdxl python tools/parity/launchers_check.py
+
+torchrun trains with two ranks, restarts after a rank is killed, and saves once when it gets SIGTERM. mpirun and srun, if
+they are installed (srun if a node answers), must give torchrun's losses. Needs no GPU; takes about a minute.
+"""
 
 import json
 import os

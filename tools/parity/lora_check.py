@@ -1,6 +1,8 @@
-"""Trains LoRA with the built binary and with diffusers and peft on the same random streams and compares the losses of
-every step and the files; then draws with our file and our kohya file in diffusers and with sdxl infer and compares the
-pictures. The first argument, if any, is the binary.
+"""Compares LoRA training with diffusers and peft on the same random streams: the losses of every step, and the files.
+
+    python tools/parity/lora_check.py [build/sdxl]
+
+Then diffusers draws with our file and our kohya file, sdxl infer draws too, and the pictures are compared.
 """
 import json
 import subprocess

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Opens the real libtorch_npu.so of the torch-npu wheel where there is no NPU, and checks what sdxl
-# says: without CANN, and with a stand-in for it (cann_stub.c). With TORCH_CPU_SITE, site-packages of a
-# Python 3.11 that has torch 2.11 without CUDA, the devices of the stand-in must be listed too.
+# Opens the real libtorch_npu.so of the torch-npu wheel on a machine without an NPU, and checks what sdxl reports without
+# CANN and with a stand-in for it (cann_stub.c). TORCH_CPU_SITE may name the site-packages of a Python 3.11 with torch 2.11
+# without CUDA; then the stand-in's devices must be listed too.
 #   tools/parity/npu_check.sh [build/sdxl]
 set -euo pipefail
 cd "$(dirname "$0")/../.."

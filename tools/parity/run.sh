@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares the built binary with the installed Python libraries: every tools/parity/*_check.py in turn, in
-# a Python environment of tools/reference/requirements.txt that is made on first use.
+# Compares the built binary with the Python libraries: runs every tools/parity/*_check.py in a Python environment of
+# tools/reference/requirements.txt, which it makes on first use.
 #   tools/parity/run.sh [NAME …]     all checks, or those named (infer, tokens, …)
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,4 +1,4 @@
-"""Compares every sampler with installed diffusers over a large grid of configurations.
+"""Compares every sampler with the installed diffusers over a large grid of configurations.
 
     ninja -C build parity_schedulers && python tools/parity/schedulers_check.py build/tests/parity_schedulers
 """

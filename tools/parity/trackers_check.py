@@ -1,7 +1,9 @@
-"""Trains with --report_to all, is killed once and goes on, then reads the TensorBoard files with the tensorboard package
-and lets `wandb sync` upload the offline runs to a server on this machine. The first argument, if any, is the binary.
+"""Trains with --report_to all, is killed once and resumes; then the tensorboard package and `wandb sync` read the files.
 
-Needs tensorboard and wandb, which are installed into a folder beside the reference environment on first use.
+    python tools/parity/trackers_check.py [build/sdxl]
+
+`wandb sync` uploads the offline runs to a server on this machine. Installs tensorboard and wandb next to the reference
+environment on first use.
 """
 import gzip
 import json

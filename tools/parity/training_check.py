@@ -1,5 +1,6 @@
-"""Trains with the built binary and with diffusers and torch.optim on the same random streams, and compares the losses
-of every step and the weights. The first argument, if any, is the binary.
+"""Compares training with diffusers and torch.optim on the same random streams: losses of every step, and the weights.
+
+    python tools/parity/training_check.py [build/sdxl]
 """
 import json
 import subprocess

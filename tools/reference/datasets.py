@@ -1,5 +1,6 @@
-"""Small Parquet files in the ways that the Hub's data sets are stored. Needs pyarrow; writes
-tests/fixtures/parquet/. The bytes of row i are the text of i and a comma, 1 + 7 i % 50 times."""
+"""Writes tests/fixtures/parquet: small Parquet files in the layouts in which the Hub stores data sets. Needs pyarrow.
+
+The bytes of row i are the text of i and a comma, repeated 1 + 7 i % 50 times."""
 import json
 import pathlib
 

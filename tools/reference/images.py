@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Reference values for src/io/image.h, from Pillow 13.
+"""Writes tests/fixtures/images: what Pillow 13 makes of pictures, for src/io/image.h.
 
-    tools/reference/images.py        writes tests/fixtures/images/
+    tools/reference/images.py
 
-cases.safetensors   NAME/file: a picture's file, NAME/pixels: what Pillow makes of it [H, W, 3]
+cases.safetensors   NAME/file: a picture's file, NAME/pixels: Pillow's pixels [H, W, 3]
 resize.json         SHA-256 of resized noise for many sizes and all filters
 """
 import hashlib

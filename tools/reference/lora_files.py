@@ -1,7 +1,8 @@
-"""Makes tests/fixtures/lora: one adapter of the tiny pipeline in every naming that LoRA files come in, others with
-convolutions and with DoRA, and the pictures that diffusers draws with them.
+"""Writes tests/fixtures/lora: LoRA files in every naming, and the pictures that diffusers draws with them.
 
     python tools/reference/lora_files.py
+
+One adapter of the tiny pipeline comes in every naming; others have convolutions and DoRA.
 """
 import json
 import pathlib

@@ -1,7 +1,12 @@
-"""The training of `sdxl train-lora` written in Python with diffusers and peft, on the random streams that sdxl draws
-from. As a script it writes short runs on tests/fixtures/tiny-sdxl that tests hold sdxl to: losses and adapters step by step
-(tests/fixtures/training/lora_runs.json), and for single batches the gradients of every adapter
-(tests/fixtures/training/lora_gradients.safetensors) with the adapters in files as diffusers writes them (tests/fixtures/lora).
+"""Trains LoRA as `sdxl train-lora` does, in Python with diffusers and peft, on the random streams of sdxl.
+
+    python tools/reference/lora_training.py
+
+As a script it makes short runs on tests/fixtures/tiny-sdxl and writes what tests compare with:
+
+tests/fixtures/training/lora_runs.json                losses and adapters, step by step
+tests/fixtures/training/lora_gradients.safetensors    gradients of every adapter for single batches
+tests/fixtures/lora                                   those adapters in files as diffusers writes them
 """
 import fnmatch
 import json

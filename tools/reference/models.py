@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Reference values of the UNet, the VAE and the text encoders: tests/fixtures/models/*.
+"""Writes tests/fixtures/models: outputs of the UNet, the VAE and the text encoders.
 
-Small models of unusual shapes in diffusers and transformers, computed in double precision, so that a
-comparison sees the rounding of one side only. Weights and inputs come from a hash of their
-name and position (`values` here, tests/models/hashed_values.h there), so that only configs, outputs and
-digests of the gradients are stored.
     python tools/reference/models.py
+
+Small models of unusual shapes in diffusers and transformers are computed in double precision, so a comparison sees our
+rounding only. Weights and inputs come from a hash of their name and position (`values` here, tests/models/hashed_values.h
+there). Only configs, outputs and digests of the gradients are therefore stored.
 """
 import json
 import pathlib

@@ -1,5 +1,10 @@
-"""Writes tests/fixtures/training/objective.safetensors and schedules.json: noise, targets, weights and losses as diffusers'
-SDXL training script computes them (its formulas on top of diffusers' schedulers), and learning-rate schedules."""
+"""Writes tests/fixtures/training/objective.safetensors and schedules.json.
+
+    python tools/reference/objective.py
+
+They hold noise, targets, weights and losses by the formulas of diffusers' SDXL training script on diffusers' schedulers, and
+learning-rate schedules.
+"""
 import json
 from pathlib import Path
 

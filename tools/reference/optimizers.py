@@ -1,11 +1,10 @@
-"""Writes tests/fixtures/training/optimizers.safetensors: what each optimizer's reference implementation makes of the same
-weights and gradients in 50 steps.
+"""Writes tests/fixtures/training/optimizers.safetensors: 50 steps of each optimizer's reference implementation.
 
-    /path/to/python tools/reference/optimizers.py [NAME ...]
+    python tools/reference/optimizers.py [NAME ...]
 
-Without names all of them. A name needs its package: adamw torch, adamw8bit bitsandbytes 0.50 (its PyTorch functions,
-which need no GPU), adafactor transformers 5, lion lion-pytorch 0.2, prodigy prodigyopt 1.1. Entries of other names are
-kept as they are.
+Without names it runs all of them, on the same weights and gradients. A name needs its package: adamw torch, adamw8bit
+bitsandbytes 0.50 (its PyTorch functions, which need no GPU), adafactor transformers 5, lion lion-pytorch 0.2, prodigy
+prodigyopt 1.1. Entries of other names are kept.
 """
 import sys
 from pathlib import Path

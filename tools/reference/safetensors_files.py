@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Reference values for src/io/safetensors*.cc, from the reference implementation of the format.
+"""Writes tests/fixtures/safetensors: verdicts and files of the format's reference implementation.
 
-    tools/reference/safetensors_files.py        writes tests/fixtures/safetensors/
+    tools/reference/safetensors_files.py
 
-cases.json           files, as base64, with the verdict of the reference reader and ours where it is stricter
+cases.json           files, as base64, with the verdict of the reference reader, and ours if it is stricter
 dtypes.safetensors   a tensor of each dtype, as the reference writer lays them out
 """
 import base64

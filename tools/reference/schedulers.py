@@ -1,7 +1,9 @@
-"""Trajectories of diffusers' samplers with a stand-in for the model: tests/fixtures/schedulers/.
+"""Writes tests/fixtures/schedulers: trajectories of diffusers' samplers with a function in place of the model.
 
-cases.json lists the runs, trajectories.safetensors holds for each its timesteps and the latents
-after some calls, one run after the other. tools/parity/schedulers_check.py walks a far larger grid.
+    python tools/reference/schedulers.py
+
+cases.json lists the runs. trajectories.safetensors holds the timesteps of each and the latents after some calls, one run
+after the other. tools/parity/schedulers_check.py covers a far larger grid.
 """
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""The random streams of a training run (docs: base/random.h), for reference scripts."""
+"""The random streams of a training run for the reference scripts (docs/randomness.md)."""
 import torch
 
 MASK = (1 << 64) - 1

@@ -1,9 +1,9 @@
-"""Makes tests/fixtures/tiny-sdxl, a whole SDXL pipeline of random weights small enough to commit, and
-pictures that diffusers draws with it (tests/fixtures/pictures.safetensors).
+"""Writes tests/fixtures/tiny-sdxl, an SDXL pipeline of random weights small enough to commit.
 
     python tools/reference/tiny_pipeline.py
 
-Everything is deterministic. Weights are stored in fp16 and used in float32.
+Also writes the pictures that diffusers draws with it (tests/fixtures/pictures.safetensors). Everything is deterministic. Weights
+are stored in fp16 and used in float32.
 """
 import collections
 import json

@@ -1,6 +1,9 @@
-"""The training of `sdxl train-full` written in Python with diffusers and torch.optim, on the random streams that sdxl
-draws from. As a script it writes tests/fixtures/training/pictures/ and runs.json: short runs on tests/fixtures/tiny-sdxl whose
-losses and weights tests/commands/train_full_test.cc holds the binary to. tools/parity/training_check.py makes longer ones.
+"""Trains as `sdxl train-full` does, in Python with diffusers and torch.optim, on the random streams of sdxl.
+
+    python tools/reference/training.py
+
+As a script it writes tests/fixtures/training/pictures/ and runs.json: short runs on tests/fixtures/tiny-sdxl, with whose losses
+and weights tests/commands/train_full_test.cc compares the binary. tools/parity/training_check.py makes longer ones.
 """
 import json
 from dataclasses import dataclass, fields

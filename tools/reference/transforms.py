@@ -1,6 +1,6 @@
-"""Reference values of the training transform: torchvision's Resize, flip, crop and normalisation on
-Pillow pictures, driven by the random stream `image`. Needs torch, torchvision and Pillow; writes
-tests/fixtures/transforms/cases.json."""
+"""Writes tests/fixtures/transforms/cases.json: torchvision's Resize, flip, crop and normalisation on Pillow pictures.
+
+The random stream `image` decides flips and crops. Needs torch, torchvision and Pillow."""
 import hashlib
 import json
 import pathlib

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/world: grids of drawn pictures, as they are and as the demo's VAE rebuilds them, with a line
-of JSON for each cell that says what it shows."""
+"""Writes tests/fixtures/world: grids of drawn pictures, as drawn and as the demo's VAE reconstructs them.
+
+A line of JSON for each cell says what it shows."""
 import json
 import random
 import sys
