@@ -3,7 +3,7 @@
 // registry.cc.
 //
 // A command holds its config (say InferConfig config_) and the OptionSet bound to it
-// (OptionSet options_{infer_options(config_)}), in this order, and is neither copied nor moved. The
+// (OptionSet options_{infer_table(config_)}), in this order, and is neither copied nor moved. The
 // command line is applied through options(); --print_config, --log_level and --num_threads are
 // dealt with before run(), while --dry_run is run()'s own.
 #pragma once

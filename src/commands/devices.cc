@@ -8,21 +8,11 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "commands/command.h"
-#include "config/common_config.h"
+#include "config/devices_config.h"
 #include "device/back_end.h"
 
 namespace sdxl {
 namespace {
-
-struct DevicesConfig {
-  bool json = false;
-};
-
-std::vector<Option> devices_options(DevicesConfig& config) {
-  OptionTable table;
-  table.add("json", &config.json, "print JSON");
-  return table.take();
-}
 
 /// What the table says of one back end.
 struct BackEndReport {
@@ -120,7 +110,7 @@ class DevicesCommand : public Command {
 
  private:
   DevicesConfig config_;
-  OptionSet options_{devices_options(config_)};
+  OptionSet options_{devices_table(config_)};
 };
 
 }  // namespace

@@ -90,7 +90,7 @@ class InferCommand : public Command {
 
  private:
   ExitStatus draw(Ranks& ranks, const Launch& launch) {
-    require_equal_options(ranks, options_.to_json());
+    require_equal_options(ranks, options_.shared_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
     const uint64_t seed = config_.seed ? *config_.seed : draw_seed(ranks);
     ComputeOptions options;
@@ -144,7 +144,7 @@ class InferCommand : public Command {
   }
 
   InferConfig config_;
-  OptionSet options_{infer_options(config_)};
+  OptionSet options_{infer_table(config_)};
 };
 
 }  // namespace

@@ -71,7 +71,7 @@ class TrainFullCommand : public Command {
   std::string name() const override { return "train-full"; }
   std::string summary() const override { return "fine-tune every weight of the UNet"; }
   OptionSet& options() override { return options_; }
-  void validate() override { validate_train_config(config_, TrainKind::kFull); }
+  void validate() override { validate_train_config(config_); }
   ExitStatus run() override {
     FullSubject subject;
     return run_training(config_, options_, subject);
@@ -82,7 +82,7 @@ class TrainFullCommand : public Command {
 
  private:
   TrainConfig config_{TrainKind::kFull};
-  OptionSet options_{train_options(config_)};
+  OptionSet options_{train_table(config_)};
 };
 
 }  // namespace

@@ -91,7 +91,7 @@ class TrainLoraCommand : public Command {
     return "train LoRA adapters on the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
-  void validate() override { validate_train_config(config_, TrainKind::kLora); }
+  void validate() override { validate_train_config(config_); }
   ExitStatus run() override {
     LoraSubject subject(config_);
     return run_training(config_, options_, subject);
@@ -102,7 +102,7 @@ class TrainLoraCommand : public Command {
 
  private:
   TrainConfig config_{TrainKind::kLora};
-  OptionSet options_{train_options(config_)};
+  OptionSet options_{train_table(config_)};
 };
 
 }  // namespace

@@ -53,7 +53,7 @@ bool needs_own_unet(const InferConfig& config) {
 
 }  // namespace
 
-HubOptions hub_options(const CommonConfig& config) {
+HubOptions hub_options(const HubConfig& config) {
   HubOptions options = hub_options_from_environment();
   if (config.cache_dir) options.cache = *config.cache_dir;
   options.offline = options.offline || config.offline;

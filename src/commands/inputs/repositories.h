@@ -13,7 +13,7 @@ namespace sdxl {
 
 /// The Hub as the environment says, and --cache_dir and --offline. Without --revision, which is for
 /// the model's repository alone.
-HubOptions hub_options(const CommonConfig& config);
+HubOptions hub_options(const HubConfig& config);
 
 /// The path of the value of `--option`. Errors name the option.
 std::filesystem::path local_model(const std::string& option, const std::string& name,

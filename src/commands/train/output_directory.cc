@@ -1,12 +1,11 @@
 // Opening and resuming a run's directory.
 #include "commands/train/output_directory.h"
 
-#include <set>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "config/resume.h"
 #include "io/model_files.h"
 
 namespace sdxl {
@@ -153,71 +152,10 @@ std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
 
-namespace {
-
-const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
-
-/// How many samples a step has.
-int64_t samples_of_step(const Json& options) {
-  return options.value("train_batch_size", int64_t{1}) *
-         options.value("gradient_accumulation_steps", int64_t{1}) *
-         options.value("_ranks", int64_t{1});
-}
-
-}  // namespace
-
-std::vector<std::string> differing_options(const Json& saved, const Json& now) {
-  static const std::set<std::string> kHarmless = {"output_dir",
-                                                  "_ranks",
-                                                  "_samples",
-                                                  "overwrite_output_dir",
-                                                  "resume_from_checkpoint",
-                                                  "checkpointing_steps",
-                                                  "checkpoints_total_limit",
-                                                  "keep_best_checkpoint",
-                                                  "validation_prompt",
-                                                  "num_validation_images",
-                                                  "validation_epochs",
-                                                  "validation_steps",
-                                                  "validation_resolution",
-                                                  "validation_loss_steps",
-                                                  "report_to",
-                                                  "logging_dir",
-                                                  "embedding_cache_dir",
-                                                  "cache_dir",
-                                                  "dataloader_num_workers",
-                                                  "num_threads",
-                                                  "log_level",
-                                                  "offline",
-                                                  "device",
-                                                  "local_rank",
-                                                  "ddp_timeout",
-                                                  "zero_stage",
-                                                  "gradient_checkpointing",
-                                                  "save_kohya",
-                                                  "debug_loss",
-                                                  "enable_xformers_memory_efficient_attention",
-                                                  "push_to_hub",
-                                                  "hub_model_id"};
-  // How long a run is shapes only schedules that end.
-  const std::string schedule = now.value("lr_scheduler", "constant");
-  const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
-  const bool same_group = samples_of_step(saved) == samples_of_step(now);
-  std::vector<std::string> differing;
-  for (const auto& [key, value] : now.items()) {
-    if (kHarmless.count(key) != 0 || (same_group && kGroup.count(key) != 0)) continue;
-    if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
-    const auto before = saved.find(key);
-    if (before == saved.end() || *before == value) continue;
-    differing.push_back(str("--", key, " was ", before->dump(), " and is ", value.dump()));
-  }
-  return differing;
-}
-
-void RunDirectory::require_same_options(const Json& options) const {
+void RunDirectory::require_same_options(const OptionSet& table, const Json& options) const {
   if (!resumed_) return;
   const Json saved = json_value(saved_state_, "options", Json::object(), saved_state_source());
-  const std::vector<std::string> differing = differing_options(saved, options);
+  const std::vector<std::string> differing = options_that_forbid_resume(table, saved, options);
   if (differing.empty()) {
     const int64_t samples = options.value("_samples", int64_t{0});
     const int64_t samples_then = saved.value("_samples", samples);
@@ -225,7 +163,8 @@ void RunDirectory::require_same_options(const Json& options) const {
       log::warning(str("the data set had ", samples_then, " samples and has ", samples,
                        ": the order of the samples is another from here on"));
     }
-    const int64_t before = samples_of_step(saved), after = samples_of_step(options);
+    const int64_t before = samples_of_step(table, saved);
+    const int64_t after = samples_of_step(table, options);
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
@@ -239,12 +178,14 @@ void RunDirectory::require_same_options(const Json& options) const {
                   "; give the same, or train anew in another --output_dir"));
 }
 
-void RunDirectory::begin(const TrainConfig& train, const Json& options) {
+void RunDirectory::begin(const TrainConfig& train, const OptionSet& table, const Json& options) {
   // A directory without a run may hold a README.md or logs of its owner's.
   const bool holds_run = fs::exists(path_ / "metrics.jsonl") || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = options;
-  for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
+  for (const Option& option : table.options()) {
+    if (option.rule.start_only) config.erase(option.name);
+  }
   config["_sdxl_version"] = version();
   write_json(path_ / "config.json", config);
 }

@@ -38,13 +38,13 @@ class RunDirectory {
 
   /// Error(kUsage) listing the options that differ from those that the resumed checkpoint was
   /// trained with, if they shape the result.
-  void require_same_options(const Json& options) const;
+  void require_same_options(const OptionSet& table, const Json& options) const;
   /// The position in the stream of samples at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
   /// When everything is checked: with --overwrite_output_dir removes what the directory's last run
   /// left, if there was one, then writes config.json; --config of it repeats the run. The first
   /// rank's alone.
-  void begin(const TrainConfig& train, const Json& options);
+  void begin(const TrainConfig& train, const OptionSet& table, const Json& options);
 
  private:
   void open(const TrainConfig& config);
@@ -56,10 +56,5 @@ class RunDirectory {
   std::optional<Checkpoint> resumed_;
   Json saved_state_ = Json::object();
 };
-
-/// The keys of options that shape the result and differ, "key: saved -> now" each. Micro-batch,
-/// accumulation and the number of ranks ("_ranks") may differ where the samples of a step are as
-/// many; the number of ranks may also differ alone.
-std::vector<std::string> differing_options(const Json& saved, const Json& now);
 
 }  // namespace sdxl

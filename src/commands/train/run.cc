@@ -67,7 +67,7 @@ class TrainingRun {
     options_["seed"] = context_.seed;
     options_["_ranks"] = ranks.size();
     options_["_samples"] = data_.size();
-    directory_.require_same_options(options_);
+    directory_.require_same_options(option_set_, options_);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
@@ -89,7 +89,7 @@ class TrainingRun {
 
   ExitStatus train() {
     if (ranks_.is_first()) {
-      directory_.begin(config_, options_);
+      directory_.begin(config_, option_set_, options_);
       truncate_metrics(directory_.path() / "metrics.jsonl", first_step());
     }
     data_.prepare(subject_.trains_text_encoders());
@@ -352,7 +352,7 @@ ExitStatus run_training(const TrainConfig& config, const OptionSet& options,
       launch, {std::chrono::milliseconds(static_cast<int64_t>(config.ddp_timeout * 1000.0))});
   return run_on_ranks(ranks, [&] {
     set_thread_count(threads_of_rank(config.num_threads, launch));
-    require_equal_options(ranks, options.to_json());
+    require_equal_options(ranks, options.shared_json());
     const TrainConfig local =
         in_turn(ranks, [&] { return with_local_files(config, config.dry_run); });
     TrainingRun run(local, options, subject, ranks, device_index(launch));
