@@ -89,7 +89,7 @@ class DevicesCommand : public Command {
  public:
   std::string name() const override { return "devices"; }
   std::string summary() const override {
-    return "list what can compute here, and why other devices can't";
+    return "list the devices that work, and why others do not";
   }
   OptionSet& options() override { return options_; }
   void validate() override {}

@@ -67,7 +67,7 @@ class TokenizeCommand : public Command {
  public:
   std::string name() const override { return "tokenize"; }
   std::string summary() const override {
-    return "print the token ids of each line of a file, and what falls off";
+    return "print the token ids of each line of a file, and the text that is cut off";
   }
   OptionSet& options() override { return options_; }
 
