@@ -44,25 +44,33 @@ std::string default_text(const Json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
-/// "(repeatable; needs --lora; default: 1)"; "" where there is nothing to note.
-std::string notes(const OptionSet& options, const Option& option) {
+/// "repeatable", "needs --lora", "default: 1".
+std::vector<std::string> notes(const OptionSet& options, const Option& option) {
   const OptionRule& rule = option.rule;
   std::vector<std::string> notes;
   if (is_repeatable(option)) notes.emplace_back("repeatable");
-  if (!rule.needs.empty()) notes.push_back("needs " + alternatives(rule.needs));
+  if (!rule.needs.empty()) notes.push_back("needs " + alternatives(rule.needs, "--"));
   if (rule.only_with) {
-    notes.push_back(
-        str("for ", rule.only_with->option, " ", alternatives(rule.only_with->choices)));
+    const auto& [name, choices] = *rule.only_with;
+    notes.push_back(str("with --", name, " ", alternatives(choices)));
   }
   const std::string value =
       rule.unset_means != nullptr ? rule.unset_means : default_text(options.default_value(option));
   if (!value.empty()) notes.push_back("default: " + value);
-  return notes.empty() ? "" : str("(", join(notes, "; "), ")");
+  return notes;
 }
 
 std::string option_row(const OptionSet& options, const Option& option) {
-  Words words = split(str(option.help, " ", notes(options, option)), ' ');
-  std::erase(words, "");
+  Words words = split(option.help, ' ');
+  const std::vector<std::string> all = notes(options, option);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string note = (i == 0 ? "(" : "") + all[i] + (i + 1 < all.size() ? ";" : ")");
+    if (all[i].starts_with("default: ")) {
+      words.push_back(note);  // on one line
+    } else {
+      for (std::string& word : split(note, ' ')) words.push_back(std::move(word));
+    }
+  }
   return row(flag_text(option), words);
 }
 

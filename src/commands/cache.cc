@@ -72,9 +72,8 @@ class CacheCommand : public Command {
       if (action == known && action == "fill") validate_cache_fill(config_);
       if (action == known) return;
     }
-    throw Error(ExitStatus::kUsage,
-                str("what to do with the cache is ", quoted(join(actions_, " ")),
-                    ": give fill, check, list or prune"));
+    throw Error(ExitStatus::kUsage, str("unknown action ", quoted(join(actions_, " ")),
+                                        ": give fill, check, list or prune"));
   }
 
   ExitStatus run() override {

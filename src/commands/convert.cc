@@ -42,7 +42,7 @@ bool is_lora_file(const fs::path& path) {
 class ConvertCommand : public Command {
  public:
   std::string summary() const override {
-    return "convert models and LoRA files between the layouts of diffusers, PEFT and kohya";
+    return "convert models and LoRAs between diffusers, single-file, PEFT and kohya formats";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_convert_config(config_); }

@@ -88,7 +88,7 @@ void print_table(const std::vector<BackEndReport>& reports) {
 class DevicesCommand : public Command {
  public:
   std::string summary() const override {
-    return "list what can compute here, and why other devices can't";
+    return "list the devices that work, and why others do not";
   }
   OptionSet& options() override { return options_; }
   void validate() override {}

@@ -11,9 +11,7 @@ namespace {
 
 class DownloadCommand : public Command {
  public:
-  std::string summary() const override {
-    return "fetch a model or data set from the Hub without running it";
-  }
+  std::string summary() const override { return "download a model or dataset from the Hub"; }
   OptionSet& options() override { return options_; }
   std::string positional_name() const override { return "REPO"; }
   void set_positionals(const std::vector<std::string>& values) override { repositories_ = values; }

@@ -21,7 +21,7 @@ namespace {
 class InferCommand : public Command {
  public:
   std::string summary() const override {
-    return "draw pictures with a model, a fine-tuned UNet or every checkpoint of a run";
+    return "generate images with a model, a fine-tuned UNet, LoRAs or the checkpoints of a run";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_infer_config(config_); }

@@ -66,7 +66,7 @@ void append_truncated(const char* key, const TokenizedText& text, std::string* o
 class TokenizeCommand : public Command {
  public:
   std::string summary() const override {
-    return "print the token ids of each line of a file, and what falls off";
+    return "print the token ids of each line of a file, and the text that is cut off";
   }
   OptionSet& options() override { return options_; }
 

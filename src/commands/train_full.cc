@@ -69,7 +69,7 @@ class FullTask : public TrainingTask {
 
 class TrainFullCommand : public Command {
  public:
-  std::string summary() const override { return "fine-tune every weight of the UNet"; }
+  std::string summary() const override { return "fine-tune all weights of the UNet"; }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_); }
   ExitStatus run() override {

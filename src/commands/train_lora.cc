@@ -88,7 +88,7 @@ class LoraTask : public TrainingTask {
 class TrainLoraCommand : public Command {
  public:
   std::string summary() const override {
-    return "train LoRA adapters on the UNet and the text encoders";
+    return "train LoRA adapters for the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_train_config(config_); }

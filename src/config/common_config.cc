@@ -31,7 +31,7 @@ void add_vae(OptionTable& table, std::optional<std::string>& value) {
 
 void add_xformers(OptionTable& table, bool& value) {
   table.add("enable_xformers_memory_efficient_attention", &value,
-            "accepted; attention always saves memory", {.shapes = kNothing});
+            "accepted; attention is always memory-efficient", {.shapes = kNothing});
 }
 
 void add_common(OptionTable& table, CommonConfig& c) {

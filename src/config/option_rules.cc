@@ -15,9 +15,7 @@ void check_needs(const OptionSet& options, const Option& option) {
     return options.is_set(*options.find(name));
   };
   if (needs.empty() || std::any_of(needs.begin(), needs.end(), is_given)) return;
-  std::vector<std::string> flags;
-  for (const std::string& name : needs) flags.push_back("--" + name);
-  throw Error(ExitStatus::kUsage, str("--", option.name, " needs ", alternatives(flags)));
+  throw Error(ExitStatus::kUsage, str("--", option.name, " needs ", alternatives(needs, "--")));
 }
 
 void warn_without_effect(const OptionSet& options, const Option& option) {
@@ -43,7 +41,8 @@ void check_option_rules(const OptionSet& options, const std::string& command) {
   }
 }
 
-std::string alternatives(const std::vector<std::string>& names) {
+std::string alternatives(std::vector<std::string> names, const std::string& prefix) {
+  for (std::string& name : names) name.insert(0, prefix);
   if (names.size() < 2) return join(names, "");
   return join({names.begin(), names.end() - 1}, ", ") + " or " + names.back();
 }

@@ -12,7 +12,7 @@ namespace sdxl {
 /// that is not set. Warns of options without effect.
 void check_option_rules(const OptionSet& options, const std::string& command);
 
-/// "a, b or c".
-std::string alternatives(const std::vector<std::string>& names);
+/// "a, b or c", with `prefix` before each name.
+std::string alternatives(std::vector<std::string> names, const std::string& prefix = "");
 
 }  // namespace sdxl

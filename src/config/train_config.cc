@@ -56,7 +56,7 @@ void add_images(OptionTable& table, TrainConfig& c) {
   table.group("Images");
   table.add("resolution", &c.resolution, "side of the square training images, in pixels",
             {.shapes = kResult, .at_least = 8, .multiple_of = 8});
-  table.add("center_crop", &c.center_crop, "crop the center instead of a random place",
+  table.add("center_crop", &c.center_crop, "crop the middle instead of a random place",
             {.shapes = kResult});
   table.add("random_flip", &c.random_flip, "mirror half of the images", {.shapes = kResult});
   table.add("image_interpolation_mode", &c.image_interpolation_mode, "resize filter, as in Pillow",
