@@ -25,7 +25,7 @@ void AlphaScheduler::check_known(int64_t timestep) const {
   if (timestep >= 0 && timestep < num_train_timesteps()) return;
   throw Error(
       ExitStatus::kUsage,
-      str("the scheduler ", name_, " would come to timestep ", timestep, ", which is not in 0 to ",
+      str("the scheduler ", name_, " would visit timestep ", timestep, ", outside of 0 to ",
           num_train_timesteps() - 1,
           "; use other --num_inference_steps, or another timestep_spacing or steps_offset"));
 }
@@ -45,10 +45,10 @@ AlphaScheduler::Prediction AlphaScheduler::predict(const at::Tensor& model_outpu
 
 std::vector<double> AlphaScheduler::spaced(int64_t steps) const {
   if (steps > num_train_timesteps()) {
-    throw Error(ExitStatus::kUsage,
-                str("--num_inference_steps: ", steps, " are more than the ", num_train_timesteps(),
-                    " that the model was trained with, which is the most that the scheduler ",
-                    name_, " can do"));
+    throw Error(
+        ExitStatus::kUsage,
+        str("--num_inference_steps: ", steps, " steps are more than the ", num_train_timesteps(),
+            " timesteps of training, the most that the scheduler ", name_, " can take"));
   }
   return spacing_.timesteps(num_train_timesteps(), steps);
 }
@@ -69,8 +69,8 @@ void AlphaScheduler::check_falling(const std::vector<double>& timesteps) const {
     const bool known = value >= 0 && value < static_cast<double>(num_train_timesteps());
     if (!known || (i > 0 && value >= timesteps[i - 1])) {
       throw Error(ExitStatus::kUsage,
-                  str("--timesteps: ", value, " won't do for the scheduler ", name_,
-                      "; give falling numbers from ", num_train_timesteps() - 1, " to 0"));
+                  str("--timesteps: ", value, " cannot be used by the scheduler ", name_,
+                      "; give decreasing numbers from ", num_train_timesteps() - 1, " to 0"));
     }
   }
 }

@@ -1,5 +1,5 @@
-// What the samplers share that work on the training timesteps themselves (DDPM, DDIM and their
-// kin): latents sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, with abar looked up by a whole timestep.
+// Base of the samplers that step through training timesteps (DDPM, DDIM, PNDM, LCM, TCD). Latents
+// are sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, with abar looked up by a whole timestep.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace sdxl {
 
 class AlphaScheduler : public Scheduler {
  protected:
-  /// `default_spacing` of timestep_spacing, which is not read where it is empty.
+  /// `default_spacing` is the default of timestep_spacing; if empty, the key is not read.
   AlphaScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
                  const std::vector<std::string>& prediction_types,
                  const std::string& default_spacing);
@@ -22,22 +22,22 @@ class AlphaScheduler : public Scheduler {
   int64_t timestep(int64_t index) const { return visited_[index]; }
   int64_t call_count() const { return static_cast<int64_t>(visited_.size()); }
 
-  /// abar of a timestep, float32 on the CPU; below 0 that of a run's end. Error(kUsage) for a
-  /// timestep that training did not have.
+  /// abar of a timestep, float32 on the CPU; below 0, the abar at a run's end. Error(kUsage) for a
+  /// timestep outside of training's.
   at::Tensor alpha(int64_t timestep) const;
 
   struct Prediction {
-    at::Tensor original;  ///< The clean latents that the model's output means.
-    at::Tensor epsilon;   ///< The noise that it means.
+    at::Tensor original;  ///< Predicted clean latents.
+    at::Tensor epsilon;   ///< Predicted noise.
   };
   Prediction predict(const at::Tensor& model_output, const at::Tensor& alpha,
                      const at::Tensor& sample) const;
 
-  /// The timesteps of timestep_spacing; Error(kUsage) for more steps than training had.
+  /// Timesteps by timestep_spacing. Error(kUsage) for more steps than training had.
   std::vector<double> spaced(int64_t steps) const;
-  /// Sets what the run visits, cut to whole numbers; Error(kUsage) as alpha().
+  /// Plans the run's timesteps, truncated to integers. Error(kUsage) as alpha().
   void visit(const std::vector<double>& timesteps);
-  /// Explicit timesteps must fall and be known; Error(kUsage).
+  /// Error(kUsage) unless `timesteps` decrease and lie within training's.
   void check_falling(const std::vector<double>& timesteps) const;
 
   const ForwardProcess process_;

@@ -1,5 +1,5 @@
-// What LCM and TCD share: a model distilled on original_inference_steps timesteps of which a run
-// visits a few.
+// Base of LCM and TCD: a run visits a few of the original_inference_steps timesteps on which the
+// model was distilled.
 #pragma once
 
 #include <vector>

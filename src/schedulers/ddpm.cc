@@ -1,5 +1,5 @@
-// DDPM's own sampler (Ho et al. 2020, algorithm 2, with the variances of their section 3.2 and of
-// Nichol and Dhariwal 2021).
+// DDPM (Ho et al. 2020, algorithm 2, with the variances of section 3.2 and of Nichol and Dhariwal
+// 2021).
 #include "base/error.h"
 #include "base/text.h"
 #include "schedulers/alpha_scheduler.h"

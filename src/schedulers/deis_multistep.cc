@@ -11,7 +11,7 @@ class DeisMultistepScheduler : public LogSnrScheduler {
       : LogSnrScheduler(config, {},
                         TimestepSpacing::read(config, TimestepSpacing::Grid::kOpenEnd, "linspace")),
         lower_order_final_(config.flag("lower_order_final", true)) {
-    // Those of other solvers stand for the only ones that there are.
+    // Values of other solvers are accepted and mean the only one that DEIS has, as in diffusers.
     config.choice("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
     config.choice("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
   }

@@ -11,14 +11,14 @@ namespace sdxl {
 
 namespace {
 
-/// A config of DEIS names an algorithm of its own, for which DPM-Solver++ stands in.
+/// A DEIS config's algorithm_type means DPM-Solver++ here, as in diffusers.
 std::string read_algorithm(const SchedulerConfig& config, std::vector<std::string> known) {
   known.push_back("deis");
   const std::string algorithm = config.choice("algorithm_type", "dpmsolver++", known);
   return algorithm == "deis" ? "dpmsolver++" : algorithm;
 }
 
-/// The solver types of DEIS and UniPC stand for the default.
+/// The solver types of DEIS and UniPC mean the default.
 bool read_midpoint(const SchedulerConfig& config) {
   return config.choice("solver_type", "midpoint", {"midpoint", "heun", "logrho", "bh1", "bh2"}) !=
          "heun";
@@ -127,11 +127,10 @@ int64_t DpmSolver::clipped_timesteps() const {
 
 std::vector<double> DpmSolver::explicit_timesteps(const std::vector<double>& timesteps) const {
   if (!sigma_spacing_.by_timesteps() || flow_) {
-    throw Error(
-        ExitStatus::kUsage,
-        str("--timesteps: the scheduler ", name_,
-            " can't have them together with Karras, exponential, beta or flow sigmas; leave "
-            "one of the two out"));
+    throw Error(ExitStatus::kUsage,
+                str("--timesteps: the scheduler ", name_,
+                    " cannot combine them with Karras, exponential, beta or flow sigmas; leave "
+                    "one of the two out"));
   }
   std::vector<double> whole = timesteps;
   for (double& value : whole) value = std::trunc(value);

@@ -1,4 +1,4 @@
-// DPM-Solver++ and its kin as a multistep method: derivatives come from the outputs of the last
+// DPM-Solver and DPM-Solver++ as a multistep method: derivatives come from the outputs of the last
 // calls, one call a step.
 #include <cmath>
 
@@ -48,7 +48,7 @@ class DpmSolverMultistepScheduler : public DpmSolver {
   void plan_timesteps(const std::vector<double>& timesteps) override {
     if (lu_lambdas_) {
       throw Error(ExitStatus::kUsage, str("--timesteps: the scheduler ", name_,
-                                          " can't have them together with use_lu_lambdas; leave "
+                                          " cannot combine them with use_lu_lambdas; leave "
                                           "one of the two out"));
     }
     const std::vector<double> whole = explicit_timesteps(timesteps);

@@ -1,5 +1,5 @@
-// DPM-Solver++ and its kin as a singlestep method: steps come in blocks of up to solver_order, each
-// of which starts again from the latents at the block's beginning.
+// DPM-Solver and DPM-Solver++ as a singlestep method: steps come in blocks of up to solver_order,
+// each of which starts again from the latents at the block's beginning.
 #include "schedulers/dpm_solver.h"
 
 namespace sdxl {

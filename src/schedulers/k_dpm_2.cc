@@ -1,4 +1,3 @@
-// The two calls of a step.
 #include "schedulers/k_dpm_2.h"
 
 namespace sdxl {

@@ -1,5 +1,5 @@
-// What both forms of DPM-Solver-2 in sigma share (Karras et al. 2022, algorithm 2): two calls of
-// the model a step, at its beginning and at a noise level between that and where the step leads.
+// Base of DPM-Solver-2 in sigma with and without ancestral noise (Karras et al. 2022, algorithm 2):
+// each step calls the model at its beginning and at a noise level between its beginning and end.
 #pragma once
 
 #include "schedulers/sigma_scheduler.h"
@@ -16,10 +16,10 @@ class Kdpm2 : public SigmaScheduler {
   explicit Kdpm2(const SchedulerConfig& config);
   void plan(int64_t steps) override;
 
-  /// The noise level in the middle of each step of the planned sigmas; 0 where it is Euler's.
+  /// Returns the noise level in the middle of each step of the planned sigmas; 0 for an Euler step.
   virtual at::Tensor plan_middles() = 0;
-  /// The latents to which step `number` leads from `begin`, where `derivative` is that of its
-  /// middle, computed from `model_output`.
+  /// Returns the latents at the end of step `number`, which starts at `begin`. `derivative` is the
+  /// derivative in the step's middle, computed from `model_output`.
   virtual at::Tensor end_of_step(int64_t number, const at::Tensor& begin,
                                  const at::Tensor& derivative, const at::Tensor& model_output,
                                  const at::Generator& generator) = 0;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kOrder = 4;
 
-/// Karras sigmas alone don't respect sigma_min and sigma_max here.
+/// As in diffusers, only Karras sigmas ignore sigma_min and sigma_max.
 SigmaSpacing read_sigma_spacing(const SchedulerConfig& config) {
   SigmaSpacing spacing = SigmaSpacing::read(config);
   if (spacing.kind == SigmaSpacing::Kind::kKarras) spacing.sigma_min = spacing.sigma_max = {};

@@ -1,5 +1,5 @@
-// What the exponential integrators share (DPM-Solver, UniPC, DEIS): latents alpha x0 + sigma noise
-// with alpha^2 + sigma^2 = 1, or alpha + sigma = 1 for flows, and an ODE in lambda, the logarithm
+// Base of the exponential integrators (DPM-Solver, UniPC, DEIS). Latents are alpha x0 + sigma noise
+// with alpha^2 + sigma^2 = 1, or alpha + sigma = 1 for flows; the ODE is in lambda, the logarithm
 // of alpha / sigma. The model's input is not scaled.
 #pragma once
 
@@ -26,7 +26,7 @@ class LogSnrScheduler : public Scheduler {
   };
   Level level(int64_t index) const;
 
-  // The clean latents, or the noise, that the model's output for call `index` means.
+  // Convert the model's output for call `index` to predicted clean latents or predicted noise.
   at::Tensor original_sample(const at::Tensor& model_output, int64_t index,
                              const at::Tensor& sample) const;
   at::Tensor epsilon(const at::Tensor& model_output, int64_t index, const at::Tensor& sample) const;
@@ -39,12 +39,12 @@ class LogSnrScheduler : public Scheduler {
   Levels levels(const std::vector<double>& timesteps, int64_t steps) const;
   /// sigma from 1 down, shifted; without the last, 0.
   Levels flow_levels(int64_t steps) const;
-  /// Sets sigmas and timesteps, these cut to whole numbers, and forgets the last run.
+  /// Starts a run: sets sigmas, sets timesteps truncated to integers, and resets state.
   void start(Levels levels, double last_sigma);
 
   int64_t num_train_timesteps() const { return process_.num_train_timesteps(); }
   int64_t call_count() const { return timesteps_.size(0); }
-  /// Keeps the newest `solver_order_` converted outputs, the newest first.
+  /// Pushes a converted output to the front and keeps the newest `solver_order_`.
   void remember(const at::Tensor& converted);
 
   const ForwardProcess process_;

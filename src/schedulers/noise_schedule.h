@@ -12,18 +12,19 @@
 
 namespace sdxl {
 
-/// What a scheduler's class does with the keys of the forward process.
+/// How a scheduler's class reads the keys of the forward process.
 struct ForwardProcessTraits {
   double beta_start = 0.0001, beta_end = 0.02;
   std::string beta_schedule = "linear";
-  /// Of these all know linear, scaled_linear and squaredcos_cap_v2; more are laplace, sigmoid, exp.
+  /// Schedules besides linear, scaled_linear and squaredcos_cap_v2, which every class supports:
+  /// laplace, sigmoid, exp.
   std::vector<std::string> more_schedules = {};
-  /// rescale_betas_zero_snr: ignored; abar of the last step becomes 0; or 2^-24, since a sigma of
-  /// infinity would be of no use.
+  /// What rescale_betas_zero_snr does: nothing; set the last abar to 0; or to 2^-24, which keeps
+  /// the last sigma finite.
   enum class ZeroSnr { kIgnored, kExact, kFloored } zero_snr = ZeroSnr::kIgnored;
 };
 
-/// [T] float32 on the CPU, both.
+/// Both [T], float32 on the CPU.
 struct ForwardProcess {
   at::Tensor betas, alphas_cumprod;
   int64_t num_train_timesteps() const { return alphas_cumprod.size(0); }
@@ -44,8 +45,9 @@ class NoiseSchedule {
   int64_t num_train_timesteps() const { return process_.num_train_timesteps(); }
   const std::string& prediction_type() const { return prediction_type_; }
   void set_prediction_type(std::string value) { prediction_type_ = std::move(value); }
-  const at::Tensor& betas() const { return process_.betas; }  ///< [T] float32, CPU
-  const at::Tensor& alphas_cumprod() const { return process_.alphas_cumprod; }  ///< likewise
+  const at::Tensor& alphas_cumprod() const {
+    return process_.alphas_cumprod;
+  }  ///< [T] float32, CPU
 
   /// sqrt(abar_t) * latents + sqrt(1 - abar_t) * noise, float32; t [B] int64 on the CPU.
   at::Tensor add_noise(const at::Tensor& latents, const at::Tensor& noise,

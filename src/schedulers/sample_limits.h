@@ -1,5 +1,5 @@
-// Keeping predicted clean latents within bounds: clip_sample, and the dynamic thresholding of
-// Imagen (Saharia et al. 2022, section 2.3).
+// Bounds on predicted clean latents: clip_sample, and dynamic thresholding as in Imagen (Saharia et
+// al. 2022, section 2.3).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -17,8 +17,8 @@ struct SampleClipping {
   at::Tensor apply(const at::Tensor& sample) const;
 };
 
-/// thresholding, dynamic_thresholding_ratio and sample_max_value: latents are divided by a quantile
-/// of their magnitudes where that is above 1.
+/// thresholding, dynamic_thresholding_ratio and sample_max_value: divides latents by a quantile of
+/// their magnitudes if it is above 1.
 struct DynamicThresholding {
   bool on = false;
   double ratio = 0.995, maximum = 1.0;
@@ -27,7 +27,7 @@ struct DynamicThresholding {
   at::Tensor apply(const at::Tensor& sample) const;  ///< [B, …]
 };
 
-/// The two together: thresholding where it is on, else clipping.
+/// Thresholding if it is on, else clipping.
 struct SampleLimits {
   DynamicThresholding thresholding;
   SampleClipping clipping;

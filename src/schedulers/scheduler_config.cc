@@ -102,7 +102,7 @@ void SchedulerConfig::refuse(const std::string& key, const std::string& remedy) 
 
 void SchedulerConfig::check_overrides() const {
   for (const auto& [key, value] : overrides_.items()) {
-    if (!asked_.contains(key)) refuse(key, "it does not know this setting; leave it out");
+    if (!asked_.contains(key)) refuse(key, "it does not read this setting; leave it out");
   }
 }
 

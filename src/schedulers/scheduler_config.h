@@ -1,6 +1,6 @@
-// A scheduler_config.json as the constructor of one scheduler sees it. As in diffusers'
-// ConfigMixin.from_config, keys that the constructor asks for take the file's values, all others
-// are ignored, so that a model's config serves any scheduler.
+// A scheduler_config.json as a scheduler's constructor reads it. As in diffusers'
+// ConfigMixin.from_config, keys that the constructor does not read are ignored, so that a model's
+// config serves any scheduler.
 #pragma once
 
 #include <optional>
@@ -15,16 +15,15 @@ namespace sdxl {
 class SchedulerConfig {
  public:
   /// `overrides` (an object or null) replaces the file's values; `source` names the file and
-  /// `scheduler` the algorithm in errors. Keys that start with _ and keys that the file lists in
-  /// _use_default_values are not seen.
+  /// `scheduler` the algorithm in errors. Ignores keys that start with _ and keys that the file
+  /// lists in _use_default_values.
   SchedulerConfig(const Json& config, const Json& overrides, std::string source,
                   std::string scheduler);
 
   const std::string& scheduler() const { return scheduler_; }
 
-  // The value of `key`, or `fallback` where the key is absent; null is false for a flag and absent
-  // for all else. Error(kBadData) with source, key and value (kUsage for an override) for another
-  // type.
+  // Return the value of `key`, or `fallback` if it is absent. null counts as false for a flag, as
+  // absent for other types. Error(kBadData), for an override Error(kUsage), if the type is wrong.
   bool flag(const std::string& key, bool fallback) const;
   int64_t integer(const std::string& key, int64_t fallback) const;
   double number(const std::string& key, double fallback) const;
@@ -33,17 +32,17 @@ class SchedulerConfig {
   std::vector<double> numbers(const std::string& key) const;
   std::vector<int64_t> integers(const std::string& key) const;
 
-  /// A number that is no key of the file but can be given for a run.
+  /// A number that only overrides can give, never the file.
   double run_number(const std::string& key, double fallback) const;
 
-  /// text() that must be one of `allowed`.
+  /// text(), refused unless it is one of `allowed`.
   std::string choice(const std::string& key, const std::string& fallback,
                      const std::vector<std::string>& allowed) const;
 
-  /// Throws: the value of `key` won't do for the reason that `remedy` ends.
+  /// Throws an Error that names `key` and its value and ends with `remedy`.
   [[noreturn]] void refuse(const std::string& key, const std::string& remedy) const;
 
-  /// Error(kUsage) for an override that nothing has asked for, since it would do nothing.
+  /// Error(kUsage) for an override that nothing has read: it would have no effect.
   void check_overrides() const;
 
  private:

@@ -24,7 +24,7 @@ SigmaScheduler::Levels SigmaScheduler::levels_at(const std::vector<double>& time
   if (!sigma_spacing_.by_timesteps()) {
     throw Error(ExitStatus::kUsage,
                 str("--timesteps: the scheduler ", name_,
-                    " can't have them together with Karras, exponential or beta sigmas; leave one "
+                    " cannot combine them with Karras, exponential or beta sigmas; leave one "
                     "of the two out"));
   }
   const std::vector<double> values = rounded_to_float(timesteps);

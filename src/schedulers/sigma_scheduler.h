@@ -1,5 +1,5 @@
-// What the samplers of k-diffusion share (Karras et al. 2022): latents that carry noise of standard
-// deviation sigma, scaled to unit variance for the model, and an ODE in sigma.
+// Base of the samplers of k-diffusion (Karras et al. 2022). Latents carry noise of standard
+// deviation sigma and are scaled to unit variance for the model; the ODE is in sigma.
 #pragma once
 
 #include <string>
@@ -16,22 +16,22 @@ class SigmaScheduler : public Scheduler {
   at::Tensor scale_model_input(const at::Tensor& sample, int64_t index) const override;
 
  protected:
-  /// `sigma_spacing` is SigmaSpacing::read(config) where the algorithm knows these keys.
+  /// `sigma_spacing` is SigmaSpacing::read(config) if the algorithm supports these keys, else {}.
   SigmaScheduler(const SchedulerConfig& config, const ForwardProcessTraits& traits,
                  const std::vector<std::string>& prediction_types, SigmaSpacing sigma_spacing);
 
   struct Levels {
     std::vector<double> timesteps, sigmas;
   };
-  /// The levels of a run: those of timestep_spacing, respaced as the config says.
+  /// The levels of a run by timestep_spacing, respaced if the config says so.
   Levels levels(int64_t steps) const;
-  /// Those of explicit timesteps, which go with no other spacing of sigmas; Error(kUsage).
+  /// The levels at explicit timesteps. Error(kUsage) if the config respaces sigmas.
   Levels levels_at(const std::vector<double>& timesteps) const;
   Levels respaced(Levels levels, int64_t steps) const;
 
   /// x / sqrt(sigma^2 + 1).
   static at::Tensor scaled(const at::Tensor& sample, const at::Tensor& sigma);
-  /// The clean latents that the model's output for noise level `sigma` means.
+  /// Converts the model's output at noise level `sigma` to predicted clean latents.
   at::Tensor original_sample(const at::Tensor& model_output, const at::Tensor& sigma,
                              const at::Tensor& sample) const;
   at::Tensor sigma(int64_t index) const { return sigmas_[index]; }

@@ -19,7 +19,7 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
         predict_original_(config.flag("predict_x0", true)),
         lower_order_final_(config.flag("lower_order_final", true)),
         ends_at_zero_(config.choice("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero"),
-        // The solver types of DPM-Solver and DEIS stand for the default.
+        // The solver types of DPM-Solver and DEIS mean the default.
         bh1_(config.choice("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) ==
              "bh1"),
         uncorrected_(config.integers("disable_corrector")),
@@ -128,12 +128,12 @@ class UniPcMultistepScheduler : public LogSnrScheduler {
             at::stack(right_side), (predict_original_ ? end.alpha : end.sigma) * divisor};
   }
 
-  /// The weights of the differences. Where the noise ends at zero a high order has none.
+  /// The weights of the differences. With a last sigma of 0, orders above 2 have no solution.
   static at::Tensor solved(const at::Tensor& matrix, const at::Tensor& right_side) {
     const auto [weights, info] = at::linalg_solve_ex(matrix, right_side);
     if (info.item<int>() == 0) return weights;
     throw Error(ExitStatus::kBadData,
-                "the scheduler unipc has no last step of this solver_order: in "
+                "the scheduler unipc cannot take its last step with this solver_order: in "
                 "scheduler_config.json set lower_order_final to true, or solver_order to 2");
   }
 

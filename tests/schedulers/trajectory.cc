@@ -2,7 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
-#include "schedulers/scheduler.h"
+#include "schedulers/registry.h"
 
 namespace sdxl {
 namespace {

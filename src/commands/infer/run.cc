@@ -16,6 +16,7 @@
 #include "data/captions.h"
 #include "device/device.h"
 #include "io/safetensors.h"
+#include "schedulers/registry.h"
 
 namespace sdxl {
 namespace {

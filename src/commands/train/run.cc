@@ -16,6 +16,7 @@
 #include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
+#include "schedulers/registry.h"
 #include "training/trainables/weight_swap.h"
 
 namespace sdxl {

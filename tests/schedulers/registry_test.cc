@@ -1,5 +1,5 @@
 // Choosing, configuring and planning samplers.
-#include "schedulers/scheduler.h"
+#include "schedulers/registry.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ std::string error_of(const std::string& name, const Json& config, ExitStatus sta
   return "no error";
 }
 
-TEST(Scheduler, TakesTheClassThatTheConfigNames) {
+TEST(SchedulerRegistry, TakesTheClassThatTheConfigNames) {
   auto scheduler = make_scheduler("", kEuler, nullptr, "config");
   scheduler->set_timesteps(30);
   const at::Tensor t = scheduler->timesteps();
@@ -43,7 +43,7 @@ TEST(Scheduler, TakesTheClassThatTheConfigNames) {
 }
 
 /// The sigmas fall at the end of this table; the timesteps are those of diffusers 0.42.1.
-TEST(Scheduler, FindsTimestepsInATableThatDoesNotRiseToItsEnd) {
+TEST(SchedulerRegistry, FindsTimestepsInATableThatDoesNotRiseToItsEnd) {
   const Json config = {{"_class_name", "DPMSolverMultistepScheduler"},
                        {"rescale_betas_zero_snr", true},
                        {"use_lu_lambdas", true}};
@@ -53,12 +53,17 @@ TEST(Scheduler, FindsTimestepsInATableThatDoesNotRiseToItsEnd) {
   EXPECT_EQ(scheduler->timesteps()[1].item<float>(), 994.0f);
 }
 
-TEST(Scheduler, NamesEveryAlgorithmAndItsSpacings) {
+TEST(SchedulerRegistry, NamesEveryAlgorithmAndItsSpacings) {
   EXPECT_THAT(scheduler_names(), Contains("euler"));
   EXPECT_THAT(scheduler_names(), Contains("euler_karras"));
 }
 
-TEST(Scheduler, RefusesWhatItDoesNotKnow) {
+TEST(SchedulerRegistry, RefusesSpacingsThatAnAlgorithmLacks) {
+  EXPECT_EQ(error_of("ddim_karras", kEuler, ExitStatus::kUsage),
+            "--scheduler: ddim cannot space its sigmas by karras; use --scheduler ddim");
+}
+
+TEST(SchedulerRegistry, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(error_of("eulre", kEuler, ExitStatus::kUsage),
             "--scheduler: 'eulre' is not known; did you mean euler?");
   Json config = kEuler;
@@ -67,11 +72,11 @@ TEST(Scheduler, RefusesWhatItDoesNotKnow) {
               HasSubstr("scheduler_config.json: the scheduler class 'Foo\\x0A' is not known"));
   EXPECT_EQ(
       error_of("euler", kEuler, ExitStatus::kUsage, {{"beta_stop", 1}}),
-      "--beta_stop: the scheduler euler cannot work with beta_stop '1': it does not know this "
+      "--beta_stop: the scheduler euler cannot work with beta_stop '1': it does not read this "
       "setting; leave it out");
 }
 
-TEST(Scheduler, StartsAgainWhenTimestepsAreSet) {
+TEST(SchedulerRegistry, StartsAgainWhenTimestepsAreSet) {
   auto scheduler = make_scheduler("euler", kEuler, nullptr, "config");
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(1);
   const at::Tensor start = at::randn({1, 4, 2, 2}, generator);
