@@ -20,8 +20,8 @@ constexpr int64_t kFewestCalls = 3;
 constexpr int64_t kMostParts = 4;
 
 bool has_method(const Module& module) {
-  if (const auto* linear = dynamic_cast<const Linear*>(&module)) return linear->method != nullptr;
-  if (const auto* conv = dynamic_cast<const Conv2d*>(&module)) return conv->method != nullptr;
+  if (const auto* linear = dynamic_cast<const Linear*>(&module)) return linear->override_ != nullptr;
+  if (const auto* conv = dynamic_cast<const Conv2d*>(&module)) return conv->override_ != nullptr;
   for (const Module* child : module.children()) {
     if (has_method(*child)) return true;
   }

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "io/safetensors.h"
-#include "models/clip_text_model.h"
+#include "lora/tiny_layers.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 
@@ -18,22 +18,7 @@ namespace {
 
 const fs::path kData = SDXL_TEST_DATA;
 
-/// The names of tests/fixtures/tiny-sdxl's layers.
-struct Names {
-  Names() {
-    const fs::path model = kData / "tiny-sdxl";
-    config = UNet2DConditionConfig::from_json(read_json(model / "unet/config.json"), "config");
-    layers.add_unet(UNet2DConditionModel(config));
-    for (const char* component : {"text_encoder", "text_encoder_2"}) {
-      const Json json = read_json(model / component / "config.json");
-      layers.add_text_encoder(component, CLIPTextModel(CLIPTextConfig::from_json(json, "config")));
-    }
-  }
-  UNet2DConditionConfig config;
-  LayerNames layers;
-};
-
-LoraWeights read(const fs::path& file) { return read_lora(file, Names().layers); }
+LoraWeights read(const fs::path& file) { return read_lora(file, test::tiny_layers()); }
 
 void expect_equal(const LoraWeights& one, const LoraWeights& other) {
   ASSERT_EQ(one.layers.size(), other.layers.size());
@@ -67,7 +52,7 @@ void expect_diffusers_names(const fs::path& ours, const fs::path& theirs) {
     // transformers 5 has left out the first encoder's "text_model."; readers take both.
     std::string name = entry.name;
     constexpr std::string_view kEncoder = "text_encoder.";
-    if (name.rfind(kEncoder, 0) == 0) name.insert(kEncoder.size(), "text_model.");
+    if (name.starts_with(kEncoder)) name.insert(kEncoder.size(), "text_model.");
     ASSERT_TRUE(written.contains(name)) << name;
     EXPECT_TRUE(at::equal(written.tensor(name), expected.tensor(entry.name))) << name;
   }
@@ -80,7 +65,7 @@ TEST_P(LoraFileRoundTrip, ReadsWhatItWrites) {
   const fs::path theirs = kData / "lora" / (GetParam() + ".safetensors");
   const fs::path ours = directory.path() / "ours.safetensors";
   const LoraWeights weights = read(theirs);
-  write_diffusers_lora(ours, weights);
+  test::write_lora("diffusers", ours, weights);
   expect_equal(read(ours), weights);
 }
 
@@ -88,7 +73,7 @@ TEST_P(LoraFileRoundTrip, ReadsItsKohyaFiles) {
   const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "kohya.safetensors";
   const LoraWeights weights = read(kData / "lora" / (GetParam() + ".safetensors"));
-  write_kohya_lora(file, weights, Names().config);
+  test::write_lora("kohya", file, weights);
   const LoraWeights back = read(file);
   EXPECT_TRUE(back.unmatched.empty());
   expect_equal(back, weights);
@@ -137,7 +122,7 @@ TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
   for (const char* name : {"attention", "text_encoders"}) {
     const fs::path theirs = kData / "lora" / str(name, ".safetensors");
     const fs::path ours = directory.path() / "ours.safetensors";
-    write_diffusers_lora(ours, read(theirs));
+    test::write_lora("diffusers", ours, read(theirs));
     expect_diffusers_names(ours, theirs);
   }
 }
@@ -145,7 +130,7 @@ TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
 TEST(LoraFile, HasOneKindOfNamesWhereDiffusersReadsNoOther) {
   const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "ours.safetensors";
-  write_diffusers_lora(file, read(kData / "lora/dora.safetensors"));
+  test::write_lora("diffusers", file, read(kData / "lora/dora.safetensors"));
   const SafetensorsFile written(file);
   for (const SafetensorsEntry& entry : written.entries()) {
     EXPECT_EQ(entry.name.find(".lora.down."), std::string::npos) << entry.name;

@@ -5,6 +5,8 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "device/device.h"
+#include "lora/formats/registry.h"
+#include "lora/lora_file.h"
 
 namespace sdxl {
 namespace {
@@ -103,11 +105,12 @@ void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>
   for (size_t i = 0; i < flat_.size(); ++i) {
     tensor_of(weights.layers.at(flat_[i].layer), flat_[i].role) = values[i].detach();
   }
-  write_diffusers_lora(directory / ("pytorch_lora_weights" + name.suffix + ".safetensors"),
-                       weights);
+  lora_format("diffusers")
+      .write(directory / ("pytorch_lora_weights" + name.suffix + ".safetensors"), weights,
+             unet_->config());
   if (options_.save_kohya) {
-    write_kohya_lora(directory / ("kohya_lora_weights" + name.suffix + ".safetensors"), weights,
-                     unet_->config());
+    lora_format("kohya").write(directory / ("kohya_lora_weights" + name.suffix + ".safetensors"),
+                               weights, unet_->config());
   }
 }
 
