@@ -1,5 +1,6 @@
 // sdxl convert: models between diffusers' directories and single files, LoRA files between the
 // namings of diffusers, PEFT and kohya.
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -11,6 +12,7 @@
 #include "config/convert_config.h"
 #include "config/validation.h"
 #include "io/model_files.h"
+#include "lora/formats/registry.h"
 #include "lora/lora_file.h"
 #include "pretrained/export.h"
 #include "pretrained/pipeline_directory.h"
@@ -71,16 +73,13 @@ class ConvertCommand : public Command {
   }
 
  private:
-  void require_target(const char* what, std::initializer_list<const char*> targets,
+  void require_target(const char* what, const std::vector<std::string>& targets,
                       const std::string& fallback) {
     if (!config_.to && !fallback.empty()) config_.to = fallback;
-    for (const char* target : targets) {
-      if (config_.to == target) return;
-    }
+    if (config_.to && std::count(targets.begin(), targets.end(), *config_.to) != 0) return;
     throw Error(ExitStatus::kUsage,
                 str("--to ", config_.to ? quoted(*config_.to) : "is missing", ": --input ",
-                    quoted(config_.input), " is ", what, ", give one of ",
-                    join({targets.begin(), targets.end()}, ", ")));
+                    quoted(config_.input), " is ", what, ", give one of ", join(targets, ", ")));
   }
 
   fs::path vae_of(const fs::path& pipeline) const {
@@ -121,7 +120,7 @@ class ConvertCommand : public Command {
   }
 
   void convert_lora(const fs::path& input) {
-    require_target("a LoRA", {"diffusers", "peft", "kohya"}, "");
+    require_target("a LoRA", written_lora_formats(), "");
     const PipelineDirectory base(single_file_configs(common_), "");
     const UNet2DConditionConfig unet = read_unet_config(base.part(kUNetFolder));
     LoraWeights lora = read_lora(input, layer_names(base, unet));
@@ -134,13 +133,7 @@ class ConvertCommand : public Command {
     }
     const at::ScalarType dtype = dtype_of(config_.dtype);
     if (dtype != at::ScalarType::Undefined) convert_dtype(&lora, dtype);
-    if (config_.to == "peft") {
-      write_peft_lora(config_.output, lora);
-    } else if (config_.to == "kohya") {
-      write_kohya_lora(config_.output, lora, unet);
-    } else {
-      write_diffusers_lora(config_.output, lora);
-    }
+    lora_format(*config_.to).write(config_.output, lora, unet);
   }
 
   static void convert_dtype(LoraWeights* lora, at::ScalarType dtype) {

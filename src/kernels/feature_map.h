@@ -1,4 +1,4 @@
-// Feature maps as tokens and back, and their layout in memory.
+// Memory format of feature maps, and conversion to tokens and back.
 #pragma once
 
 #include <ATen/ATen.h>

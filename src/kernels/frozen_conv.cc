@@ -1,4 +1,3 @@
-// An autograd function that keeps the weight alone.
 #include "kernels/frozen_conv.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -16,7 +15,7 @@ class FrozenConv2d : public torch::autograd::Function<FrozenConv2d> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                             int64_t padding) {
-    context->saved_data["weight"] = weight;  // which outlives the graph and never changes within
+    context->saved_data["weight"] = weight;  // outlives the graph and does not change meanwhile
     context->saved_data["sizes"] = input.sizes().vec();
     context->saved_data["channels_last"] =
         input.is_contiguous(at::MemoryFormat::ChannelsLast) && !input.is_contiguous();
@@ -30,13 +29,13 @@ class FrozenConv2d : public torch::autograd::Function<FrozenConv2d> {
     const at::Tensor& gradient = output_gradients.at(0);
     if (!gradient.defined()) return variable_list(5);
     const int64_t stride = saved["stride"].toInt(), padding = saved["padding"].toInt();
-    // Only the shape of the input counts; its numbers are never read.
+    // Only the input's shape matters; its numbers are never read.
     const at::Tensor input =
         at::empty(saved["sizes"].toIntVector(), gradient.options(),
                   saved["channels_last"].toBool() ? at::MemoryFormat::ChannelsLast
                                                   : at::MemoryFormat::Contiguous);
     const auto gradients =
-        at::convolution_backward(gradient, input, saved["weight"].toTensor(), c10::nullopt,
+        at::convolution_backward(gradient, input, saved["weight"].toTensor(), std::nullopt,
                                  {stride, stride}, {padding, padding}, {1, 1}, /*transposed=*/false,
                                  {0, 0}, /*groups=*/1, std::array<bool, 3>{true, false, false});
     return {std::get<0>(gradients), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};

@@ -1,4 +1,3 @@
-// Autograd functions around the kernels.
 #include "kernels/fused_ops.h"
 
 #include <ATen/core/grad_mode.h>

@@ -1,5 +1,5 @@
-// What the kernels of group normalisation take and give, those of the CPU and those of a device's
-// plugin.
+// Arguments and results of the group normalisation kernels of the CPU and of devices' plugins (Wu
+// and He 2018).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,19 +9,19 @@ namespace sdxl {
 struct GroupNormOptions {
   int64_t groups = 32;
   double eps = 1e-5;
-  bool silu = false;  ///< x * sigmoid(x) of the normalised values.
+  bool silu = false;  ///< Apply x * sigmoid(x) to the result.
 };
 
-/// A normalised feature map and what its gradient needs.
+/// A normalised feature map, with the statistics that its gradient needs.
 struct NormalisedMap {
-  at::Tensor output;      ///< Like the input, channels last.
+  at::Tensor output;      ///< [B, C, H, W] in the input's dtype, channels last.
   at::Tensor mean, rstd;  ///< [B, groups] float32, of input + shift.
 };
 
 struct GroupNormGradients {
-  at::Tensor input;         ///< Channels last.
+  at::Tensor input;         ///< [B, C, H, W], channels last.
   at::Tensor shift;         ///< [B, C], undefined without a shift.
-  at::Tensor weight, bias;  ///< [C], of the weight's and the bias's dtype.
+  at::Tensor weight, bias;  ///< [C], in the dtypes of weight and bias.
 };
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Autograd functions around cpu_matmul.
 #include "kernels/linear.h"
 
 #include <torch/csrc/autograd/custom_function.h>

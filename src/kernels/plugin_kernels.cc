@@ -1,4 +1,3 @@
-// Calls of the plugin's operators.
 #include "kernels/plugin_kernels.h"
 
 #include "device/operators.h"

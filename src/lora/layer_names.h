@@ -1,5 +1,5 @@
-// The layers of a pipeline that LoRA files can adapt, found by any of the names that such files
-// use: diffusers', PEFT's, kohya's (in diffusers' and in the original numbering) and Paddle's.
+// Names of the layers that LoRA files adapt, and the index that finds a pipeline's layer by any of
+// them.
 #pragma once
 
 #include <map>
@@ -12,32 +12,35 @@
 
 namespace sdxl {
 
-/// A layer: "unet", "text_encoder" or "text_encoder_2", and its path in that component.
+/// The parts of a pipeline that adapters can change, in the order of their weights.
+inline constexpr const char* kAdaptedComponents[] = {"unet", "text_encoder", "text_encoder_2"};
+
+/// A layer by its component ("unet", "text_encoder", "text_encoder_2") and its path in it.
 struct LayerName {
   std::string component, path;
   auto operator<=>(const LayerName&) const = default;
   std::string text() const { return component + "." + path; }
 };
 
+/// The linear and convolution layers of a pipeline. Names are compared with every '.' as '_', which
+/// is all that kohya's files hold.
 class LayerNames {
  public:
-  /// The linear and convolution layers of `unet`, by their own and their original names.
+  /// Adds the layers of `unet` by diffusers' names and by the original (sgm's) names.
   void add_unet(const UNet2DConditionModel& unet);
-  /// Those of a text encoder; "text_model." in front of a name is optional.
+  /// Adds the layers of a text encoder, with and without "text_model." before their paths.
   void add_text_encoder(const std::string& component, const Module& text_encoder);
 
-  /// What `key` (a tensor's name without its role at the end) names, if anything.
-  std::optional<LayerName> find(const std::string& key) const;
-  const std::vector<LayerName>& layers() const { return layers_; }
+  /// Returns the layer that `name` means, whose path may be the original one or have '_' for '.'.
+  std::optional<LayerName> find(const LayerName& name) const;
 
  private:
   void add(const LayerName& layer, const std::string& other_path);
 
-  std::vector<LayerName> layers_;
   std::map<std::string, LayerName> by_flat_name_;
 };
 
-/// `path` of a text encoder without the optional "text_model.".
+/// Removes "text_model." from the start of a text encoder's `path`.
 std::string without_text_model(const std::string& path);
 
 }  // namespace sdxl

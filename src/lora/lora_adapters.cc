@@ -1,4 +1,3 @@
-// Choosing the layers, making their matrices, and moving values in and out.
 #include "lora/lora_adapters.h"
 
 #include <ATen/core/grad_mode.h>
@@ -93,8 +92,8 @@ LoraAdapters::LoraAdapters(const std::map<std::string, Module*>& components,
       adapter->index = static_cast<int64_t>(adapters_.size());
       adapter->linear = dynamic_cast<Linear*>(layer);
       adapter->conv = dynamic_cast<Conv2d*>(layer);
-      if (adapter->linear) adapter->linear_base = adapter->linear->method;
-      if (adapter->conv) adapter->conv_base = adapter->conv->method;
+      if (adapter->linear) adapter->former_linear = adapter->linear->override_;
+      if (adapter->conv) adapter->former_conv = adapter->conv->override_;
       make_matrices(adapter.get());
       adapters_.push_back(adapter);
     }

@@ -1,4 +1,3 @@
-// Adapters as methods of layers.
 #include "lora/lora_layers.h"
 
 #include <ATen/core/grad_mode.h>
@@ -10,9 +9,8 @@
 namespace sdxl {
 namespace {
 
-/// Masks must come out alike when a block is computed again in the backward pass, and whatever the
-/// batch size, so each layer of each draw has a generator of its own. New matrices use the first
-/// indices of the same stream.
+/// Masks must be the same when a block is recomputed in the backward pass, and for any batch size:
+/// each layer of each draw has its generator. New matrices use the first indices of the stream.
 constexpr uint64_t kDropoutIndices = uint64_t{1} << 40;
 
 bool drops(const LoraShared& shared) {
@@ -33,9 +31,9 @@ at::Tensor dropped(const LoraAdapter& adapter, const at::Tensor& input) {
   return input * mask.div_(1 - p);
 }
 
-/// What DoRA multiplies the layer's output without bias by: magnitude over the length of each row
-/// of W + scaling * up @ down, through which no gradient flows (Liu et al. 2024, section 4.3).
-/// Less one, which keeps its digits in half precision.
+/// DoRA multiplies the layer's output without bias by magnitude / length, where length is that of
+/// each row of W + scaling * up @ down and no gradient flows through it (Liu et al. 2024, section
+/// 4.3). Returns this factor less one, which keeps more digits in half precision.
 at::Tensor dora_excess(const LoraAdapter& adapter) {
   at::Tensor length;
   {
@@ -47,12 +45,12 @@ at::Tensor dora_excess(const LoraAdapter& adapter) {
   return adapter.magnitude / length - 1;  // [out]
 }
 
-/// What a kind of layer does with its weights.
-template <typename Layer, typename Method>
+/// The arithmetic that depends on the kind of layer.
+template <typename Layer, typename Override>
 struct Kind;
 
 template <>
-struct Kind<Linear, LinearMethod> {
+struct Kind<Linear, LinearOverride> {
   /// base + scaling * up @ down @ input. The products are of two matrices: no sum of the result's
   /// size is made besides the result.
   static at::Tensor add_product(const Linear&, const at::Tensor& base, const at::Tensor& input,
@@ -63,7 +61,7 @@ struct Kind<Linear, LinearMethod> {
         .view(base.sizes());
   }
   static at::Tensor spread(const at::Tensor& per_output) { return per_output; }
-  /// Layer and adapter as one operator; undefined where there is none.
+  /// Layer and adapter as one operator; undefined if no operator takes them.
   static at::Tensor fused(const Linear& layer, const at::Tensor& input, const at::Tensor& down,
                           const at::Tensor& up, double scaling) {
     if (!cpu_linear_takes(input, layer.weight)) return {};
@@ -72,7 +70,7 @@ struct Kind<Linear, LinearMethod> {
 };
 
 template <>
-struct Kind<Conv2d, ConvMethod> {
+struct Kind<Conv2d, ConvOverride> {
   static at::Tensor add_product(const Conv2d& layer, const at::Tensor& base,
                                 const at::Tensor& input, const at::Tensor& down,
                                 const at::Tensor& up, double scaling) {
@@ -86,21 +84,21 @@ struct Kind<Conv2d, ConvMethod> {
   }
 };
 
-template <typename Layer, typename Method>
-class LoraMethod : public Method {
+template <typename Layer, typename Override>
+class LoraOverride : public Override {
  public:
-  LoraMethod(std::shared_ptr<const LoraAdapter> adapter, std::shared_ptr<const Method> base)
-      : adapter_(std::move(adapter)), base_(std::move(base)) {}
+  LoraOverride(std::shared_ptr<const LoraAdapter> adapter, std::shared_ptr<const Override> former)
+      : adapter_(std::move(adapter)), former_(std::move(former)) {}
 
   /// The matrices compute in the dtype of the input; their gradients arrive in float32.
   at::Tensor forward(const Layer& layer, const at::Tensor& input) const override {
     const LoraShared& shared = *adapter_->shared;
-    if (shared.enabled && !base_ && !adapter_->magnitude.defined() && !drops(shared)) {
+    if (shared.enabled && !former_ && !adapter_->magnitude.defined() && !drops(shared)) {
       const at::Tensor output =
           KindOf::fused(layer, input, adapter_->down, adapter_->up, shared.scaling());
       if (output.defined()) return output;
     }
-    const at::Tensor base = base_forward(layer, input);
+    const at::Tensor base = former_forward(layer, input);
     if (!shared.enabled) return base;
     const at::ScalarType dtype = input.scalar_type();
     const at::Tensor down = adapter_->down.to(dtype), up = adapter_->up.to(dtype);
@@ -113,32 +111,32 @@ class LoraMethod : public Method {
     const at::Tensor kept = dropped(*adapter_, input);
     const at::Tensor sum = KindOf::add_product(layer, base, kept, down, up, shared.scaling());
     if (!adapter_->magnitude.defined()) return sum;
-    // As in PEFT, what the magnitudes change is computed from the input that was dropped from.
+    // As in PEFT, the magnitudes' change is computed from the input after dropout.
     const at::Tensor excess = KindOf::spread(dora_excess(*adapter_).to(dtype));
     const at::Tensor whole = KindOf::add_product(
-        layer, without_bias(layer, base_forward(layer, kept)), kept, down, up, shared.scaling());
+        layer, without_bias(layer, former_forward(layer, kept)), kept, down, up, shared.scaling());
     return at::addcmul(sum, whole, excess);
   }
 
  private:
-  using KindOf = Kind<Layer, Method>;
+  using KindOf = Kind<Layer, Override>;
 
-  at::Tensor base_forward(const Layer& layer, const at::Tensor& input) const {
-    return base_ ? base_->forward(layer, input) : layer.plain_forward(input);
+  at::Tensor former_forward(const Layer& layer, const at::Tensor& input) const {
+    return former_ ? former_->forward(layer, input) : layer.base_forward(input);
   }
   static at::Tensor without_bias(const Layer& layer, const at::Tensor& output) {
     return layer.bias.defined() ? output - KindOf::spread(layer.bias) : output;
   }
 
   std::shared_ptr<const LoraAdapter> adapter_;
-  std::shared_ptr<const Method> base_;
+  std::shared_ptr<const Override> former_;
 };
 
 }  // namespace
 
 at::Tensor LoraAdapter::frozen_weight() const {
   if (conv) return conv->weight.to(at::kFloat).flatten(1);
-  return linear_base ? linear_base->weight(*linear) : linear->weight.to(at::kFloat);
+  return former_linear ? former_linear->weight(*linear) : linear->weight.to(at::kFloat);
 }
 
 at::Device LoraAdapter::device() const {
@@ -147,17 +145,17 @@ at::Device LoraAdapter::device() const {
 
 void put_on(const std::shared_ptr<LoraAdapter>& adapter) {
   if (adapter->linear) {
-    adapter->linear->method =
-        std::make_shared<LoraMethod<Linear, LinearMethod>>(adapter, adapter->linear_base);
+    adapter->linear->override_ =
+        std::make_shared<LoraOverride<Linear, LinearOverride>>(adapter, adapter->former_linear);
   } else {
-    adapter->conv->method =
-        std::make_shared<LoraMethod<Conv2d, ConvMethod>>(adapter, adapter->conv_base);
+    adapter->conv->override_ =
+        std::make_shared<LoraOverride<Conv2d, ConvOverride>>(adapter, adapter->former_conv);
   }
 }
 
 void take_off(const LoraAdapter& adapter) {
-  if (adapter.linear) adapter.linear->method = adapter.linear_base;
-  if (adapter.conv) adapter.conv->method = adapter.conv_base;
+  if (adapter.linear) adapter.linear->override_ = adapter.former_linear;
+  if (adapter.conv) adapter.conv->override_ = adapter.former_conv;
 }
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Merging of LoRA weights.
 #include "lora/lora_merge.h"
 
 #include <ATen/core/grad_mode.h>

@@ -1,4 +1,3 @@
-// Attention and the feed-forward layer.
 #include "models/attention.h"
 
 #include "device/device.h"
@@ -13,9 +12,9 @@ at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
   if (!is_causal && cpu_attention_takes(query, key, value, heads)) {
     return cpu_attention_op(query, key, value, heads);
   }
-  const auto own = is_causal ? nullptr : fused_attention(query.device());
-  if (own != nullptr) {
-    at::Tensor mixed = own(query, key, value, heads);
+  const auto fused = is_causal ? nullptr : fused_attention(query.device());
+  if (fused != nullptr) {
+    at::Tensor mixed = fused(query, key, value, heads);
     if (mixed.defined()) return mixed;
   }
   const auto split = [heads](const at::Tensor& x) {
@@ -36,8 +35,8 @@ Attention::Attention(Module* parent, std::string name, const AttentionOptions& o
 
 at::Tensor Attention::forward(const at::Tensor& hidden, const at::Tensor& context,
                               const at::Tensor& residual, KeyValueCache* cache) const {
-  std::pair<at::Tensor, at::Tensor> own;
-  auto& key_value = cache != nullptr ? (*cache)[this] : own;
+  std::pair<at::Tensor, at::Tensor> uncached;
+  auto& key_value = cache != nullptr ? (*cache)[this] : uncached;
   read_context(context, &key_value);
   const auto& [key, value] = key_value;
   const at::Tensor mixed = multi_head_attention(to_q_.forward(hidden), key, value, heads_);

@@ -10,7 +10,7 @@
 
 namespace sdxl {
 
-/// Fused softmax(q k^T / sqrt(head width)) v for each of `heads` heads.
+/// softmax(q k^T / sqrt(head width)) v for each of `heads` heads, by the device's fused kernel.
 /// query [B, S, N * D], key and value [B, T, N * D] -> [B, S, N * D].
 at::Tensor multi_head_attention(const at::Tensor& query, const at::Tensor& key,
                                 const at::Tensor& value, int64_t heads, bool is_causal = false);
@@ -22,28 +22,28 @@ struct AttentionOptions {
 
 class Attention;
 
-/// Keys and values of a context that stays the same from one call to the next, by layer.
+/// Keys and values by layer, for a context that does not change between calls.
 using KeyValueCache = std::unordered_map<const Attention*, std::pair<at::Tensor, at::Tensor>>;
 
 class Attention : public Module {
  public:
   Attention(Module* parent, std::string name, const AttentionOptions& options);
   /// hidden [B, S, D], context [B, T, E] (hidden itself for self-attention) -> [B, S, D], plus
-  /// `residual` of that shape. With a cache the context is read in the first call alone.
+  /// `residual` of that shape. With a cache, only the first call reads the context.
   at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
                      const at::Tensor& residual, KeyValueCache* cache = nullptr) const;
-  /// Fills the cache as the first forward() with it would.
+  /// Fills `cache` as the first forward() with it would.
   void read_context(const at::Tensor& context, KeyValueCache* cache) const;
 
  private:
-  /// Key and value [B, T, N * D], unless they are there.
+  /// Computes key and value, [B, T, N * D], unless they are defined.
   void read_context(const at::Tensor& context, std::pair<at::Tensor, at::Tensor>* key_value) const;
 
   int64_t heads_;
   Linear to_q_, to_k_, to_v_, to_out_;
 };
 
-/// A gated linear unit of four times the width.
+/// GEGLU (Shazeer 2020) with a hidden width of four times the features.
 class FeedForward : public Module {
  public:
   FeedForward(Module* parent, std::string name, int64_t features);

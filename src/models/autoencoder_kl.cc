@@ -1,4 +1,3 @@
-// The VAE: its config, its two directions, decoding in tiles.
 #include "models/autoencoder_kl.h"
 
 #include <algorithm>
@@ -76,18 +75,18 @@ AutoencoderKLConfig AutoencoderKLConfig::from_json(const Json& json, const std::
   const size_t levels = config.block_out_channels.size();
   for (const char* key : {"down_block_types", "up_block_types"}) {
     if (reader.texts(key, std::vector<std::string>(1)).size() != levels) {
-      reader.fail(key, str("block_out_channels has ", levels, " blocks"));
+      reader.refuse(key, str("block_out_channels has ", levels, " blocks"));
     }
   }
   for (const int64_t channels : config.block_out_channels) {
     if (channels % config.norm_num_groups == 0) continue;
-    reader.fail("block_out_channels",
-                str("each must be a multiple of norm_num_groups, ", config.norm_num_groups));
+    reader.refuse("block_out_channels",
+                  str("each must be a multiple of norm_num_groups, ", config.norm_num_groups));
   }
   for (const auto* list : {&config.latents_mean, &config.latents_std}) {
     if (list->empty() || static_cast<int64_t>(list->size()) == config.latent_channels) continue;
-    reader.fail(list == &config.latents_mean ? "latents_mean" : "latents_std",
-                str("latent_channels is ", config.latent_channels));
+    reader.refuse(list == &config.latents_mean ? "latents_mean" : "latents_std",
+                  str("latent_channels is ", config.latent_channels));
   }
   return config;
 }
@@ -161,7 +160,7 @@ at::Tensor AutoencoderKL::decode_tiled(const at::Tensor& latents, int64_t tile) 
 Weights AutoencoderKL::adapted(const Weights& weights) const {
   const bool with_encoder = parts_->encoder != nullptr, with_decoder = parts_->decoder != nullptr;
   return weights.renamed([=](const std::string& name) -> std::string {
-    const auto is_of = [&](const char* prefix) { return name.rfind(prefix, 0) == 0; };
+    const auto is_of = [&](const char* prefix) { return name.starts_with(prefix); };
     if (!with_encoder && (is_of("encoder.") || is_of("quant_conv."))) return "";
     if (!with_decoder && (is_of("decoder.") || is_of("post_quant_conv."))) return "";
     return current_attention_name(name);

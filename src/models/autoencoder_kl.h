@@ -22,16 +22,16 @@ struct AutoencoderKLConfig {
   bool mid_block_add_attention = true;
   Json json;
 
-  /// Keys that are absent have the reference's defaults. Error(kBadData) names `source`, the key
-  /// and its value.
+  /// Absent keys have the reference's defaults. Error(kBadData) names `source`, the key and its
+  /// value.
   static AutoencoderKLConfig from_json(const Json& json, const std::string& source);
-  /// Pixels a side of one latent cell.
+  /// Pixels per latent cell, on each side.
   int64_t scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }
 };
 
 class AutoencoderKL : public Module {
  public:
-  /// Without `with_encoder` only the decoder's half is built and loaded, and the other way round.
+  /// Builds and loads the encoder and the decoder as asked for; at least one.
   explicit AutoencoderKL(const AutoencoderKLConfig& config, bool with_encoder = true,
                          bool with_decoder = true);
   ~AutoencoderKL() override;
@@ -40,16 +40,16 @@ class AutoencoderKL : public Module {
   at::Tensor encode(const at::Tensor& pixels) const;
   /// Latents [B, latent, h, w], already divided by scaling_factor -> pixels [B, 3, H, W].
   at::Tensor decode(const at::Tensor& latents) const;
-  /// decode() in overlapping tiles of `tile` latent cells a side (a multiple of 4: the
-  /// one below, or without tiles where that is 0), blended linearly
-  /// (diffusers' tiling, whose tile is sample_size / scale_factor()).
+  /// decode() in overlapping tiles of `tile` latent cells a side, blended linearly as diffusers'
+  /// tiling, whose tile is sample_size / scale_factor(). Rounds `tile` down to a multiple of 4; 0
+  /// means no tiles.
   at::Tensor decode_tiled(const at::Tensor& latents, int64_t tile) const;
 
   const AutoencoderKLConfig& config() const { return config_; }
 
  protected:
-  /// Takes the attention's old names (query, key, value, proj_attn) and passes over the half that
-  /// was not built.
+  /// Accepts the attention's old names (query, key, value, proj_attn) and skips the half that was
+  /// not built.
   Weights adapted(const Weights& weights) const override;
 
  private:

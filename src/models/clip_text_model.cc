@@ -1,4 +1,3 @@
-// CLIP's text encoders.
 #include "models/clip_text_model.h"
 
 #include "base/error.h"
@@ -76,7 +75,7 @@ CLIPTextConfig CLIPTextConfig::from_json(const Json& json, const std::string& so
   reader.supports("hidden_act", {"quick_gelu", "gelu"});
   reader.supports("attention_dropout", {0, 0.0});
   if (config.hidden_size % config.num_attention_heads != 0) {
-    reader.fail("num_attention_heads", str("it must divide hidden_size, ", config.hidden_size));
+    reader.refuse("num_attention_heads", str("it must divide hidden_size, ", config.hidden_size));
   }
   return config;
 }
@@ -114,7 +113,7 @@ CLIPTextModel::~CLIPTextModel() = default;
 
 CLIPTextOutput CLIPTextModel::forward(const at::Tensor& ids, int64_t hidden_index) const {
   const int64_t layers = config_.num_hidden_layers;
-  const int64_t wanted = layers + 1 + hidden_index;  // Counted from the embeddings.
+  const int64_t wanted = layers + 1 + hidden_index;  // counted from the embeddings
   if (wanted < 0 || wanted > layers) {
     throw Error(ExitStatus::kUsage,
                 str("hidden state ", hidden_index, " does not exist in a text encoder of ", layers,
@@ -147,7 +146,7 @@ CLIPTextOutput CLIPTextModel::forward(const at::Tensor& ids, int64_t hidden_inde
 }
 
 at::Tensor CLIPTextModel::pooled(const at::Tensor& last_hidden_state, const at::Tensor& ids) const {
-  // Configs written before the id was corrected say 2; there the end is the highest id.
+  // Configs written before the id was corrected say 2; with these, the highest id is the end.
   const at::Tensor ends =
       config_.eos_token_id == 2 ? ids : ids.eq(config_.eos_token_id).to(at::kInt);
   const at::Tensor rows = at::arange(ids.size(0), ids.options());
@@ -157,8 +156,8 @@ at::Tensor CLIPTextModel::pooled(const at::Tensor& last_hidden_state, const at::
 
 Weights CLIPTextModel::adapted(const Weights& weights) const {
   return weights.renamed([this](const std::string& name) -> std::string {
-    if (name.rfind("text_model.", 0) == 0) return name;
-    if (name.rfind("text_projection.", 0) == 0) {
+    if (name.starts_with("text_model.")) return name;
+    if (name.starts_with("text_projection.")) {
       // Files of the plain class may hold the projection of the class that has one.
       return config_.with_projection ? name : "";
     }

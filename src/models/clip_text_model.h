@@ -21,8 +21,8 @@ struct CLIPTextConfig {
   bool with_projection = false;  ///< The class is CLIPTextModelWithProjection.
   Json json;
 
-  /// Keys that are absent have the reference's defaults. Error(kBadData) names `source`, the key
-  /// and its value.
+  /// Absent keys have the reference's defaults. Error(kBadData) names `source`, the key and its
+  /// value.
   static CLIPTextConfig from_json(const Json& json, const std::string& source);
 };
 
@@ -31,23 +31,22 @@ struct CLIPTextOutput {
   at::Tensor pooled;        ///< [B, P], only with projection: of the first eos position.
 };
 
-/// Parameters are named as in both classes' files of transformers 4, `text_model.…`, which
-/// transformers 5 reads too.
+/// Parameters have the names of transformers 4, `text_model.…`, which transformers 5 reads too.
 class CLIPTextModel : public Module {
  public:
   explicit CLIPTextModel(const CLIPTextConfig& config);
   ~CLIPTextModel() override;
 
-  /// ids [B, S] int64, S at most max_position_embeddings. `hidden_index` counts from the end of the
-  /// hidden states, -1 the last block's output, -2 the input of the last block, which SDXL uses; no
-  /// final LayerNorm is applied to it. Error(kUsage) for one before the embeddings.
+  /// ids [B, S] int64, S at most max_position_embeddings (else Error(kBadData)). `hidden_index`
+  /// counts hidden states from the end: -1 is the last block's output, -2, which SDXL uses, its
+  /// input; neither goes through the final LayerNorm. Error(kUsage) for one before the embeddings.
   CLIPTextOutput forward(const at::Tensor& ids, int64_t hidden_index = -2) const;
 
   const CLIPTextConfig& config() const { return config_; }
   void set_gradient_checkpointing(bool value) { gradient_checkpointing_ = value; }
 
  protected:
-  /// Adds `text_model.` where a checkpoint's names lack it.
+  /// Adds `text_model.` if a checkpoint's names lack it.
   Weights adapted(const Weights& weights) const override;
 
  private:

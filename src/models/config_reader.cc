@@ -1,4 +1,3 @@
-// Reading a model's config.json.
 #include "models/config_reader.h"
 
 #include <algorithm>
@@ -12,7 +11,7 @@ ConfigReader::ConfigReader(const Json& json, std::string source)
     : json_(json), source_(std::move(source)) {
   if (!json_.is_object()) {
     throw Error(ExitStatus::kBadData,
-                str(escaped(source_), " is no model configuration: it holds no JSON object"));
+                str(escaped(source_), " is not a model configuration: it holds no JSON object"));
   }
 }
 
@@ -23,7 +22,7 @@ const Json& ConfigReader::value(const std::string& key) {
   return found == json_.end() ? null : *found;
 }
 
-void ConfigReader::fail(const std::string& key, const std::string& why) const {
+void ConfigReader::refuse(const std::string& key, const std::string& why) const {
   const auto found = json_.find(key);
   const std::string value = found == json_.end() ? "absent" : quoted(found->dump());
   throw Error(ExitStatus::kBadData, str(escaped(source_), ": ", key, " is ", value, "; ", why));
@@ -32,7 +31,7 @@ void ConfigReader::fail(const std::string& key, const std::string& why) const {
 int64_t ConfigReader::checked(const std::string& key, const Json& value, int64_t minimum,
                               int64_t maximum) const {
   if (!value.is_number_integer() || value < minimum || value > maximum) {
-    fail(key, str("it must be made of integers from ", minimum, " to ", maximum));
+    refuse(key, str("integers must lie in ", minimum, " to ", maximum));
   }
   return value.get<int64_t>();
 }
@@ -74,7 +73,7 @@ std::vector<int64_t> ConfigReader::integers(const std::string& key,
                                             int64_t maximum) {
   const Json& found = value(key);
   if (found.is_null()) return fallback;
-  if (!found.is_array() || found.empty()) fail(key, "it must be a list of integers");
+  if (!found.is_array() || found.empty()) refuse(key, "it must be a list of integers");
   std::vector<int64_t> result;
   for (const Json& item : found) result.push_back(checked(key, item, minimum, maximum));
   return result;
@@ -87,7 +86,7 @@ std::vector<int64_t> ConfigReader::per_block(const std::string& key, size_t coun
   }
   std::vector<int64_t> result = integers(key, {}, minimum, maximum);
   if (result.size() != count)
-    fail(key, str("it must have one number for each of ", count, " blocks"));
+    refuse(key, str("it must have one number for each of ", count, " blocks"));
   return result;
 }
 
@@ -100,28 +99,28 @@ void ConfigReader::supports(const std::string& key, std::initializer_list<Json> 
   if (found.is_array() && std::all_of(found.begin(), found.end(), is_supported)) return;
   std::vector<std::string> names;
   for (const Json& item : supported) names.push_back(item.dump());
-  fail(key,
-       str("this is not supported, only ", names.empty() ? "null" : join(names, " or "), " is"));
+  refuse(key,
+         str("this is not supported, only ", names.empty() ? "null" : join(names, " or "), " is"));
 }
 
 void ConfigReader::refuse_null(std::initializer_list<const char*> keys) const {
   for (const char* key : keys) {
     const auto found = json_.find(key);
-    if (found != json_.end() && found->is_null()) fail(key, "this is not supported");
+    if (found != json_.end() && found->is_null()) refuse(key, "this is not supported");
   }
 }
 
-void ConfigReader::passes_over(std::initializer_list<const char*> keys) {
+void ConfigReader::ignore(std::initializer_list<const char*> keys) {
   known_.insert(keys.begin(), keys.end());
 }
 
 void ConfigReader::refuse_other_keys() const {
   for (const auto& [key, value] : json_.items()) {
-    if (known_.count(key) != 0 || key.rfind('_', 0) == 0) continue;
+    if (known_.contains(key) || key.starts_with('_')) continue;
     if (value.is_null() || value == false) continue;
-    fail(escaped(key),
-         "this key is unknown and may change what the model computes; remove it if it "
-         "does not");
+    refuse(escaped(key),
+           "this key is unknown and may change what the model computes; remove it if it "
+           "does not");
   }
 }
 

@@ -1,5 +1,5 @@
-// Reading a model's config.json: every key is either understood, at the one value that is
-// supported, or refused by name, so that no checkpoint is computed wrongly in silence.
+// Reads a model's config.json. Each key is read, accepted at its supported values only, or refused
+// by name, so that no checkpoint is silently computed wrongly.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,14 @@
 
 namespace sdxl {
 
-/// Errors are Error(kBadData) with the file, the key and its value.
+/// Throws Error(kBadData) with the file, the key and its value.
 class ConfigReader {
  public:
-  /// `json` outlives the reader; `source` names it in errors.
+  /// `json` must outlive the reader; `source` names it in errors.
   ConfigReader(const Json& json, std::string source);
 
-  /// A number in [minimum, maximum]; `fallback` where the key is absent or null.
+  // Return the value of `key`, or `fallback` if it is absent or null. Integers must lie in
+  // [minimum, maximum].
   int64_t integer(const std::string& key, int64_t fallback, int64_t minimum, int64_t maximum);
   double number(const std::string& key, double fallback);
   bool boolean(const std::string& key, bool fallback);
@@ -27,23 +28,22 @@ class ConfigReader {
   std::vector<double> numbers(const std::string& key);
   std::vector<int64_t> integers(const std::string& key, const std::vector<int64_t>& fallback,
                                 int64_t minimum, int64_t maximum);
-  /// One number for all of `count` blocks, or a list with one for each.
+  /// Returns `count` integers: the key holds one for all blocks, or a list with one for each.
   std::vector<int64_t> per_block(const std::string& key, size_t count, int64_t fallback,
                                  int64_t minimum, int64_t maximum);
 
-  /// Refuses every value of `key` that is not one of `supported`, nor absent, nor a list of nothing
-  /// but supported values.
+  /// Refuses `key` unless it is absent, null, one of `supported`, or a list of such values.
   void supports(const std::string& key, std::initializer_list<Json> supported);
-  /// Refuses a null where the reference's default is something else.
+  /// Refuses null for keys for which null is not the reference's default.
   void refuse_null(std::initializer_list<const char*> keys) const;
-  /// Keys without meaning for the arithmetic.
-  void passes_over(std::initializer_list<const char*> keys);
-  /// Refuses what no call has named: keys that are neither null nor false nor begin with "_".
+  /// Accepts any value of keys that do not change the arithmetic.
+  void ignore(std::initializer_list<const char*> keys);
+  /// Refuses keys that no call has named, unless they are null, false or begin with "_".
   void refuse_other_keys() const;
 
-  /// The value of `key`, null where it is absent.
+  /// Returns the value of `key`, null if it is absent.
   const Json& value(const std::string& key);
-  [[noreturn]] void fail(const std::string& key, const std::string& why) const;
+  [[noreturn]] void refuse(const std::string& key, const std::string& why) const;
 
  private:
   int64_t checked(const std::string& key, const Json& value, int64_t minimum,

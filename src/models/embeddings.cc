@@ -1,4 +1,3 @@
-// Embeddings of numbers.
 #include "models/embeddings.h"
 
 #include <cmath>

@@ -13,7 +13,8 @@ struct SinusoidOptions {
   int64_t freq_shift = 0;       ///< Less than features / 2.
 };
 
-/// values [N] -> [N, features] float32, with periods up to 10,000 (Ho et al. 2020).
+/// values [N] -> [N, features] float32: sines and cosines with periods up to 2 pi 10,000 (Vaswani
+/// et al. 2017; Ho et al. 2020).
 at::Tensor sinusoidal_embedding(const at::Tensor& values, const SinusoidOptions& options);
 
 /// Two linear layers with SiLU between them.

@@ -1,4 +1,3 @@
-// Gradient checkpointing as an autograd function whose backward pass runs a nested one.
 #include "models/gradient_checkpointing.h"
 
 #include <ATen/core/grad_mode.h>
@@ -11,8 +10,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Blocks in whose first pass this thread is: nothing is recorded there, but they will be run
-/// again.
+/// The depth of first passes that this thread is in, of blocks that will be run again.
 thread_local int first_passes = 0;
 
 struct FirstPass {
@@ -27,7 +25,7 @@ struct HeldBlock : torch::CustomClassHolder {
 
 class Recomputed : public torch::autograd::Function<Recomputed> {
  public:
-  /// `anchor` requires gradients even where no input does, so that the backward pass comes by.
+  /// `anchor` requires gradients even if no input does, so that backward() is always called.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& anchor,
                             const at::TensorList inputs, c10::intrusive_ptr<HeldBlock> held) {
     (void)anchor;
@@ -49,14 +47,14 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
       const auto held =
           c10::static_intrusive_pointer_cast<HeldBlock>(context->saved_data["block"].toCapsule());
       const at::Tensor output = held->block(inputs);
-      // Nothing in a frozen block before the first adapter wants gradients.
+      // In a frozen block before the first adapter nothing requires gradients.
       if (output.requires_grad()) torch::autograd::backward({output}, {output_gradients.at(0)});
     }
-    variable_list gradients(1);  // The anchor has none.
+    variable_list gradients(1);  // of the anchor
     for (const at::Tensor& input : inputs) {
       gradients.push_back(input.defined() ? input.grad() : at::Tensor());
     }
-    gradients.emplace_back();  // The block.
+    gradients.emplace_back();  // of the block
     return gradients;
   }
 };
@@ -72,7 +70,8 @@ at::Tensor run_block(bool recompute, const std::vector<at::Tensor>& inputs, Bloc
     return Recomputed::apply(anchor, at::TensorList(inputs),
                              c10::make_intrusive<HeldBlock>(std::move(block)));
   }
-  // One node for each input sums the gradients within the block first, as recomputing does.
+  // As when recomputing, an alias node for each input sums the gradients from within the block
+  // before others are added.
   std::vector<at::Tensor> aliases;
   for (const at::Tensor& input : inputs) {
     aliases.push_back(input.defined() && input.requires_grad() ? at::alias(input) : input);

@@ -1,5 +1,5 @@
-// Trading time for memory in training: the activations inside a block are computed again in the
-// backward pass instead of being kept (Chen et al. 2016).
+// Gradient checkpointing: the backward pass recomputes the activations inside a block instead of
+// keeping them (Chen et al. 2016).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -11,16 +11,15 @@ namespace sdxl {
 
 using Block = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 
-/// block(inputs). With `recompute`, and where gradients are wanted, only the inputs are kept for
-/// the backward pass, which runs the block a second time. Gradients also reach what the block
-/// captured (its weights, the adapters of its hooks), but only through Tensor::backward(), not
-/// autograd::grad(). What the block captured must live until then. Gradients are the same to the
-/// bit with and without `recompute`, where the operators themselves are deterministic. Inputs may
-/// be undefined.
+/// Returns block(inputs). With `recompute`, if gradients are wanted, only the inputs are kept, and
+/// the backward pass runs the block again. Gradients also reach tensors that the block captured,
+/// such as weights, but only by Tensor::backward(), not by autograd::grad(); what it captured must
+/// live until then. If its operators are deterministic, gradients are bit-identical with and
+/// without `recompute`. Inputs may be undefined.
 at::Tensor run_block(bool recompute, const std::vector<at::Tensor>& inputs, Block block);
 
-/// Whether the pass that this thread is in is one of training. The gradient mode alone does not
-/// say so: it is off in the first pass of a block that is recomputed.
+/// Whether this thread is in a training pass. The gradient mode does not tell: it is off in the
+/// first pass of a block that will be recomputed.
 bool gradients_wanted();
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// The layers' arithmetic and the values that the reference's constructors give their parameters.
 #include "models/layers.h"
 
 #include <ATen/core/grad_mode.h>
@@ -27,8 +26,8 @@ bool trains(const Conv2d& layer) {
   return at::GradMode::is_enabled() && layer.weight.requires_grad() && layer.bias.requires_grad();
 }
 
-/// Whether the convolution keeps the sides of a map so small that the weight's own layout decides
-/// how long its gradient takes.
+/// Whether the convolution keeps the sides of its map, and the map is so small that reordering the
+/// weight would take most of its gradient's time.
 bool is_small_map(const Conv2d& layer, const at::Tensor& input) {
   constexpr int64_t kCells = 256;
   const bool keeps_sides =
@@ -36,14 +35,14 @@ bool is_small_map(const Conv2d& layer, const at::Tensor& input) {
   return keeps_sides && input.size(0) * input.size(2) * input.size(3) <= kCells;
 }
 
-/// Whether the layer is of the kind that Winograd's filters compute.
-bool is_neighbourhood(const Conv2d& layer) {
+/// Whether the layer has the kernel size, stride and padding of Winograd's filters.
+bool is_winograd_shape(const Conv2d& layer) {
   return layer.kernel_size == 3 && layer.stride == 1 && layer.padding == 1;
 }
 
 }  // namespace
 
-at::Tensor LinearMethod::weight(const Linear& layer) const { return layer.weight.to(at::kFloat); }
+at::Tensor LinearOverride::weight(const Linear& layer) const { return layer.weight.to(at::kFloat); }
 
 Linear::Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
                bool with_bias)
@@ -53,16 +52,17 @@ Linear::Linear(Module* parent, std::string name, int64_t in_features, int64_t ou
 }
 
 at::Tensor Linear::forward(const at::Tensor& input) const {
-  return method ? method->forward(*this, input) : plain_forward(input);
+  return override_ ? override_->forward(*this, input) : base_forward(input);
 }
 
 at::Tensor Linear::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
-  if (!method && is_packed(weight)) return packed_linear(input, weight, bias, residual);
-  if (!method && cpu_linear_pays(input, weight)) return cpu_linear(input, weight, bias, residual);
+  if (!override_ && is_packed(weight)) return packed_linear(input, weight, bias, residual);
+  if (!override_ && cpu_linear_pays(input, weight))
+    return cpu_linear(input, weight, bias, residual);
   return forward(input) + residual;
 }
 
-at::Tensor Linear::plain_forward(const at::Tensor& input) const {
+at::Tensor Linear::base_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_linear(input, weight, bias);
   if (cpu_linear_pays(input, weight)) return cpu_linear(input, weight, bias);
   return at::linear(input, weight, bias);
@@ -90,26 +90,26 @@ Conv2d::Conv2d(Module* parent, std::string name, int64_t in_channels, int64_t ou
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& input) const {
-  return method ? method->forward(*this, input) : plain_forward(input);
+  return override_ ? override_->forward(*this, input) : base_forward(input);
 }
 
 at::Tensor Conv2d::forward_add(const at::Tensor& input, const at::Tensor& residual) const {
-  if (!method && is_packed(weight)) {
+  if (!override_ && is_packed(weight)) {
     return packed_conv2d(input, weight, bias, {stride, padding}, residual);
   }
-  if (!method && is_neighbourhood(*this) && winograd_takes(input, weight)) {
+  if (!override_ && is_winograd_shape(*this) && winograd_takes(input, weight)) {
     return winograd(input, residual);
   }
   return forward(input) + residual;
 }
 
-at::Tensor Conv2d::plain_forward(const at::Tensor& input) const {
+at::Tensor Conv2d::base_forward(const at::Tensor& input) const {
   if (is_packed(weight)) return packed_conv2d(input, weight, bias, {stride, padding});
-  if (is_neighbourhood(*this) && winograd_takes(input, weight)) {
+  if (is_winograd_shape(*this) && winograd_takes(input, weight)) {
     return winograd(input, {});
   }
   if (kernel_size == 1 && stride == 1 && padding == 0) {
-    // A linear layer for each cell.
+    // A 1x1 convolution is a linear layer for each cell.
     const at::Tensor matrix = weight.flatten(1), tokens = tokens_of(input);
     if (cpu_linear_pays(tokens, matrix)) {
       return feature_map_of(cpu_linear(tokens, matrix, bias), input.size(2), input.size(3));
@@ -136,7 +136,7 @@ at::Tensor Conv2d::initial_value(const std::string&, const std::vector<int64_t>&
 
 void Conv2d::parameters_changed(bool for_inference) {
   for_inference_ = for_inference;
-  const bool is_plain = is_neighbourhood(*this) && winograd_takes(weight);
+  const bool is_plain = is_winograd_shape(*this) && winograd_takes(weight);
   if (for_inference && !is_plain) weight = packed_conv_weight(weight, {stride, padding});
 }
 

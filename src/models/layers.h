@@ -1,4 +1,4 @@
-// The layers that the models are made of. Members carry the checkpoint's names.
+// The layers of the models. Members carry the checkpoint's names.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -13,18 +13,19 @@ namespace sdxl {
 class Linear;
 class Conv2d;
 
-/// Takes the place of a layer's own arithmetic: adapters in training, quantised or prepacked
-/// weights.
-class LinearMethod {
+/// Replaces the arithmetic of a linear layer: adapters in training, quantised weights.
+class LinearOverride {
  public:
-  virtual ~LinearMethod() = default;
+  virtual ~LinearOverride() = default;
+  /// As Linear::forward().
   virtual at::Tensor forward(const Linear& layer, const at::Tensor& input) const = 0;
-  /// The weight that it computes with as float32 numbers, [out, in].
+  /// The weight that forward() computes with, dequantised: [out, in] float32.
   virtual at::Tensor weight(const Linear& layer) const;
 };
-class ConvMethod {
+/// Replaces the arithmetic of a convolution.
+class ConvOverride {
  public:
-  virtual ~ConvMethod() = default;
+  virtual ~ConvOverride() = default;
   virtual at::Tensor forward(const Conv2d& layer, const at::Tensor& input) const = 0;
 };
 
@@ -32,16 +33,16 @@ class Linear : public Module {
  public:
   Linear(Module* parent, std::string name, int64_t in_features, int64_t out_features,
          bool with_bias = true);
-  /// [.., in] -> [.., out], through `method` if there is one.
+  /// [.., in] -> [.., out], by `override_` if there is one.
   at::Tensor forward(const at::Tensor& input) const;
-  /// forward(input) + residual, in one pass where the weight is packed.
+  /// forward(input) + residual; in one pass if a kernel can do both.
   at::Tensor forward_add(const at::Tensor& input, const at::Tensor& residual) const;
-  /// The plain arithmetic, whatever `method` says.
-  at::Tensor plain_forward(const at::Tensor& input) const;
+  /// forward() without `override_`.
+  at::Tensor base_forward(const at::Tensor& input) const;
 
   at::Tensor weight;  ///< [out, in], perhaps packed (packed_weights.h)
   at::Tensor bias;    ///< [out], undefined without one
-  std::shared_ptr<const LinearMethod> method;
+  std::shared_ptr<const LinearOverride> override_;
   int64_t in_features, out_features;
 
  protected:
@@ -56,13 +57,14 @@ class Conv2d : public Module {
          int64_t kernel_size, int64_t stride = 1, int64_t padding = 0);
   /// [B, in, H, W] -> [B, out, H', W']
   at::Tensor forward(const at::Tensor& input) const;
-  /// forward(input) + residual, in one pass where the weight is packed.
+  /// forward(input) + residual; in one pass if a kernel can do both.
   at::Tensor forward_add(const at::Tensor& input, const at::Tensor& residual) const;
-  at::Tensor plain_forward(const at::Tensor& input) const;
+  /// forward() without `override_`.
+  at::Tensor base_forward(const at::Tensor& input) const;
 
   at::Tensor weight;  ///< [out, in, k, k], perhaps packed (packed_weights.h)
   at::Tensor bias;    ///< [out]
-  std::shared_ptr<const ConvMethod> method;
+  std::shared_ptr<const ConvOverride> override_;
   int64_t in_channels, out_channels, kernel_size, stride, padding;
 
  protected:

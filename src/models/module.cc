@@ -1,4 +1,3 @@
-// The tree of modules: walking it, loading, converting and initialising its parameters.
 #include "models/module.h"
 
 #include <ATen/Parallel.h>
@@ -23,11 +22,10 @@ std::string dotted(const std::string& path, const std::string& name) {
 /// The buffer of the text encoders that old versions of the reference saved.
 bool is_saved_buffer(const std::string& name) {
   constexpr std::string_view kBuffer = "position_ids";
-  return name.size() >= kBuffer.size() &&
-         name.compare(name.size() - kBuffer.size(), kBuffer.size(), kBuffer) == 0;
+  return name.ends_with(kBuffer);
 }
 
-/// On an accelerator memory that fits is filled rather than replaced.
+/// On an accelerator, copies to the parameter's memory if it fits, so that its address stays.
 void set_value(at::Tensor& parameter, const at::Tensor& value) {
   const bool stays = parameter.defined() && !parameter.device().is_cpu() &&
                      parameter.scalar_type() == value.scalar_type() &&
@@ -39,7 +37,7 @@ void set_value(at::Tensor& parameter, const at::Tensor& value) {
   }
 }
 
-/// What does not fit between a checkpoint and a model, as one sentence.
+/// Collects what does not fit between a checkpoint and a model, for one error.
 class Mismatches {
  public:
   void missing(const std::string& name) { missing_.push_back(name); }
@@ -73,8 +71,8 @@ class Mismatches {
   std::vector<std::string> missing_, superfluous_, wrong_;
 };
 
-/// As `placement` says; on accelerators a convolution's weight lies as its feature maps do. On the
-/// CPU it stays as it is, mapped from its file where dtypes agree.
+/// Moves and converts by `placement`. On accelerators a convolution's weight gets the memory format
+/// of its feature maps. On the CPU a tensor that needs no conversion stays mapped from its file.
 at::Tensor placed(const at::Tensor& tensor, const Placement& placement) {
   at::Tensor result = tensor.to(placement.device, placement.dtype);
   if (result.dim() == 4 && !placement.device.is_cpu() && prefers_channels_last(placement.device)) {
@@ -125,7 +123,7 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
     }
   }
   for (const std::string& name : weights.names()) {
-    if (names.count(name) == 0 && !is_saved_buffer(name)) mismatches.superfluous(name);
+    if (!names.contains(name) && !is_saved_buffer(name)) mismatches.superfluous(name);
   }
   mismatches.throw_if_any(weights.source());
 
@@ -139,7 +137,7 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
     }
   };
   if (!placement.device.is_cpu()) return load_next();
-  // Threads share the modules: what takes the time is the system's first touch of every page.
+  // Threads share the modules because first-touch page faults dominate.
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     const at::NoGradGuard no_grad_here;
     load_next();
@@ -147,7 +145,7 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
 }
 
 void Module::load_own(const Weights& weights, const Placement& placement) {
-  // detach() gives the parameter a tensor of its own over the same memory.
+  // detach() makes a new tensor over the same memory.
   for (const NamedParameter& parameter : own_) {
     const at::Tensor stored = weights.tensor(parameter.name).detach();
     set_value(*parameter.tensor, placed(stored, placement));
@@ -202,10 +200,6 @@ std::vector<std::pair<std::string, at::Tensor>> Module::state() const {
     state.emplace_back(parameter.name, parameter.tensor->detach());
   }
   return state;
-}
-
-void Module::set_requires_grad(bool value) {
-  for (const NamedParameter& parameter : parameters()) parameter.tensor->set_requires_grad(value);
 }
 
 at::Tensor Module::initial_value(const std::string& name, const std::vector<int64_t>& shape,

@@ -1,9 +1,8 @@
-// The base of every model part: a tree of named children and parameters whose names are those of
-// the checkpoint, so that loading needs no rename table.
+// The base of all model parts: a tree of named children and parameters. Names are the checkpoint's,
+// so that loading needs no rename table.
 //
-// Construction allocates nothing: parameters are undefined tensors until load() gives them the
-// checkpoint's (as they lie when dtype and device agree, else converted one by one), or
-// initialize() random values.
+// Construction allocates nothing: parameters are undefined tensors until load() or initialize().
+// load() shares the checkpoint's memory if dtype and device agree, else converts tensor by tensor.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -21,23 +20,23 @@ namespace sdxl {
 struct Placement {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
-  /// The weights are only multiplied with: layers may keep them in an order of their own, which
-  /// costs them gradients and everyone else their reading.
+  /// Layers may repack weights for speed. Packed weights have no gradients and cannot be read
+  /// directly.
   bool for_inference = false;
 };
 
 struct NamedParameter {
   std::string name;            ///< Full, dotted, as in the checkpoint.
   at::Tensor* tensor;          ///< The member of the module that owns it.
-  std::vector<int64_t> shape;  ///< What the config says.
+  std::vector<int64_t> shape;  ///< By the config.
 };
 
 class Module {
  public:
-  /// A root.
+  /// Constructs a root.
   Module() = default;
-  /// A child that `parent` knows by `name` ("to_q", "resnets.0"); registers itself. The parent
-  /// outlives it and neither moves.
+  /// Constructs the child `name` ("to_q", "resnets.0") of `parent` and registers it there. The
+  /// parent must outlive it, and neither may move.
   Module(Module* parent, std::string name);
   virtual ~Module() = default;
   Module(const Module&) = delete;
@@ -48,46 +47,46 @@ class Module {
 
   /// All parameters below, depth first in order of registration (the reference's state_dict order).
   std::vector<NamedParameter> parameters() const;
+  /// Calls `visitor` for this module and all below it, parents first.
   void visit(const std::function<void(Module&)>& visitor);
 
-  /// Fills every parameter from `weights`. Missing, superfluous or wrongly shaped tensors are
-  /// Error(kBadData) that lists the first of them and their number, and nothing is changed then.
-  /// Buffers that old checkpoints carry (position_ids) are passed over.
+  /// Sets every parameter from `weights`. Error(kBadData) with the number and the first of missing,
+  /// superfluous and wrongly shaped tensors, before anything is changed. Ignores the buffers of old
+  /// checkpoints (position_ids).
   void load(const Weights& weights, const Placement& placement);
-  /// `weights` under this root's own names, where checkpoints have others too.
+  /// Returns `weights` under this model's names, for checkpoints with alternative names.
   Weights under_own_names(const Weights& weights) const { return adapted(weights); }
 
-  /// Random values as the reference's constructors draw them, from the weights stream: the i-th
-  /// parameter in order of its name's bytes uses stream_generator(seed, Stream::kWeights, i).
+  /// Draws random values with the distributions of the reference's constructors. The i-th parameter
+  /// in the order of names' bytes uses stream_generator(seed, Stream::kWeights, i).
   void initialize(uint64_t seed, const Placement& placement);
 
-  /// Replaces the value of a parameter of this module itself, such as a layer's weight, and tells
-  /// the module. After load() weights are changed through here alone, so that what a layer keeps of
-  /// them in another form (prepacked weights) follows. On the CPU the parameter becomes `value`; on
-  /// an accelerator its memory is filled, and stays where it is.
+  /// Replaces the value of one of this module's parameters. After load(), weights must be changed
+  /// through here alone, so that forms derived from them (packed weights) are renewed. On the CPU
+  /// the parameter becomes `value`; on an accelerator `value` is copied to its memory.
   void replace(at::Tensor& parameter, const at::Tensor& value);
 
-  /// Converts or moves in place every parameter that differs; 8-bit codes are moved alone.
+  /// Converts and moves every parameter that differs from `placement`. Quantised (8-bit) weights
+  /// are only moved.
   void to(const Placement& placement);
-  /// Names and tensors for writing.
+  /// All parameters' names and detached tensors, for writing.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
-  void set_requires_grad(bool value);
 
  protected:
   void add_parameter(std::string name, at::Tensor* tensor, std::vector<int64_t> shape);
-  /// Draws the initial value of parameter `name` of this module in float32; layers say their own,
-  /// the default is that of normalisations: ones for weights, zeros for biases.
+  /// Draws the initial value of this module's parameter `name`, float32. The default is that of
+  /// normalisations: ones for weights, zeros for biases.
   virtual at::Tensor initial_value(const std::string& name, const std::vector<int64_t>& shape,
                                    const at::Generator& generator) const;
-  /// Own parameters have new values: what was derived from the old ones is to be dropped. With
-  /// `for_inference` they may be put into an order of the layer's own.
+  /// Called when parameters of this module have new values: renews what is derived from them. With
+  /// `for_inference` the layer may repack them.
   virtual void parameters_changed(bool for_inference) { (void)for_inference; }
-  /// For roots: `weights` under this model's names, where checkpoints have others too.
+  /// For roots: returns `weights` under this model's names.
   virtual Weights adapted(const Weights& weights) const { return weights; }
 
  private:
   void collect(std::vector<NamedParameter>* parameters) const;
-  /// Loads this module's own parameters.
+  /// Loads the parameters of this module alone.
   void load_own(const Weights& weights, const Placement& placement);
 
   std::string path_;
@@ -96,7 +95,7 @@ class Module {
   std::vector<NamedParameter> own_;
 };
 
-/// Children of one kind; it grows without moving them.
+/// A list of children that grows without moving them.
 template <typename T>
 using ModuleList = std::deque<T>;
 

@@ -36,7 +36,7 @@ std::string replace_first(const std::string& name,
   for (const auto& [ours, theirs] : table) {
     const std::string prefix = ours;
     if (name == prefix) return theirs;
-    if (name.rfind(prefix + ".", 0) == 0) return theirs + name.substr(prefix.size());
+    if (name.starts_with(prefix + ".")) return theirs + name.substr(prefix.size());
   }
   return "";
 }
@@ -85,7 +85,7 @@ std::string original_unet_name(const std::string& name, const UNet2DConditionCon
                rest_after(5));
   }
   if (kind == "upsamplers") {
-    const bool attention = config.up_block_types[level].rfind("CrossAttn", 0) == 0;
+    const bool attention = config.up_block_types[level].starts_with("CrossAttn");
     return str("output_blocks.", first + layers[level] - 1, ".", attention ? 2 : 1, ".",
                rest_after(4));
   }

@@ -1,5 +1,4 @@
-// Where single-file checkpoints have each parameter: the VAE in the naming of latent diffusion, the
-// second text encoder in that of OpenCLIP.
+// The VAE has the names of latent diffusion, the second text encoder those of OpenCLIP.
 #include <array>
 #include <utility>
 
@@ -14,7 +13,7 @@ using NamePairs = std::vector<std::pair<const char*, const char*>>;
 /// The first of `pairs` that `name` begins with is replaced; `name` where there is none.
 std::string with_prefix_replaced(const std::string& name, const NamePairs& pairs) {
   for (const auto& [ours, theirs] : pairs) {
-    if (name.rfind(ours, 0) == 0) return theirs + name.substr(std::string_view(ours).size());
+    if (name.starts_with(ours)) return theirs + name.substr(std::string_view(ours).size());
   }
   return name;
 }
@@ -58,7 +57,7 @@ std::string original_vae_half_name(const std::string& name, int64_t levels) {
 
 std::string original_vae_name(const std::string& name, int64_t levels) {
   for (const std::string half : {"encoder.", "decoder."}) {
-    if (name.rfind(half, 0) == 0) {
+    if (name.starts_with(half)) {
       return half + original_vae_half_name(name.substr(half.size()), levels);
     }
   }
@@ -82,7 +81,7 @@ std::string open_clip_name(const std::string& name) {
       {"text_model.final_layer_norm.", "ln_final."},
       {"text_projection.weight", "text_projection"}};
   constexpr std::string_view kLayers = "text_model.encoder.layers.";
-  if (name.rfind(kLayers, 0) != 0) return with_prefix_replaced(name, kOutside);
+  if (!name.starts_with(kLayers)) return with_prefix_replaced(name, kOutside);
   const size_t dot = name.find('.', kLayers.size());
   return str("transformer.resblocks.", name.substr(kLayers.size(), dot - kLayers.size()), '.',
              open_clip_layer_name(name.substr(dot + 1)));

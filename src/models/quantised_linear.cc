@@ -1,4 +1,3 @@
-// Codes, scales and the layers that compute with them.
 #include "models/quantised_linear.h"
 
 #include <ATen/Parallel.h>
@@ -21,7 +20,7 @@ constexpr float kLargestInt8 = 127;
 constexpr float kLargestFp8 = 448;
 constexpr int kCodes = 256;
 
-/// What each code stands for.
+/// The number of each code.
 std::array<float, kCodes> code_values(at::ScalarType codes) {
   std::array<float, kCodes> values;
   for (int i = 0; i < kCodes; ++i) {
@@ -33,7 +32,7 @@ std::array<float, kCodes> code_values(at::ScalarType codes) {
   return values;
 }
 
-/// Row by row through a table of what the codes stand for there.
+/// Decodes row by row by a table of the row's numbers.
 template <typename Number>
 void decode(const QuantisedMatrix& matrix, const at::Tensor& to) {
   const std::array<float, kCodes> values = code_values(matrix.codes.scalar_type());
@@ -57,7 +56,7 @@ struct HeldMatrix : torch::CustomClassHolder {
   QuantisedMatrix matrix;
 };
 
-/// Nothing of the numbers' own size outlives a pass.
+/// Keeps the codes for the backward pass; dequantised numbers live for one product only.
 class QuantisedProduct : public torch::autograd::Function<QuantisedProduct> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
@@ -77,7 +76,7 @@ class QuantisedProduct : public torch::autograd::Function<QuantisedProduct> {
   }
 };
 
-class QuantisedLinear : public LinearMethod {
+class QuantisedLinear : public LinearOverride {
  public:
   explicit QuantisedLinear(QuantisedMatrix matrix)
       : held_(c10::make_intrusive<HeldMatrix>(std::move(matrix))) {}
@@ -152,7 +151,7 @@ void quantise_linears(Module& root, QuantisedFormat format, const Placement& pla
     matrix.codes = moved(matrix.codes, placement.device);
     matrix.scales = matrix.scales.to(placement.device);
     linear->replace(linear->weight, matrix.codes);
-    linear->method = std::make_shared<QuantisedLinear>(std::move(matrix));
+    linear->override_ = std::make_shared<QuantisedLinear>(std::move(matrix));
     release(linear->path() + ".weight");
   });
   std::vector<at::Tensor> loaded;

@@ -1,5 +1,5 @@
-// Linear layers whose frozen weights are kept in 8 bits a number and turned back into the compute
-// dtype just before each product, in both passes.
+// Linear layers with frozen weights in 8 bits, dequantised to the compute dtype before each product
+// of the forward and the backward pass.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -11,25 +11,25 @@
 
 namespace sdxl {
 
-/// int8: whole numbers from -127 to 127. fp8: e4m3, four bits of exponent and three of mantissa.
+/// kInt8: integers from -127 to 127. kFp8: float8_e4m3fn.
 enum class QuantisedFormat { kInt8, kFp8 };
 
-/// A matrix as 8-bit codes, and what each row is multiplied by: its largest number becomes the
+/// A matrix as 8-bit codes with a scale for each row, by which its largest number becomes the
 /// largest code.
 struct QuantisedMatrix {
   at::Tensor codes;   ///< [out, in] int8 or float8_e4m3fn
   at::Tensor scales;  ///< [out] float32
 };
 
-/// `matrix` [out, in] of any floating dtype on the CPU, one pass over it.
+/// Quantises `matrix` [out, in], of any floating dtype on the CPU.
 QuantisedMatrix quantised(const at::Tensor& matrix, QuantisedFormat format);
-/// The numbers again, in `dtype` on the codes' device: each is rounded to it once.
+/// Returns [out, in] in `dtype` on the codes' device; each number is rounded to it once.
 at::Tensor dequantised(const QuantisedMatrix& matrix, at::ScalarType dtype);
 
-/// Quantises the linear layers of all transformers below `root` (those that embed timesteps and
-/// sizes are small and sensitive, and stay); afterwards everything is on `placement.device`, and
-/// what is not quantised in `placement.dtype`. `release(name)` is told each parameter whose loaded
-/// value is not needed any more. Error(kUnavailable) where the device cannot hold the format.
+/// Quantises the linear layers of all transformers below `root`, but not those that embed timesteps
+/// and sizes, which are small and sensitive. Moves all parameters to `placement.device` and
+/// converts the others to `placement.dtype`. Calls `release(name)` for each parameter whose loaded
+/// value is no longer needed. Error(kUnavailable) if the device does not support the format.
 void quantise_linears(Module& root, QuantisedFormat format, const Placement& placement,
                       const std::function<void(const std::string& name)>& release);
 

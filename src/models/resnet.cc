@@ -1,4 +1,3 @@
-// The convolutional blocks of the UNet and the VAE.
 #include "models/resnet.h"
 
 namespace sdxl {

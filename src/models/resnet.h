@@ -14,7 +14,7 @@ namespace sdxl {
 
 struct ResnetOptions {
   int64_t in_channels = 0, out_channels = 0;
-  int64_t time_features = 0;  ///< 0 for a block without a time embedding (the VAE's).
+  int64_t time_features = 0;  ///< 0 without a time embedding (the VAE).
   int64_t groups = 32;
   double eps = 1e-5;
 };

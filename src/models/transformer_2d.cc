@@ -1,4 +1,3 @@
-// The transformers over feature maps.
 #include "models/transformer_2d.h"
 
 #include "base/text.h"

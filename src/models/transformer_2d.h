@@ -15,7 +15,7 @@ class BasicTransformerBlock : public Module {
  public:
   BasicTransformerBlock(Module* parent, std::string name, int64_t features, int64_t heads,
                         int64_t context_features);
-  /// hidden [B, S, D], context [B, T, E] -> [B, S, D]. `cache` is that of the context.
+  /// hidden [B, S, D], context [B, T, E] -> [B, S, D]. `cache`, if given, is for this context.
   at::Tensor forward(const at::Tensor& hidden, const at::Tensor& context,
                      KeyValueCache* cache = nullptr) const;
   void read_context(const at::Tensor& context, KeyValueCache* cache) const {
@@ -40,8 +40,8 @@ struct Transformer2DOptions {
 class Transformer2DModel : public Module {
  public:
   Transformer2DModel(Module* parent, std::string name, const Transformer2DOptions& options);
-  /// feature_map [B, C, H, W], context [B, T, E] -> [B, C, H, W]. `recompute`: gradient
-  /// checkpointing of each block. `cache` is that of the context.
+  /// feature_map [B, C, H, W], context [B, T, E] -> [B, C, H, W]. `recompute` turns on gradient
+  /// checkpointing of each block. `cache`, if given, is for this context.
   at::Tensor forward(const at::Tensor& feature_map, const at::Tensor& context,
                      bool recompute = false, KeyValueCache* cache = nullptr) const;
 
@@ -51,7 +51,7 @@ class Transformer2DModel : public Module {
   at::Tensor project_out(const at::Tensor& tokens, const at::Tensor& residual) const;
 
   GroupNorm norm_;
-  // Linear layers or 1x1 convolutions, as the config says.
+  // Either the linear layers or the 1x1 convolutions, by the config.
   std::unique_ptr<Linear> linear_in_;
   std::unique_ptr<Conv2d> conv_in_;
   ModuleList<BasicTransformerBlock> transformer_blocks_;

@@ -1,4 +1,3 @@
-// SDXL's UNet: its parts and its forward pass.
 #include "models/unet_2d_condition.h"
 
 #include "base/text.h"
@@ -140,7 +139,7 @@ at::Tensor UNet2DConditionModel::forward(const at::Tensor& sample, const at::Ten
                                          const at::Tensor& text_embeds, const at::Tensor& time_ids,
                                          UNetPromptCache* cache) const {
   const at::ScalarType dtype = parts_->conv_in.weight.scalar_type();
-  // 1. What every layer is conditioned on.
+  // 1. The conditioning of all layers.
   at::Tensor own;
   at::Tensor& added = cache != nullptr ? cache->added_embedding : own;
   if (!added.defined()) added = added_embedding(text_embeds, time_ids);

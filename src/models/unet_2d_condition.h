@@ -1,5 +1,5 @@
-// SDXL's UNet, after diffusers' models/unets/unet_2d_condition.py with the branches that SDXL
-// checkpoints use; a config that asks for another is refused at load.
+// SDXL's UNet, after diffusers' models/unets/unet_2d_condition.py, reduced to the branches that
+// SDXL checkpoints use. A config with another is refused.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,12 +19,12 @@ struct UNet2DConditionConfig {
   std::vector<std::string> down_block_types, up_block_types;
   std::vector<int64_t> block_out_channels;
   std::vector<int64_t> layers_per_block;  ///< One for each down block; up blocks have one more.
-  /// Heads of each down block: the config calls them attention_head_dim.
+  /// Heads of each down block; the config's misnamed attention_head_dim.
   std::vector<int64_t> attention_heads;
-  /// Layers of the transformer after each residual block, of each down block and each up block;
-  /// empty for a block without attention.
+  /// Layers of the transformer after each residual block, for each down and each up block; empty
+  /// for a block without attention.
   std::vector<std::vector<int64_t>> down_transformer_layers, up_transformer_layers;
-  /// The same of the middle block, which has one residual block more than transformers.
+  /// The same for the middle block, which has one residual block more than transformers.
   std::vector<int64_t> mid_transformer_layers;
   int64_t cross_attention_dim = 1280, addition_time_embed_dim = 256;
   int64_t projection_class_embeddings_input_dim = 2816, norm_num_groups = 32;
@@ -34,15 +34,15 @@ struct UNet2DConditionConfig {
   int64_t freq_shift = 0;
   Json json;  ///< As read, written back unchanged.
 
-  /// Keys that are absent have the reference's defaults. Error(kBadData) names `source`, the key
-  /// and its value.
+  /// Absent keys have the reference's defaults. Error(kBadData) names `source`, the key and its
+  /// value.
   static UNet2DConditionConfig from_json(const Json& json, const std::string& source);
 
   int64_t time_embed_dim() const { return block_out_channels[0] * 4; }
 };
 
-/// What the layers compute of the prompt alone, kept from one step of a picture to the next: for
-/// calls with the same weights, encoder_hidden_states, text_embeds and time_ids, without gradients.
+/// What the layers compute from the prompt alone, reused between a picture's steps: for calls with
+/// the same weights, encoder_hidden_states, text_embeds and time_ids, without gradients.
 struct UNetPromptCache {
   KeyValueCache key_values;
   at::Tensor added_embedding;  ///< [B, 4 * C]
@@ -59,12 +59,12 @@ class UNet2DConditionModel : public Module {
   at::Tensor forward(const at::Tensor& sample, const at::Tensor& timestep,
                      const at::Tensor& encoder_hidden_states, const at::Tensor& text_embeds,
                      const at::Tensor& time_ids, UNetPromptCache* cache = nullptr) const;
-  /// Fills the cache as the first forward() with it would.
+  /// Fills `cache` as the first forward() with it would.
   void read_prompt(const at::Tensor& encoder_hidden_states, const at::Tensor& text_embeds,
                    const at::Tensor& time_ids, UNetPromptCache* cache) const;
 
   const UNet2DConditionConfig& config() const { return config_; }
-  /// Recompute the activations of each block in the backward pass instead of keeping them.
+  /// Recomputes the activations of each block in the backward pass instead of keeping them.
   void set_gradient_checkpointing(bool value) { gradient_checkpointing_ = value; }
 
  private:

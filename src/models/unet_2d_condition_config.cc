@@ -1,4 +1,3 @@
-// The UNet's config.json, with the defaults of the reference's constructor.
 #include <algorithm>
 
 #include "base/text.h"
@@ -25,8 +24,8 @@ std::vector<int64_t> transformer_layers(ConfigReader& reader, const std::string&
   if (is_count(value)) return std::vector<int64_t>(layers, value.get<int64_t>());
   if (!value.is_array() || static_cast<int64_t>(value.size()) < layers ||
       !std::all_of(value.begin(), value.end(), is_count)) {
-    reader.fail(key,
-                sdxl::str("a block of ", layers, " layers needs one count, or as many counts"));
+    reader.refuse(key,
+                  sdxl::str("a block of ", layers, " layers needs one count, or as many counts"));
   }
   auto counts = value.get<std::vector<int64_t>>();
   counts.resize(layers);
@@ -43,19 +42,19 @@ void read_block_types(ConfigReader& reader, UNet2DConditionConfig* config) {
   reader.supports("mid_block_type", {"UNetMidBlock2DCrossAttn", "UNetMidBlock2D"});
   const size_t blocks = config->block_out_channels.size();
   if (config->down_block_types.size() != blocks) {
-    reader.fail("down_block_types", str("block_out_channels has ", blocks, " blocks"));
+    reader.refuse("down_block_types", str("block_out_channels has ", blocks, " blocks"));
   }
   if (config->up_block_types.size() != blocks) {
-    reader.fail("up_block_types", str("block_out_channels has ", blocks, " blocks"));
+    reader.refuse("up_block_types", str("block_out_channels has ", blocks, " blocks"));
   }
 }
 
-/// The counts for block i: one number, or one entry for each block.
+/// Returns the counts for block i of one number for all blocks or a list with one for each.
 const Json& entry(ConfigReader& reader, const std::string& key, const Json& value, size_t i,
                   size_t blocks) {
   if (!value.is_array()) return value;
   if (value.size() != blocks) {
-    reader.fail(key, str("it must have one entry for each of ", blocks, " blocks"));
+    reader.refuse(key, str("it must have one entry for each of ", blocks, " blocks"));
   }
   return value[i];
 }
@@ -69,7 +68,7 @@ void read_transformer_layers(ConfigReader& reader, UNet2DConditionConfig* config
   const Json up = reader.value(up_key);
   if (up.is_null() && down.is_array() &&
       std::any_of(down.begin(), down.end(), [](const Json& item) { return item.is_array(); })) {
-    reader.fail(key, "lists of lists need " + up_key + " too");
+    reader.refuse(key, "lists of lists need " + up_key + " too");
   }
   config->down_transformer_layers.resize(blocks);
   config->up_transformer_layers.resize(blocks);
@@ -99,15 +98,15 @@ int64_t one_for_all(ConfigReader& reader, const std::string& key, int64_t fallba
   const auto numbers = reader.integers(key, {}, 1, kMostChannels);
   if (std::count(numbers.begin(), numbers.end(), numbers[0]) !=
       static_cast<int64_t>(numbers.size())) {
-    reader.fail(key, "different numbers are not supported");
+    reader.refuse(key, "different numbers are not supported");
   }
   return numbers[0];
 }
 
-/// What the reference can vary and SDXL checkpoints do not.
+/// Refuses architectures that the reference supports and SDXL checkpoints do not use.
 void refuse_other_architectures(ConfigReader& reader) {
   if (reader.value("addition_embed_type") != "text_time") {
-    reader.fail("addition_embed_type", "a UNet of SDXL has \"text_time\"");
+    reader.refuse("addition_embed_type", "a UNet of SDXL has \"text_time\"");
   }
   reader.refuse_null({"mid_block_type", "norm_num_groups", "act_fn"});
   reader.supports("act_fn", {"silu", "swish"});
@@ -130,11 +129,10 @@ void refuse_other_architectures(ConfigReader& reader) {
         "time_cond_proj_dim", "cross_attention_norm"}) {
     reader.supports(key, {});
   }
-  // The reference's fused attention computes the same with and without upcast_attention; the others
-  // are for another addition_embed_type, or what its EMA saves beside the architecture.
-  reader.passes_over({"upcast_attention", "addition_embed_type_num_heads", "decay", "min_decay",
-                      "inv_gamma", "power", "optimization_step", "update_after_step",
-                      "use_ema_warmup"});
+  // upcast_attention does not change what fused attention computes. The other keys are for another
+  // addition_embed_type, or written by diffusers' EMA.
+  reader.ignore({"upcast_attention", "addition_embed_type_num_heads", "decay", "min_decay",
+                 "inv_gamma", "power", "optimization_step", "update_after_step", "use_ema_warmup"});
   reader.refuse_other_keys();
 }
 
@@ -142,20 +140,21 @@ void check_consistency(ConfigReader& reader, const UNet2DConditionConfig& config
   for (size_t i = 0; i < config.block_out_channels.size(); ++i) {
     const int64_t channels = config.block_out_channels[i];
     if (channels % config.norm_num_groups != 0) {
-      reader.fail("block_out_channels",
-                  str("each must be a multiple of norm_num_groups, ", config.norm_num_groups));
+      reader.refuse("block_out_channels",
+                    str("each must be a multiple of norm_num_groups, ", config.norm_num_groups));
     }
     if (config.attention_heads[i] > channels) {
-      reader.fail("attention_head_dim", "it is the number of heads and exceeds block_out_channels");
+      reader.refuse("attention_head_dim",
+                    "it is the number of heads and exceeds block_out_channels");
     }
   }
   if (config.freq_shift >= config.block_out_channels[0] / 2 ||
       config.freq_shift >= config.addition_time_embed_dim / 2) {
-    reader.fail("freq_shift", "it must be less than half of the embeddings' width");
+    reader.refuse("freq_shift", "it must be less than half of the embeddings' width");
   }
   if (config.projection_class_embeddings_input_dim <= config.addition_time_embed_dim) {
-    reader.fail("projection_class_embeddings_input_dim",
-                "it must be the pooled text's width and six times addition_time_embed_dim");
+    reader.refuse("projection_class_embeddings_input_dim",
+                  "it must be the pooled text's width and six times addition_time_embed_dim");
   }
 }
 

@@ -1,4 +1,3 @@
-// The stages of the UNet.
 #include "models/unet_blocks.h"
 
 #include "base/text.h"

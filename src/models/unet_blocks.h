@@ -1,6 +1,6 @@
 // The stages of the UNet, after diffusers' models/unets/unet_2d_blocks.py: DownBlock2D and
-// CrossAttnDownBlock2D, UNetMidBlock2DCrossAttn, UpBlock2D and CrossAttnUpBlock2D. A stage with
-// attention and its plain sister are one class here.
+// CrossAttnDownBlock2D, UNetMidBlock2DCrossAttn, UpBlock2D and CrossAttnUpBlock2D. One class serves
+// a stage with and without attention.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,12 +15,12 @@
 
 namespace sdxl {
 
-/// What every layer of a forward pass is conditioned on.
+/// The conditioning of all layers in a forward pass.
 struct UNetConditioning {
   at::Tensor time_activation;           ///< [B, time]: SiLU of the time embedding.
   at::Tensor encoder_hidden_states;     ///< [B, S, D]
   bool recompute = false;               ///< Gradient checkpointing.
-  KeyValueCache* key_values = nullptr;  ///< Of encoder_hidden_states.
+  KeyValueCache* key_values = nullptr;  ///< For encoder_hidden_states.
 };
 
 struct UNetStageOptions {
@@ -40,10 +40,10 @@ class UNetStage : public Module {
  protected:
   at::Tensor resnet(size_t index, const at::Tensor& hidden,
                     const UNetConditioning& conditioning) const;
-  /// The same of the channels of `hidden` and `skip` side by side.
+  /// The same for `hidden` and `skip` concatenated along channels.
   at::Tensor resnet(size_t index, const at::Tensor& hidden, const at::Tensor& skip,
                     const UNetConditioning& conditioning) const;
-  /// `hidden` itself in a stage without attention.
+  /// Returns `hidden` in a stage without attention.
   at::Tensor attention(size_t index, const at::Tensor& hidden,
                        const UNetConditioning& conditioning) const;
   size_t size() const { return resnets_.size(); }
@@ -57,7 +57,7 @@ class UNetDownBlock : public UNetStage {
  public:
   UNetDownBlock(Module* parent, std::string name, const UNetStageOptions& options,
                 bool with_downsampler, int64_t downsample_padding);
-  /// [B, in, H, W] -> [B, channels, H', W']. Appends what the up blocks want to `skips`.
+  /// [B, in, H, W] -> [B, channels, H', W']. Appends each layer's output to `skips`.
   at::Tensor forward(at::Tensor hidden, const UNetConditioning& conditioning,
                      std::vector<at::Tensor>* skips) const;
 
@@ -76,8 +76,8 @@ class UNetUpBlock : public UNetStage {
  public:
   UNetUpBlock(Module* parent, std::string name, const UNetStageOptions& options,
               bool with_upsampler);
-  /// [B, previous, H, W] -> [B, channels, H', W']. Takes its skips from the end of `skips`; the
-  /// upsampler's result has the sides of the skip that is then last.
+  /// [B, previous, H, W] -> [B, channels, H', W']. Pops its skips from the end of `skips`. The
+  /// upsampled result has the sides of the last skip that remains.
   at::Tensor forward(at::Tensor hidden, const UNetConditioning& conditioning,
                      std::vector<at::Tensor>* skips) const;
 

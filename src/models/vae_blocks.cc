@@ -1,4 +1,3 @@
-// The two halves of the VAE.
 #include "models/vae_blocks.h"
 
 #include "base/text.h"

@@ -12,16 +12,16 @@ namespace sdxl {
 
 struct VaeOptions {
   int64_t pixel_channels = 3;  ///< Of the encoder's input or the decoder's output.
-  int64_t latent_channels =
-      4;  ///< Of the encoder's output (means and log-variances) or the decoder's input.
+  /// Of the encoder's output (means and log-variances) or the decoder's input.
+  int64_t latent_channels = 4;
   std::vector<int64_t> widths;  ///< Channels of each level, from pixels to latents.
-  int64_t layers_per_block =
-      2;  ///< Residual blocks of the encoder's levels; the decoder's have one more.
+  /// Residual blocks of the encoder's levels; the decoder's have one more.
+  int64_t layers_per_block = 2;
   int64_t groups = 32;
   bool mid_attention = true;
 };
 
-/// Attention with one head between all cells, and a residual connection.
+/// Single-head attention between all cells, with a residual connection.
 class VaeAttention : public Module {
  public:
   VaeAttention(Module* parent, std::string name, int64_t channels, int64_t groups);
@@ -45,7 +45,7 @@ class VaeMidBlock : public Module {
   ModuleList<ResnetBlock2D> resnets_;
 };
 
-/// A level: residual blocks, then half (encoder) or twice (decoder) the sides except at the last.
+/// A level: residual blocks, then, except at the last level, down- or upsampling by 2.
 class VaeLevel : public Module {
  public:
   VaeLevel(Module* parent, std::string name, const std::vector<ResnetOptions>& resnets);

@@ -19,8 +19,9 @@ constexpr int64_t kMinCalls = 3;
 constexpr int64_t kMaxParts = 4;
 
 bool has_method(const Module& module) {
-  if (const auto* linear = dynamic_cast<const Linear*>(&module)) return linear->method != nullptr;
-  if (const auto* conv = dynamic_cast<const Conv2d*>(&module)) return conv->method != nullptr;
+  if (const auto* linear = dynamic_cast<const Linear*>(&module))
+    return linear->override_ != nullptr;
+  if (const auto* conv = dynamic_cast<const Conv2d*>(&module)) return conv->override_ != nullptr;
   for (const Module* child : module.children()) {
     if (has_method(*child)) return true;
   }

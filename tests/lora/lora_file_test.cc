@@ -52,7 +52,7 @@ void expect_diffusers_names(const fs::path& ours, const fs::path& theirs) {
     // transformers 5 has left out the first encoder's "text_model."; readers take both.
     std::string name = entry.name;
     constexpr std::string_view kEncoder = "text_encoder.";
-    if (name.rfind(kEncoder, 0) == 0) name.insert(kEncoder.size(), "text_model.");
+    if (name.starts_with(kEncoder)) name.insert(kEncoder.size(), "text_model.");
     ASSERT_TRUE(written.contains(name)) << name;
     EXPECT_TRUE(at::equal(written.tensor(name), expected.tensor(entry.name))) << name;
   }
@@ -65,7 +65,7 @@ TEST_P(LoraFileRoundTrip, ReadsWhatItWrites) {
   const fs::path theirs = kData / "lora" / (GetParam() + ".safetensors");
   const fs::path ours = directory.path() / "ours.safetensors";
   const LoraWeights weights = read(theirs);
-  write_diffusers_lora(ours, weights);
+  test::write_lora("diffusers", ours, weights);
   expect_equal(read(ours), weights);
 }
 
@@ -73,7 +73,7 @@ TEST_P(LoraFileRoundTrip, ReadsItsKohyaFiles) {
   const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "kohya.safetensors";
   const LoraWeights weights = read(kData / "lora" / (GetParam() + ".safetensors"));
-  write_kohya_lora(file, weights, test::tiny_unet_config());
+  test::write_lora("kohya", file, weights);
   const LoraWeights back = read(file);
   EXPECT_TRUE(back.unmatched.empty());
   expect_equal(back, weights);
@@ -122,7 +122,7 @@ TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
   for (const char* name : {"attention", "text_encoders"}) {
     const fs::path theirs = kData / "lora" / str(name, ".safetensors");
     const fs::path ours = directory.path() / "ours.safetensors";
-    write_diffusers_lora(ours, read(theirs));
+    test::write_lora("diffusers", ours, read(theirs));
     expect_diffusers_names(ours, theirs);
   }
 }
@@ -130,7 +130,7 @@ TEST(LoraFile, HasTheNamesThatDiffusersWrites) {
 TEST(LoraFile, HasOneKindOfNamesWhereDiffusersReadsNoOther) {
   const test::TemporaryDirectory directory;
   const fs::path file = directory.path() / "ours.safetensors";
-  write_diffusers_lora(file, read(kData / "lora/dora.safetensors"));
+  test::write_lora("diffusers", file, read(kData / "lora/dora.safetensors"));
   const SafetensorsFile written(file);
   for (const SafetensorsEntry& entry : written.entries()) {
     EXPECT_EQ(entry.name.find(".lora.down."), std::string::npos) << entry.name;

@@ -1,4 +1,3 @@
-// Merging into a UNet and taking out again.
 #include "lora/lora_merge.h"
 
 #include <gtest/gtest.h>
@@ -52,7 +51,7 @@ TEST_F(LoraMerge, RestoresEveryWeightBitForBit) {
   EXPECT_FALSE(weight(kWeight).equal(before.at(kWeight)));
   merger_->merge({{&second, 1.0}});
   EXPECT_TRUE(weight(kWeight).equal(before.at(kWeight)));
-  merger_->restore();
+  merger_->merge({});
   for (const auto& [name, tensor] : unet_.state()) EXPECT_TRUE(tensor.equal(before.at(name)));
 }
 

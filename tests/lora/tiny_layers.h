@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "lora/formats/registry.h"
 #include "lora/lora_file.h"
 #include "models/clip_text_model.h"
 
@@ -29,6 +30,11 @@ inline LayerNames tiny_layers() {
     names.add_text_encoder(part, CLIPTextModel(config));
   }
   return names;
+}
+
+inline void write_lora(const std::string& format, const std::filesystem::path& path,
+                       const LoraWeights& lora) {
+  lora_format(format).write(path, lora, tiny_unet_config());
 }
 
 /// (alpha / rank) * up @ down of each layer.

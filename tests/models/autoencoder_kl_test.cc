@@ -36,7 +36,7 @@ TEST_P(VaeAgainstDiffusers, EncodesAndDecodesTheSame) {
 
 TEST_P(VaeAgainstDiffusers, ComputesTheSameGradients) {
   load_hashed_weights(model_);
-  model_.set_requires_grad(true);
+  require_gradients(model_);
   const at::Tensor pixels = this->pixels().set_requires_grad(true);
   const at::Tensor latents = this->latents().set_requires_grad(true);
   weighted_sum({model_.encode(pixels), model_.decode(latents)}).backward();

@@ -39,7 +39,7 @@ TEST_P(ClipAgainstTransformers, ComputesTheSameHiddenStatesAndPooledVector) {
 
 TEST_P(ClipAgainstTransformers, ComputesTheSameGradients) {
   load_hashed_weights(model_);
-  model_.set_requires_grad(true);
+  require_gradients(model_);
   for (const bool recompute : {false, true}) {
     model_.set_gradient_checkpointing(recompute);
     const CLIPTextOutput output = model_.forward(ids_);

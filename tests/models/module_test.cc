@@ -42,7 +42,7 @@ TEST(Module, TakesTensorsAsTheyLieWhenTheDtypeAgrees) {
   TensorMap tensors = tensors_of(pair);
   pair.load(Weights::from_tensors(tensors, "test"), {});
   EXPECT_EQ(pair.linear.weight.data_ptr(), tensors["ff.net.0.weight"].data_ptr());
-  pair.set_requires_grad(true);
+  require_gradients(pair);
   EXPECT_FALSE(tensors["ff.net.0.weight"].requires_grad());
 }
 
@@ -50,7 +50,7 @@ TEST(Module, ConvertsTensorsOfAnotherDtype) {
   Pair pair;
   pair.load(Weights::from_tensors(tensors_of(pair), "test"), {at::kCPU, at::kBFloat16});
   EXPECT_EQ(pair.linear.weight.scalar_type(), at::kBFloat16);
-  pair.set_requires_grad(true);
+  require_gradients(pair);
   pair.to({at::kCPU, at::kFloat});
   EXPECT_EQ(pair.linear.weight.scalar_type(), at::kFloat);
   EXPECT_TRUE(pair.linear.weight.requires_grad());

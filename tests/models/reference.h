@@ -20,6 +20,12 @@ at::Tensor hashed_weight(const std::string& name, at::IntArrayRef shape);
 /// Loads `model` with its parameters' hashed values.
 void load_hashed_weights(Module& model, at::ScalarType dtype = at::kFloat);
 Weights hashed_weights(const Module& model);
+/// Makes all parameters of `model` require gradients.
+inline void require_gradients(const Module& model) {
+  for (const NamedParameter& parameter : model.parameters()) {
+    parameter.tensor->set_requires_grad(true);
+  }
+}
 
 struct Reference {
   explicit Reference(const std::string& name);

@@ -78,7 +78,7 @@ TEST_P(UNetAgainstDiffusers, ComputesTheSameOutput) {
 
 TEST_P(UNetAgainstDiffusers, ComputesTheSameGradients) {
   load_hashed_weights(model_);
-  model_.set_requires_grad(true);
+  require_gradients(model_);
   for (auto [name, tensor] : inputs_.differentiable()) tensor.set_requires_grad(true);
   weighted_sum({inputs_.forward(model_)}).backward();
   expect_gradients(model_, inputs_.differentiable(), reference_);
@@ -93,7 +93,7 @@ TEST_P(UNetAgainstDiffusers, ComputesNearlyTheSameInBfloat16) {
 
 TEST_P(UNetAgainstDiffusers, RecomputingChangesNoBitOfOutputAndGradients) {
   load_hashed_weights(model_);
-  model_.set_requires_grad(true);
+  require_gradients(model_);
   std::vector<at::Tensor> outputs;
   std::vector<std::vector<at::Tensor>> gradients;
   for (const bool recompute : {false, true}) {

@@ -69,8 +69,9 @@ void require_picture_options(const OptionSet& options, const Json& line,
   for (const auto& [key, value] : line.items()) {
     if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
     const std::string near = nearest(key, allowed);
-    throw Error(ExitStatus::kBadData, str(source, ": ", quoted(key), " is not an option of a picture",
-                                          near.empty() ? "" : "; did you mean " + near + "?"));
+    throw Error(ExitStatus::kBadData,
+                str(source, ": ", quoted(key), " is not an option of a picture",
+                    near.empty() ? "" : "; did you mean " + near + "?"));
   }
 }
 

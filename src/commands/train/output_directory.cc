@@ -175,7 +175,8 @@ void RunDirectory::require_same_options(const OptionSet& table, const RunRecord&
                   "; give the same options, or start a new run in another --output_dir"));
 }
 
-void RunDirectory::begin(const TrainConfig& train, const OptionSet& table, const RunRecord& record) {
+void RunDirectory::begin(const TrainConfig& train, const OptionSet& table,
+                         const RunRecord& record) {
   // A directory without a run may hold a README.md or logs of its owner.
   const bool holds_run = fs::exists(path_ / kMetricsFile) || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);

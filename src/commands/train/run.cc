@@ -14,10 +14,10 @@
 #include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
-#include "training/optimizers/registry.h"
-#include "training/trackers/registry.h"
-#include "training/run/run_files.h"
 #include "schedulers/registry.h"
+#include "training/optimizers/registry.h"
+#include "training/run/run_files.h"
+#include "training/trackers/registry.h"
 
 namespace sdxl {
 namespace {

@@ -1,6 +1,4 @@
-// Flash attention (Dao et al. 2022) for AVX-512: keys in blocks, a running maximum and sum, so that
-// the scores never leave the core's own cache.
-//
+// Keys come in blocks with a running maximum and sum, so that scores never leave the core's cache.
 // Both products are C += A B with B in panels of 48 or 32 columns and the contraction in units of
 // 32 bits: one float32, or two neighbouring bfloat16 that VDPBF16PS multiplies at once.
 #include "kernels/cpu/attention.h"
@@ -175,34 +173,17 @@ void pack_values(const HeadRows<const typename Type::Element>& values, int64_t c
   }
 }
 
-/// Arrays that each start on a cache line.
-class Scratch {
- public:
-  explicit Scratch(int64_t bytes) : data_(aligned_memory(bytes)) {}
-  template <typename T>
-  T* take(int64_t count) {
-    T* place = reinterpret_cast<T*>(data_.get() + used_);
-    used_ += round_up(count * static_cast<int64_t>(sizeof(T)), 64);
-    return place;
-  }
-
- private:
-  AlignedMemory data_;
-  int64_t used_ = 0;
-};
-
 struct Sizes {
   int64_t queries, keys, padded_keys, features;
   float scale;
 };
 
-/// What one thread works in.
+/// A thread's buffers.
 template <typename Type>
 struct Workspace {
   using Element = typename Type::Element;
   explicit Workspace(const Sizes& sizes)
-      : memory(kQueryBlock * ((sizes.features + kKeyBlock) * 8) + 4096),
-        queries(memory.take<Element>(kQueryBlock * sizes.features)),
+      : queries(memory.take<Element>(kQueryBlock * sizes.features)),
         scores(memory.take<float>(kQueryBlock * kKeyBlock)),
         weights(memory.take<Element>(kQueryBlock * kKeyBlock)),
         output(memory.take<float>(kQueryBlock * sizes.features)) {}
@@ -289,7 +270,7 @@ AttentionResult attention_of(const at::Tensor& query, const at::Tensor& key,
   at::Tensor log_sum_exps = at::empty({batch, heads, queries}, at::kFloat);
   // 1. Keys and values of every head in the order in which they are read.
   const int64_t packed = sizes.padded_keys * features / Type::kPerUnit;
-  Scratch memory(2 * batch * heads * packed * 4 + 64);
+  Scratch memory;
   auto* packed_keys = memory.take<uint32_t>(batch * heads * packed);
   auto* packed_values = memory.take<uint32_t>(batch * heads * packed);
   at::parallel_for(0, batch * heads, 1, [&](int64_t from, int64_t to) {

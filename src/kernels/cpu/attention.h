@@ -1,5 +1,5 @@
-// Attention on the CPU by kernels of our own, for processors with AVX-512: LibTorch's spends most
-// of its time outside of multiplications there.
+// Flash attention (Dao et al. 2022) for CPUs with AVX-512, where LibTorch's spends most of its time
+// outside of multiplications.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,18 +16,18 @@ struct AttentionResult {
   at::Tensor log_sum_exps;  ///< [B, N, S] float32: log of the sum of exp(score), for the gradient.
 };
 
-/// softmax(q k^T / sqrt(D)) v for each head, with float32 sums; weights are rounded to bfloat16 for
-/// bfloat16. query [B, S, N * D], key and value [B, T, N * D]. Without gradients: attention.h has
-/// them.
+/// softmax(q k^T / sqrt(D)) v for each head, summed in float32; for bfloat16 inputs the weights are
+/// rounded to bfloat16. query [B, S, N * D], key and value [B, T, N * D]. Not differentiable;
+/// fused_ops.h is.
 AttentionResult cpu_attention(const at::Tensor& query, const at::Tensor& key,
                               const at::Tensor& value, int64_t heads);
 
 struct AttentionGradients {
-  at::Tensor query, key, value;  ///< As cpu_attention()'s arguments, rows one after the other.
+  at::Tensor query, key, value;  ///< In the shapes of cpu_attention()'s arguments, contiguous.
 };
 
-/// The gradients of cpu_attention() by that of its output, [B, S, N * D] with rows one after the
-/// other. Heads are shared out over threads; the same bits for any number of them.
+/// The gradients of cpu_attention(); output_gradient [B, S, N * D], contiguous. Threads share the
+/// heads; the bits do not depend on their number.
 AttentionGradients cpu_attention_backward(const at::Tensor& output_gradient,
                                           const at::Tensor& query, const at::Tensor& key,
                                           const at::Tensor& value, const AttentionResult& result,

@@ -1,6 +1,6 @@
-// The gradients of flash attention (Dao et al. 2022, algorithm 4) for AVX-512: weights are computed
-// again from the scores and the sums that the forward pass kept, a tile of 64 keys by a block of
-// queries at a time.
+// Flash attention's gradients (Dao et al. 2022, algorithm 4): weights are recomputed from the
+// scores and the sums that the forward pass kept, a tile of 64 keys by a block of queries at a
+// time.
 #include <ATen/Parallel.h>
 
 #include <cmath>
@@ -59,7 +59,7 @@ void lay_out_down(const Rows& from, const HeadSizes& sizes, int64_t row, int64_t
   }
 }
 
-/// What the gradients of one head are computed in.
+/// Computes the gradients of one head, with a thread's buffers.
 template <typename Type>
 class HeadWork {
  public:
@@ -67,21 +67,21 @@ class HeadWork {
 
   explicit HeadWork(const HeadSizes& sizes) : sizes_(sizes) {
     const int64_t queries = sizes.query_rows(), width = sizes.features;
-    queries_ = take<uint32_t>(units_of<Type>(queries) * width);
-    gradients_ = take<uint32_t>(units_of<Type>(queries) * width);
-    to_query_ = take<float>(sizes.panels() * queries * kTileColumns);
-    deltas_ = take<float>(queries);
+    queries_ = memory_.take<uint32_t>(units_of<Type>(queries) * width);
+    gradients_ = memory_.take<uint32_t>(units_of<Type>(queries) * width);
+    to_query_ = memory_.take<float>(sizes.panels() * queries * kTileColumns);
+    deltas_ = memory_.take<float>(queries);
     const int64_t per_tile = kTileColumns * units_of<Type>(width);
-    keys_across_ = take<uint32_t>(per_tile);
-    values_across_ = take<uint32_t>(per_tile);
-    keys_down_ = take<uint32_t>(kTileColumns * width);
-    to_key_ = take<float>(sizes.panels() * kTileColumns * kTileColumns);
-    to_value_ = take<float>(sizes.panels() * kTileColumns * kTileColumns);
-    scores_ = take<float>(kBlockQueries * kTileColumns);
-    slopes_ = take<float>(kBlockQueries * kTileColumns);
-    weights_ = take<Element>(kBlockQueries * kTileColumns);
-    changes_ = take<Element>(kBlockQueries * kTileColumns);
-    turned_ = take<uint32_t>(kBlockQueries * kTileColumns);
+    keys_across_ = memory_.take<uint32_t>(per_tile);
+    values_across_ = memory_.take<uint32_t>(per_tile);
+    keys_down_ = memory_.take<uint32_t>(kTileColumns * width);
+    to_key_ = memory_.take<float>(sizes.panels() * kTileColumns * kTileColumns);
+    to_value_ = memory_.take<float>(sizes.panels() * kTileColumns * kTileColumns);
+    scores_ = memory_.take<float>(kBlockQueries * kTileColumns);
+    slopes_ = memory_.take<float>(kBlockQueries * kTileColumns);
+    weights_ = memory_.take<Element>(kBlockQueries * kTileColumns);
+    changes_ = memory_.take<Element>(kBlockQueries * kTileColumns);
+    turned_ = memory_.take<uint32_t>(kBlockQueries * kTileColumns);
   }
 
   SDXL_AVX512 void compute(const Head& head) {
@@ -99,12 +99,6 @@ class HeadWork {
   }
 
  private:
-  template <typename T>
-  T* take(int64_t count) {
-    memory_.push_back(aligned_memory(count * int64_t{sizeof(T)}));
-    return reinterpret_cast<T*>(memory_.back().get());
-  }
-
   /// deltas = sum of output * its gradient over the features, for each query.
   SDXL_AVX512 void sum_deltas(const Head& head) {
     for (int64_t row = 0; row < sizes_.queries; ++row) {
@@ -210,7 +204,7 @@ class HeadWork {
   }
 
   HeadSizes sizes_;
-  std::vector<AlignedMemory> memory_;
+  Scratch memory_;
   uint32_t *queries_, *gradients_;          // [S, D] in blocks of queries, depth down the rows
   float *to_query_, *deltas_;               // panels of [S, 64]; [S]
   uint32_t *keys_across_, *values_across_;  // a tile of keys, depth along the features

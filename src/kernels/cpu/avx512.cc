@@ -1,4 +1,3 @@
-// What the processor has.
 #include "kernels/cpu/avx512.h"
 
 namespace sdxl {

@@ -1,5 +1,5 @@
-// What our kernels for AVX-512 have in common: the two kinds of elements and which of them this
-// processor multiplies well. Contractions run in units of 32 bits: one float32, or two neighbouring
+// Shared by the kernels for AVX-512: element types, aligned memory, and whether this processor
+// multiplies a type well. Contractions run in units of 32 bits: one float32, or two neighbouring
 // bfloat16 that VDPBF16PS multiplies at once.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <vector>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -17,15 +18,15 @@
 
 namespace sdxl {
 
-/// Whether this processor has our kernels for tensors of `dtype`: float32 with AVX-512, bfloat16
-/// with AVX512_BF16. Processors with AMX do better with LibTorch's in bfloat16.
+/// Whether the AVX-512 kernels take `dtype` on this processor: float32 with AVX-512, bfloat16 with
+/// AVX512_BF16 but without AMX, with which LibTorch's kernels are faster.
 bool avx512_takes(at::ScalarType dtype);
 
 #ifdef SDXL_HAS_AVX512_KERNELS
 
 constexpr int64_t kLanes = 16;  // units of a vector
 
-/// The quotient, rounded up.
+/// The quotient rounded up.
 inline int64_t divided(int64_t value, int64_t by) { return (value + by - 1) / by; }
 inline int64_t round_up(int64_t value, int64_t multiple) {
   return divided(value, multiple) * multiple;
@@ -40,6 +41,19 @@ inline AlignedMemory aligned_memory(int64_t bytes) {
   return AlignedMemory(
       static_cast<char*>(::operator new(round_up(bytes, 64), std::align_val_t(64))));
 }
+
+/// Hands out arrays that start on cache lines, and owns them.
+class Scratch {
+ public:
+  template <typename T>
+  T* take(int64_t count) {
+    memory_.push_back(aligned_memory(count * static_cast<int64_t>(sizeof(T))));
+    return reinterpret_cast<T*>(memory_.back().get());
+  }
+
+ private:
+  std::vector<AlignedMemory> memory_;
+};
 
 struct Float32 {
   using Element = float;

@@ -1,5 +1,5 @@
-// Pieces of kernels that compilers turn into vector instructions: conversions of runs of elements
-// and elementary functions without branches.
+// Building blocks of loops that compilers vectorise: conversions between float and bfloat16, and
+// elementary functions without branches.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -11,20 +11,22 @@
 
 namespace sdxl {
 
+/// A stored number as float; bfloat16 also by its bits.
 inline float widened(float value) { return value; }
-inline float widened(at::BFloat16 value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(value.x) << 16);
+inline float widened(uint16_t bfloat16) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16) << 16);
 }
+inline float widened(at::BFloat16 value) { return widened(value.x); }
 
 inline void narrow(float value, float* to) { *to = value; }
-/// To the nearest, ties to even; NaN stays NaN.
+/// Rounds to nearest, ties to even; NaN stays NaN.
 inline void narrow(float value, at::BFloat16* to) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
   to->x = static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FC0u : rounded);
 }
 
-/// exp(x) to 2e-7 of its value, with x held to [-87, 88]; NaN gives a finite number.
+/// exp(x) with a relative error of 2e-7; clamps x to [-87, 88]; NaN gives a finite number.
 inline float fast_exp(float x) {
   x = x < 88.0f ? x : 88.0f;
   x = x > -87.0f ? x : -87.0f;
@@ -51,7 +53,7 @@ struct Gaussian {
   float density;     ///< Times sqrt(2 pi): exp(-x^2 / 2).
 };
 
-/// By Abramowitz and Stegun, 7.1.26: within 8e-8.
+/// Abramowitz and Stegun, formula 7.1.26; absolute error below 8e-8.
 inline Gaussian fast_gaussian(float x) {
   const float magnitude = x < 0.0f ? -x : x;
   const float density = fast_exp(-0.5f * x * x);

@@ -16,6 +16,7 @@ NormalisedMap group_norm_forward(const at::Tensor& input, const at::Tensor& shif
                                  const at::Tensor& weight, const at::Tensor& bias,
                                  const GroupNormOptions& options);
 
+/// The gradients of group_norm_forward(); `mean` and `rstd` are its results.
 GroupNormGradients group_norm_backward(const at::Tensor& output_gradient, const at::Tensor& input,
                                        const at::Tensor& shift, const at::Tensor& weight,
                                        const at::Tensor& bias, const at::Tensor& mean,

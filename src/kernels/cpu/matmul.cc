@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kRun = 4;  // tiles side by side whose rows of a are laid out once
 
-/// What a thread works in, some 600 KiB.
+/// A thread's buffers, some 600 KiB.
 struct MatmulBuffers {
   alignas(64) float sums[kRun][kTileRows * kTileColumns];
   alignas(64) uint32_t a[kDepth * kTileRows];
@@ -38,7 +38,7 @@ struct Operands {
 
 struct Epilogue {
   float factor;
-  Rows bias, residual;  // no data where there is none
+  Rows bias, residual;  // data is null without one
   void* output;
   int64_t output_stride;
   bool to_float;
@@ -125,7 +125,7 @@ void compute(const std::vector<Operands>& products, const Epilogue& end, int64_t
   const int64_t parts = divided(rows, tile_rows);
   int64_t units = 0;
   for (const Operands& product : products) units += product.units;
-  // A thread is worth waking for some ten microseconds of work.
+  // Waking a thread pays for some ten microseconds of work.
   const int64_t work = tile_rows * std::min(kTileColumns, columns) * units;
   const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 18) / std::max<int64_t>(work, 1));
   // Rows that have to be laid out are for as many tiles as there is room for; others are read where
@@ -152,8 +152,7 @@ Rows rows_of(const at::Tensor& matrix) {
   return {matrix.const_data_ptr(), matrix.stride(1), matrix.size(1), matrix.size(0), is_float};
 }
 
-/// Whether the output is one that nothing reads before the caches have lost it: a large weight's
-/// gradient.
+/// Whether the caches will have lost the output before it is read: a large weight's gradient.
 bool is_streamed(const Operands& first, const at::Tensor& output) {
   constexpr int64_t kLarge = int64_t{1} << 18;
   return first.a_down && output.scalar_type() == at::kFloat && output.numel() >= kLarge &&

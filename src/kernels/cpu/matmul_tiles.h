@@ -1,5 +1,5 @@
-// What products on AVX-512 are made of: blocks of a matrix laid out for the core's own cache, and
-// the multiplication of a few rows by such a block, whose sums stay in registers.
+// Building blocks of products on AVX-512: blocks of a matrix laid out for the core's cache, and the
+// multiplication of a few rows by such a block with sums in registers.
 #pragma once
 
 #include <algorithm>

@@ -1,23 +1,22 @@
-// Weights of linear layers and convolutions in the order in which oneDNN multiplies them, laid out
-// once instead of at every call. For models that only infer, on the CPU.
+// Weights of linear layers and convolutions packed once in oneDNN's blocked layout instead of at
+// every call. For inference on the CPU.
 #pragma once
 
 #include <ATen/ATen.h>
 
 namespace sdxl {
 
-/// Where a convolution's kernel goes.
 struct ConvGeometry {
   int64_t stride = 1, padding = 0;
 };
 
-/// A plain weight [out, in] or [out, in, k, k] packed, of the same shape and dtype; itself where
-/// that does not pay on this processor. Gradients do not flow through packed weights.
+/// Packs a plain weight [out, in] or [out, in, k, k]; shape and dtype stay. Returns `weight` itself
+/// if packing does not pay on this processor. Packed weights have no gradients.
 at::Tensor packed_linear_weight(const at::Tensor& weight);
 at::Tensor packed_conv_weight(const at::Tensor& weight, const ConvGeometry& geometry);
 
 inline bool is_packed(const at::Tensor& weight) { return weight.is_mkldnn(); }
-/// The plain tensor of a packed weight, the same to the bit; any other is given back as it is.
+/// Returns the plain tensor of a packed weight, bit-identical; other tensors unchanged.
 at::Tensor unpacked(const at::Tensor& weight);
 
 /// input [.., in] -> [.., out], plus `residual` [.., out] if it is defined.

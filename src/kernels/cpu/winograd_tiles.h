@@ -1,4 +1,4 @@
-// Feature maps in the tiles of Winograd's filters.
+// Cuts feature maps into the tiles of Winograd's filters and transforms them.
 #pragma once
 
 #include <algorithm>

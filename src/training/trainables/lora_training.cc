@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "device/device.h"
 #include "io/model_files.h"
+#include "lora/formats/registry.h"
+#include "lora/lora_file.h"
 
 namespace sdxl {
 namespace {
@@ -103,10 +105,11 @@ void LoraTraining::save(const fs::path& directory, const std::vector<at::Tensor>
   for (size_t i = 0; i < flat_.size(); ++i) {
     tensor_of(weights.layers.at(flat_[i].layer), flat_[i].role) = values[i].detach();
   }
-  write_diffusers_lora(directory / with_suffix(kLoraWeights, name.suffix), weights);
+  lora_format("diffusers")
+      .write(directory / with_suffix(kLoraWeights, name.suffix), weights, unet_->config());
   if (options_.save_kohya) {
-    write_kohya_lora(directory / with_suffix(kKohyaLoraWeights, name.suffix), weights,
-                     unet_->config());
+    lora_format("kohya").write(directory / with_suffix(kKohyaLoraWeights, name.suffix), weights,
+                               unet_->config());
   }
 }
 

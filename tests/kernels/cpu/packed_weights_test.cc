@@ -1,9 +1,6 @@
-// Packed weights against plain ones.
 #include "kernels/cpu/packed_weights.h"
 
 #include <gtest/gtest.h>
-
-#include "models/layers.h"
 
 namespace sdxl {
 namespace {
@@ -64,24 +61,6 @@ TEST_P(PackedWeights, AreUnpackedToTheBit) {
   EXPECT_EQ(packed.scalar_type(), GetParam());
   EXPECT_TRUE(at::equal(unpacked(packed), weight_));
   EXPECT_TRUE(at::equal(unpacked(packed_conv_weight(kernel_, {1, 1})), kernel_));
-}
-
-struct OneLayer : Module {
-  Linear layer{this, "layer", 32, 48};
-};
-
-TEST_P(PackedWeights, AreWhatModelsForInferenceKeep) {
-  const at::Tensor bias = at::randn({48}).to(GetParam());
-  const at::Tensor input = at::randn({3, 32}).to(GetParam());
-  OneLayer model;
-  model.load(Weights::from_tensors({{"layer.weight", weight_}, {"layer.bias", bias}}, "a test"),
-             {at::kCPU, GetParam(), /*for_inference=*/true});
-  EXPECT_TRUE(is_packed(model.layer.weight));
-  EXPECT_TRUE(close(model.layer.forward(input), at::linear(input, weight_, bias)));
-
-  const at::Tensor other = at::randn({48, 32}).to(GetParam());
-  model.layer.replace(model.layer.weight, other);
-  EXPECT_TRUE(close(model.layer.forward(input), at::linear(input, other, bias)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PackedWeights, testing::Values(at::kFloat, at::kBFloat16));

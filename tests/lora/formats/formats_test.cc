@@ -1,11 +1,12 @@
-// One adapter in every naming (tools/reference/lora_files.py), and the namings that are written.
-#include "lora/lora_file.h"
+// One adapter in every format (tools/reference/lora_files.py), and the formats that are written.
+#include "lora/formats/registry.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "io/safetensors.h"
 #include "lora/tiny_layers.h"
+#include "support/expect_error.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {
@@ -22,9 +23,9 @@ void expect_same_changes(const LoraWeights& left, const LoraWeights& right) {
   }
 }
 
-class LoraNaming : public testing::TestWithParam<const char*> {};
+class LoraFormats : public testing::TestWithParam<const char*> {};
 
-TEST_P(LoraNaming, ReadsAsTheSameAdapter) {
+TEST_P(LoraFormats, ReadsAsTheSameAdapter) {
   const LayerNames names = test::tiny_layers();
   const LoraWeights lora = read_lora(kFiles + GetParam(), names);
   EXPECT_TRUE(lora.unmatched.empty());
@@ -32,22 +33,20 @@ TEST_P(LoraNaming, ReadsAsTheSameAdapter) {
   expect_same_changes(read_lora(kFiles + "diffusers", names), lora);
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, LoraNaming,
+INSTANTIATE_TEST_SUITE_P(Files, LoraFormats,
                          testing::Values("peft", "old_diffusers.safetensors", "kohya.safetensors",
                                          "kohya_sgm.safetensors",
                                          "paddle_lora_weights.safetensors"));
 
-TEST(LoraFile, ComesBackFromEveryNamingThatIsWritten) {
+TEST(LoraFormat, ComesBackFromEveryFormatThatIsWritten) {
   const test::TemporaryDirectory directory;
   const LayerNames names = test::tiny_layers();
   for (const char* file : {"kohya.safetensors", "convolutions.safetensors", "dora"}) {
     const LoraWeights lora = read_lora(kFiles + file, names);
-    write_diffusers_lora(directory.path() / "d.safetensors", lora);
-    write_kohya_lora(directory.path() / "k.safetensors", lora, test::tiny_unet_config());
-    write_peft_lora(directory.path() / "p", lora);
-    for (const char* written : {"d.safetensors", "k.safetensors", "p"}) {
-      const LoraWeights again = read_lora(directory.path() / written, names);
-      EXPECT_TRUE(again.unmatched.empty()) << written;
+    for (const std::string& format : written_lora_formats()) {
+      test::write_lora(format, directory / format, lora);
+      const LoraWeights again = read_lora(directory / format, names);
+      EXPECT_TRUE(again.unmatched.empty()) << format;
       expect_same_changes(lora, again);
       for (const auto& [name, layer] : lora.layers) {
         const at::Tensor magnitude = again.layers.at(name).magnitude;
@@ -60,7 +59,19 @@ TEST(LoraFile, ComesBackFromEveryNamingThatIsWritten) {
   }
 }
 
-TEST(LoraFile, ListsTensorsThatMatchNothing) {
+TEST(LoraFormat, RefusesAFileInTwo) {
+  const test::TemporaryDirectory directory;
+  const std::string layer = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q";
+  TensorMap tensors = SafetensorsFile(kFiles + "kohya.safetensors").tensors();
+  std::vector<std::pair<std::string, at::Tensor>> all(tensors.begin(), tensors.end());
+  all.emplace_back("unet." + layer + ".lora.down.weight", at::ones({1, 64}));
+  write_safetensors(directory / "two.safetensors", all);
+  EXPECT_SDXL_ERROR(
+      read_lora(directory / "two.safetensors", test::tiny_layers()), ExitStatus::kBadData,
+      "'unet." + layer + "' is named as in files of diffusers, other keys as in those of kohya");
+}
+
+TEST(LoraFormat, ListsTensorsThatMatchNothing) {
   const test::TemporaryDirectory directory;
   TensorMap tensors = SafetensorsFile(kFiles + "kohya.safetensors").tensors();
   std::vector<std::pair<std::string, at::Tensor>> all(tensors.begin(), tensors.end());
