@@ -12,6 +12,7 @@ find_package(spdlog REQUIRED)                # MIT
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)                # BSD-3-Clause
 find_library(SDXL_UTF8PROC utf8proc REQUIRED)                           # MIT
+find_library(SDXL_SENTENCEPIECE sentencepiece REQUIRED)                 # Apache-2.0
 find_path(SDXL_STB_INCLUDE stb/stb_image.h REQUIRED)                    # public domain
 
 add_library(sdxl_pictures INTERFACE)
@@ -21,7 +22,7 @@ target_link_libraries(sdxl_pictures INTERFACE JPEG::JPEG PkgConfig::webp)
 
 add_library(sdxl_tokenizers_libraries INTERFACE)
 add_library(sdxl::tokenizers ALIAS sdxl_tokenizers_libraries)
-target_link_libraries(sdxl_tokenizers_libraries INTERFACE ${SDXL_UTF8PROC})
+target_link_libraries(sdxl_tokenizers_libraries INTERFACE ${SDXL_UTF8PROC} ${SDXL_SENTENCEPIECE})
 
 if(SDXL_BUILD_TESTS)
   find_package(GTest REQUIRED)               # BSD-3-Clause

@@ -1,20 +1,20 @@
-// Tokens that are found in a text as they stand.
 #include "tokenizers/added_tokens.h"
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "tokenizers/unicode.h"
 
 namespace sdxl {
 namespace {
 
-// Where the white space before `end` begins, not before `from`.
+/// Where the white space that ends at `end` begins, but not before `from`.
 size_t white_space_before(std::string_view text, size_t from, size_t end) {
   while (end > from) {
     size_t last = end - 1;
-    while (last > from && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
+    while (last > from && is_utf8_continuation(text[last])) --last;
     if (!is_white_space(code_point_at(text, last).value)) break;
     end = last;
   }
@@ -32,6 +32,22 @@ size_t white_space_after(std::string_view text, size_t at) {
 
 }  // namespace
 
+bool Patterns::add(const std::string& pattern, int64_t id) {
+  lengths_.insert(pattern.size());
+  first_bytes_.set(static_cast<unsigned char>(pattern.front()));
+  return ids_.emplace(pattern, id).second;
+}
+
+Patterns::Match Patterns::longest_prefix(std::string_view text) const {
+  if (text.empty() || !first_bytes_[static_cast<unsigned char>(text.front())]) return {};
+  for (size_t length : lengths_) {
+    if (length > text.size()) continue;
+    const auto found = ids_.find(text.substr(0, length));
+    if (found != ids_.end()) return {found->second, length};
+  }
+  return {};
+}
+
 AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
                          Normalizer normalizer, bool split_special, const std::string& source)
     : vocabulary_(vocabulary), normalizer_(std::move(normalizer)), split_special_(split_special) {
@@ -47,8 +63,7 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Vocabulary
     const std::string pattern = token.normalized ? normalizer_(token.content) : token.content;
     shown_[id] = pattern;
     if (!pattern.empty() && !(token.normalized ? normalized_ : raw_).add(pattern, id)) {
-      throw Error(ExitStatus::kBadData,
-                  str(source, ": two added tokens look like ", quoted(pattern), " in a text"));
+      throw bad_data(source, "two added tokens look like ", quoted(pattern), " in a text");
     }
   }
 }
@@ -64,16 +79,11 @@ const std::string* AddedTokens::shown(int64_t id) const {
   return found == shown_.end() ? nullptr : &found->second;
 }
 
-void AddedTokens::find_in(const ByteTrie& trie, std::string_view text,
+void AddedTokens::find_in(const Patterns& patterns, std::string_view text,
                           std::vector<TextPiece>* pieces) const {
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    int64_t id = -1;
-    size_t length = 1;
-    trie.for_each_prefix(text.substr(at), [&](int64_t found, size_t found_length) {
-      id = found;
-      length = found_length;
-    });
+    const auto [id, length] = patterns.longest_prefix(text.substr(at));
     if (id < 0) {
       ++at;
       continue;

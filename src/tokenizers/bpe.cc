@@ -1,4 +1,3 @@
-// Byte-pair encoding with a priority queue over a doubly linked list of symbols.
 #include "tokenizers/bpe.h"
 
 #include <bit>
@@ -19,6 +18,7 @@ uint64_t hash_of(uint64_t key) {
   return key ^ (key >> 32);
 }
 
+/// A node of a doubly linked list.
 struct Symbol {
   int64_t id;
   int64_t previous, next;  // -1 at the ends.
@@ -45,9 +45,8 @@ BpeMerges::BpeMerges(const std::vector<std::pair<std::string, std::string>>& pai
   const auto id_of = [&](const std::string& token, size_t rank) {
     const auto id = vocabulary.find(token);
     if (!id) {
-      throw Error(ExitStatus::kBadData,
-                  str(source, ": merge ", rank + 1, " needs the token ", quoted(token),
-                      ", which the vocabulary lacks; the two files don't belong together"));
+      throw bad_data(source, "merge ", rank + 1, " needs the token ", quoted(token),
+                     ", which the vocabulary lacks; the two files don't belong together");
     }
     return *id;
   };
@@ -97,7 +96,7 @@ void BpeMerges::apply(std::vector<int64_t>* symbols) const {
     Symbol& left = at(top.position);
     if (left.gone || left.next < 0) continue;
     Symbol& right = at(left.next);
-    // What stands there now may be another pair than when the entry was made.
+    // The pair at this position may have changed since the entry was queued.
     const Merge* merge = find(left.id, right.id);
     if (merge == nullptr || merge->result != top.result) continue;
     left.id = top.result;

@@ -1,4 +1,3 @@
-// Byte-pair encoding: a word's symbols are merged pair by pair, the pair of the lowest rank first.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +9,18 @@
 
 namespace sdxl {
 
+/// The merges of a byte-pair encoding: a word's symbols are merged pair by pair, the pair of the
+/// lowest rank first.
 class BpeMerges {
  public:
-  /// Pairs of tokens in order of their rank. Both and what they make together must be in
-  /// `vocabulary`, else Error(kBadData) that names `source` and the pair.
+  /// Takes pairs of tokens in order of rank. `vocabulary` must hold both tokens and their
+  /// concatenation, else Error(kBadData) names `source` and the pair.
   BpeMerges(const std::vector<std::pair<std::string, std::string>>& pairs,
             const Vocabulary& vocabulary, const std::string& source);
 
-  /// Merges `symbols` (ids) in place, in O(n log n). Of equal ranks the leftmost goes first. The
-  /// order is that of the tokenizers library's Word::merge_all, stale entries of its queue
-  /// included.
+  /// Merges `symbols` (ids) in place, in O(n log n); among equal ranks, the leftmost pair first.
+  /// Follows the order of Word::merge_all of the tokenizers library, including the stale entries of
+  /// its queue. May be called by several threads at once.
   void apply(std::vector<int64_t>* symbols) const;
 
  private:

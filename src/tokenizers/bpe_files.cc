@@ -1,11 +1,9 @@
-// Reads a byte-pair vocabulary. Its files hold 10^5 entries, too many for base/json.h's ordered
-// objects, so vocabulary and merges are taken from the parser's events as they come.
 #include "tokenizers/bpe_files.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "tokenizers/unicode.h"
+#include "base/utf8.h"
 
 namespace sdxl {
 namespace {
@@ -14,20 +12,20 @@ constexpr uint64_t kLargestFile = uint64_t{256} << 20;
 constexpr size_t kDeepest = 64;
 constexpr size_t kMostKeys = 4096;
 
-// A merge as merges.txt writes it; `line` 0 where there are no lines.
+/// Splits a merge of merges.txt. `line` is 0 for tokenizer.json.
 std::pair<std::string, std::string> split_merge(std::string_view text, const std::string& source,
                                                 size_t line) {
   const size_t space = text.find(' ');
   if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
     const std::string where = line > 0 ? str(source, ", line ", line) : source;
-    throw Error(ExitStatus::kBadData,
-                str(where, ": ", quoted(text), " is not two tokens with a space between them"));
+    throw bad_data(where, quoted(text), " is not two tokens with a space between them");
   }
   return {std::string(text.substr(0, space)), std::string(text.substr(space + 1))};
 }
 
-// Parser events of vocab.json or tokenizer.json. The object of token ids and the list of merges go
-// to `files`, everything else to a document.
+/// Reads vocab.json or tokenizer.json from the parser's events: the object of token ids and the
+/// list of merges go to `files`, everything else to `document`. Both hold 10^5 entries, too many
+/// for Json's ordered objects, whose lookup is linear.
 class VocabularyReader : public nlohmann::json_sax<Json> {
  public:
   VocabularyReader(std::string source, bool only_vocabulary, BpeFiles* files)
@@ -108,14 +106,14 @@ class VocabularyReader : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& error) override {
-    throw Error(ExitStatus::kBadData, str(source_, ": not valid JSON: ", escaped(error.what())));
+    throw bad_data(source_, "not valid JSON: ", escaped(error.what()));
   }
 
  private:
   enum class Mode { kDocument, kVocabulary, kMerges };
 
   [[noreturn]] void refuse(const std::string& what) const {
-    throw Error(ExitStatus::kBadData, str(source_, ": holds ", what));
+    throw bad_data(source_, "holds ", what);
   }
 
   bool at(const char* name) const {
@@ -167,7 +165,7 @@ class VocabularyReader : public nlohmann::json_sax<Json> {
   BpeFiles* files_;
   Mode mode_ = Mode::kDocument;
   std::string key_;
-  std::vector<Json*> stack_;  // Open containers; a parent doesn't grow while a child is open.
+  std::vector<Json*> stack_;  ///< Open containers; a parent doesn't grow while a child is open.
   const Json* model_ = nullptr;
   bool pair_open_ = false;
   std::vector<std::string> pair_;
@@ -182,8 +180,8 @@ Json read_vocabulary(const std::filesystem::path& path, bool only_vocabulary, Bp
 
 void read_merges(const std::filesystem::path& path, BpeFiles* files) {
   const std::string text = read_file(path, kLargestFile), source = path.string();
-  if (valid_utf8(text) != text) {
-    throw Error(ExitStatus::kBadData, str(source, ": is not valid UTF-8"));
+  if (!is_utf8(text)) {
+    throw bad_data(source, "is not valid UTF-8");
   }
   size_t number = 0;
   for (size_t at = 0; at < text.size();) {
@@ -218,7 +216,7 @@ BpeFiles read_bpe_files(const std::filesystem::path& directory) {
     read_merges(directory / "merges.txt", &files);
   }
   if (files.tokens.empty()) {
-    throw Error(ExitStatus::kBadData, str(files.tokens_source, ": holds no tokens with their ids"));
+    throw bad_data(files.tokens_source, "holds no tokens with their ids");
   }
   return files;
 }

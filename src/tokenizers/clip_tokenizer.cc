@@ -1,4 +1,3 @@
-// CLIP's tokenizer: normalise, cut into words, spell each word in bytes, merge.
 #include "tokenizers/clip_tokenizer.h"
 
 #include <algorithm>
@@ -18,8 +17,8 @@ const std::map<std::string, std::string> kClipSpecialTokens = {{"bos_token", "<|
                                                                {"pad_token", "<|endoftext|>"}};
 constexpr size_t kLongestCachedWord = 32, kMostCachedWords = 16384;
 
-// Bytes are spelled as printable characters: those that are printable in Latin-1 as themselves, the
-// others in order from U+0100 on.
+/// The printable character that stands for a byte: itself where Latin-1 can print it, else the next
+/// one from U+0100 on.
 char32_t letter_of_byte(int byte) {
   const auto printable = [](int b) {
     return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
@@ -30,7 +29,7 @@ char32_t letter_of_byte(int byte) {
   return letter;
 }
 
-// The byte that a code point spells, -1 for none.
+/// The inverse of letter_of_byte; -1 for letters that stand for no byte.
 int byte_of_letter(char32_t letter) {
   static const auto bytes = [] {
     std::array<int16_t, 0x144> result;
@@ -41,7 +40,8 @@ int byte_of_letter(char32_t letter) {
   return letter < bytes.size() ? bytes[letter] : -1;
 }
 
-// The bytes that a token spells; its own if it is not spelled that way.
+/// Appends the bytes that the letters of `token` stand for, or `token` itself if one of them stands
+/// for none.
 void append_bytes_of(const std::string& token, std::string* bytes) {
   std::string spelled;
   for (size_t at = 0; at < token.size();) {
@@ -61,8 +61,8 @@ std::string normalized(std::string_view text) {
   return lower_case(collapse_white_space(nfc(text)));
 }
 
-// The end of the word that begins at `at`, which is no space, by the expression
-//   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
+/// The end of the word that begins at `at`, which is not white space, by the expression
+///   's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
 size_t word_end(std::string_view text, size_t at) {
   const std::string_view rest = text.substr(at);
   for (std::string_view literal : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
@@ -81,8 +81,9 @@ size_t word_end(std::string_view text, size_t at) {
   return end;
 }
 
-// CLIP's expression begins with two more alternatives, <|startoftext|> and <|endoftext|>, but the
-// expression of ByteLevel, which goes over each match, takes them apart into three words.
+/// The special token that `text` begins with, or "". CLIP's expression begins with these two as
+/// further alternatives, but ByteLevel's expression, applied to each match, cuts them into three
+/// words.
 std::string_view spelled_special_token(std::string_view text) {
   for (std::string_view token : {"<|startoftext|>", "<|endoftext|>"}) {
     if (text.starts_with(token)) return token;
@@ -128,8 +129,8 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& directory, BpeFiles fi
   const auto id_of = [&](std::string token) {
     const auto id = vocabulary_.find(token);
     if (!id && !unknown) {
-      throw Error(ExitStatus::kBadData, str(files.tokens_source, ": lacks the byte token ",
-                                            quoted(token), " and has no unk_token instead"));
+      throw bad_data(files.tokens_source, "lacks the byte token ", quoted(token),
+                     " and has no unk_token instead");
     }
     return id ? *id : *unknown;
   };

@@ -1,4 +1,3 @@
-// CLIP's tokenizer: byte-level BPE on normalised words, equal to transformers 5.17's CLIPTokenizer.
 #pragma once
 
 #include <array>
@@ -13,16 +12,18 @@
 
 namespace sdxl {
 
+/// transformers 5.17's CLIPTokenizer: byte-level BPE on normalised words, between bos and eos.
 class ClipTokenizer : public Tokenizer {
  public:
-  /// `directory` has the files of bpe_files.h and tokenizer_config.json.
+  /// `directory` holds the files of bpe_files.h and tokenizer_config.json. Error(kBadData) names
+  /// the file.
   explicit ClipTokenizer(const std::filesystem::path& directory);
 
   TokenizedText encode(std::string_view text) const override;
   int64_t model_max_length() const override { return settings_.model_max_length; }
   int64_t eos_token_id() const override { return eos_; }
 
-  /// The text of ids, as transformers' decode gives it.
+  /// The text that transformers' decode gives for `ids`.
   std::string decode(const std::vector<int64_t>& ids) const;
 
  private:
@@ -35,10 +36,11 @@ class ClipTokenizer : public Tokenizer {
   BpeMerges merges_;
   AddedTokens added_;
   int64_t bos_, eos_, pad_;
-  std::array<int64_t, 256> byte_ids_, last_byte_ids_;  // The second of a word's last byte.
+  std::array<int64_t, 256> byte_ids_;       ///< By byte.
+  std::array<int64_t, 256> last_byte_ids_;  ///< The same for the last byte of a word.
 
   mutable std::mutex cache_mutex_;
-  mutable std::unordered_map<std::string, std::vector<int64_t>> cache_;  // Of words.
+  mutable std::unordered_map<std::string, std::vector<int64_t>> cache_;  ///< Ids by word.
 };
 
 }  // namespace sdxl

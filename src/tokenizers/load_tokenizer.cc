@@ -1,4 +1,3 @@
-// Chooses the tokenizer by what a directory holds.
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -26,20 +25,18 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory
   const bool byte_pairs = has("tokenizer.json") || (has("vocab.json") && has("merges.txt"));
   if (name == "T5Tokenizer") return std::make_unique<T5Tokenizer>(directory);
   if (name.empty() && !byte_pairs && (has("spiece.model") || has("tokenizer.model"))) {
-    throw Error(ExitStatus::kBadData,
-                str(directory.string(),
-                    ": holds a SentencePiece model, but no tokenizer_config.json "
-                    "that names its tokenizer_class; T5Tokenizer is supported"));
+    throw bad_data(directory.string(),
+                   "holds a SentencePiece model, but no tokenizer_config.json "
+                   "that names its tokenizer_class; T5Tokenizer is supported");
   }
   if (!name.empty() && name != "CLIPTokenizer") {
-    throw Error(ExitStatus::kBadData,
-                str((directory / "tokenizer_config.json").string(), ": tokenizer_class is ",
-                    quoted(name), ", which is not supported; CLIPTokenizer and T5Tokenizer are"));
+    throw bad_data((directory / "tokenizer_config.json").string(), "tokenizer_class is ",
+                   quoted(name), ", which is not supported; CLIPTokenizer and T5Tokenizer are");
   }
   if (!byte_pairs) {
-    throw Error(ExitStatus::kBadData, str(directory.string(),
-                                          ": holds no tokenizer: neither tokenizer.json nor "
-                                          "vocab.json with merges.txt"));
+    throw bad_data(directory.string(),
+                   "holds no tokenizer: neither tokenizer.json nor "
+                   "vocab.json with merges.txt");
   }
   return std::make_unique<ClipTokenizer>(directory);
 }

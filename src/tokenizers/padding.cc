@@ -1,4 +1,3 @@
-// The last step of every tokenizer: bos and eos, truncation and padding to the model's length.
 #include "tokenizers/padding.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// The last step of every tokenizer: bos and eos, truncation and padding to the model's length.
 #pragma once
 
 #include <functional>
@@ -11,13 +10,14 @@
 
 namespace sdxl {
 
+/// The ids that a tokenizer puts around a text's.
 struct Frame {
   std::optional<int64_t> bos, eos;
   int64_t pad = 0;
 };
 
-/// `content` between bos and eos, cut so that both stay, and padded. `decode` turns the ids that
-/// fell off into text.
+/// Puts `content` between bos and eos, truncates it to settings.model_max_length so that both stay,
+/// and pads it to that length. `decode` turns the ids that were cut off into text.
 TokenizedText frame(const std::vector<int64_t>& content, const Frame& frame,
                     const TokenizerSettings& settings,
                     const std::function<std::string(const std::vector<int64_t>&)>& decode);

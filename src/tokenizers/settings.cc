@@ -1,4 +1,3 @@
-// Special and added tokens as transformers 5.17 gathers them from a tokenizer's files.
 #include "tokenizers/settings.h"
 
 #include <algorithm>
@@ -14,7 +13,7 @@ constexpr const char* kNamedTokens[] = {"bos_token", "eos_token", "unk_token", "
                                         "pad_token", "cls_token", "mask_token"};
 constexpr int64_t kLongestModel = 65536;
 
-// A token as a file gives it: plain text, or with properties.
+/// A token as a file gives it: plain text, or with properties.
 struct GivenToken {
   std::string content;
   bool plain = true;
@@ -30,28 +29,24 @@ struct GivenToken {
   }
 };
 
-// What transformers calls init_kwargs, as far as tokens go.
+/// The tokens of what transformers calls init_kwargs.
 struct Gathered {
   std::map<std::string, std::optional<GivenToken>> named;
-  std::vector<std::string> model_specific;  // Names beyond kNamedTokens, in order.
+  std::vector<std::string> model_specific;  ///< Names beyond kNamedTokens, in order.
   std::map<int64_t, GivenToken> decoder;
   std::optional<std::vector<GivenToken>> extra, additional;
 };
 
-[[noreturn]] void refuse(const std::string& source, const std::string& what) {
-  throw Error(ExitStatus::kBadData, str(source, ": ", what));
-}
-
 GivenToken token_with_properties(const Json& json, const std::string& source) {
   if (!json.is_object() || !json.contains("content") || !json["content"].is_string()) {
-    refuse(source, "an added token must be an object with a text \"content\"");
+    throw bad_data(source, "an added token must be an object with a text \"content\"");
   }
   GivenToken token;
   token.plain = false;
   token.content = json["content"].get<std::string>();
   if (json_value(json, "single_word", false, source)) {
-    refuse(source, str("added token ", quoted(token.content),
-                       " has single_word true, which is not supported; set it to false"));
+    throw bad_data(source, "added token ", quoted(token.content),
+                   " has single_word true, which is not supported; set it to false");
   }
   token.lstrip = json_value(json, "lstrip", false, source);
   token.rstrip = json_value(json, "rstrip", false, source);
@@ -71,16 +66,16 @@ bool is_marked_token(const Json& json) {
   return json.is_object() && type != json.end() && *type == "AddedToken";
 }
 
-// Text, or an object marked with "__type": "AddedToken".
+/// Accepts text, or an object marked with "__type": "AddedToken".
 GivenToken token_of(const Json& json, const std::string& name, const std::string& source) {
   if (json.is_string()) return plain_token(json.get<std::string>());
   if (is_marked_token(json)) return token_with_properties(json, source);
-  refuse(source, str(quoted(name), " must be text or an AddedToken object"));
+  throw bad_data(source, quoted(name), " must be text or an AddedToken object");
 }
 
 std::vector<GivenToken> token_list(const Json& json, const std::string& name,
                                    const std::string& source) {
-  if (!json.is_array()) refuse(source, str(quoted(name), " must be a list of tokens"));
+  if (!json.is_array()) throw bad_data(source, quoted(name), " must be a list of tokens");
   std::vector<GivenToken> tokens;
   for (const Json& item : json) tokens.push_back(token_of(item, name, source));
   return tokens;
@@ -127,9 +122,10 @@ int64_t index_of(const std::string& text, const std::string& source) {
   const bool digits =
       !text.empty() && text.size() < 10 &&
       std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits)
-    refuse(source,
-           str("added_tokens_decoder has the key ", quoted(text), ", which is no token id"));
+  if (!digits) {
+    throw bad_data(source, "added_tokens_decoder has the key ", quoted(text),
+                   ", which is not a token id");
+  }
   return std::stoll(text);
 }
 
@@ -149,7 +145,11 @@ void gather_special_tokens_map(const Json& map, const std::string& source, Gathe
     } else if (value.is_object()) {
       GivenToken token = token_with_properties(value, source);
       token.special = true;
-      is_named(key) ? void(gathered->named[key] = token) : add_model_specific(gathered, key, token);
+      if (is_named(key)) {
+        gathered->named[key] = token;
+      } else {
+        add_model_specific(gathered, key, token);
+      }
     } else if (is_named(key)) {
       gathered->named[key] =
           value.is_null() ? std::nullopt : std::optional(token_of(value, key, source));
@@ -173,8 +173,9 @@ bool is_special_text(const Gathered& gathered, const std::string& content) {
 
 void gather_added_tokens_file(const Json& file, const std::string& source, Gathered* gathered) {
   for (const auto& [content, id] : file.items()) {
-    if (!id.is_number_integer())
-      refuse(source, str("the id of ", quoted(content), " must be an integer"));
+    if (!id.is_number_integer()) {
+      throw bad_data(source, "the id of ", quoted(content), " must be an integer");
+    }
     GivenToken token = plain_token(content);
     token.plain = false;
     token.special = is_special_text(*gathered, token.content);
@@ -189,25 +190,25 @@ void gather_tokenizer_json(const Json& tokenizer_json, const std::string& source
   for (const Json& item : tokenizer_json["added_tokens"]) {
     GivenToken token = token_with_properties(item, source);
     if (!item.contains("id") || !item["id"].is_number_integer()) {
-      refuse(source, str("added token ", quoted(token.content), " has no id"));
+      throw bad_data(source, "added token ", quoted(token.content), " has no id");
     }
     gathered->decoder[item["id"].get<int64_t>()] = token;
   }
 }
 
-// Where tokenizer_config.json has no added_tokens_decoder, the older files are read.
+/// Reads the files that transformers reads when tokenizer_config.json has no added_tokens_decoder.
 void gather_older_files(const std::filesystem::path& directory, const Json& tokenizer_json,
                         Gathered* gathered) {
   const auto map_path = directory / "special_tokens_map.json";
   if (std::filesystem::exists(map_path)) {
     const Json map = read_json(map_path);
-    if (!map.is_object()) refuse(map_path.string(), "must be a JSON object");
+    if (!map.is_object()) throw bad_data(map_path.string(), "must be a JSON object");
     gather_special_tokens_map(map, map_path.string(), gathered);
   }
   const auto added_path = directory / "added_tokens.json";
   if (std::filesystem::exists(added_path)) {
     const Json added = read_json(added_path);
-    if (!added.is_object()) refuse(added_path.string(), "must be a JSON object");
+    if (!added.is_object()) throw bad_data(added_path.string(), "must be a JSON object");
     gather_added_tokens_file(added, added_path.string(), gathered);
   }
   if (!tokenizer_json.is_null()) {
@@ -215,7 +216,7 @@ void gather_older_files(const std::filesystem::path& directory, const Json& toke
   }
 }
 
-// The last step: TokenizersBackend.__init__ makes one list of everything and adds it.
+/// All tokens as one list, as TokenizersBackend.__init__ makes it.
 std::vector<AddedToken> in_order_of_adding(const Gathered& gathered) {
   std::vector<GivenToken> tokens;
   std::vector<std::string> contents, named_contents;
@@ -258,7 +259,7 @@ bool side_is_left(const Json& config, const char* key, const Json& tokenizer_jso
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   }
   if (!side.empty() && side != "left" && side != "right") {
-    refuse(source, str(key, " is ", quoted(side), "; it must be left or right"));
+    throw bad_data(source, key, " is ", quoted(side), "; it must be left or right");
   }
   return side == "left";
 }
@@ -268,13 +269,13 @@ int64_t read_length(const Json& config, const std::string& source) {
   auto length = config.find(key);
   if (length == config.end() || !length->is_number() ||
       !(length->get<double>() >= 3 && length->get<double>() <= kLongestModel)) {
-    refuse(source, str("model_max_length must be an integer from 3 to ", kLongestModel,
-                       ", the number of tokens that the text encoder takes (77 for CLIP)"));
+    throw bad_data(source, "model_max_length must be an integer from 3 to ", kLongestModel,
+                   ", the number of tokens that the text encoder takes (77 for CLIP)");
   }
   return json_value<int64_t>(config, key, 0, source);
 }
 
-// Named tokens take the properties that the list of added tokens gives them.
+/// Gives named tokens the properties that added_tokens_decoder has for them.
 void use_properties_of_decoder(Gathered* gathered) {
   for (auto& [name, token] : gathered->named) {
     if (!is_named(name) || !token) continue;
@@ -319,7 +320,7 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory
   const auto path = directory / "tokenizer_config.json";
   settings.source = path.string();
   settings.config = std::filesystem::exists(path) ? read_json(path) : Json::object();
-  if (!settings.config.is_object()) refuse(settings.source, "must be a JSON object");
+  if (!settings.config.is_object()) throw bad_data(settings.source, "must be a JSON object");
   const Json& config = settings.config;
   const std::string& source = settings.source;
   settings.tokenizer_class = json_value<std::string>(config, "tokenizer_class", "", source);
@@ -342,7 +343,7 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& directory
 int64_t id_of_named_token(const TokenizerSettings& settings, const AddedTokens& added,
                           const std::string& name) {
   const auto token = settings.named.find(name);
-  if (token == settings.named.end()) refuse(settings.source, str(name, " must not be null"));
+  if (token == settings.named.end()) throw bad_data(settings.source, name, " must not be null");
   return *added.find(token->second);  // Every named token has been added.
 }
 

@@ -1,13 +1,13 @@
-// T5Tokenizer: normalise, split at white space, put a mark before each word, cut it into pieces.
 #include "tokenizers/t5_tokenizer.h"
+
+#include <openssl/evp.h>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "tokenizers/base64.h"
 #include "tokenizers/bpe_files.h"
+#include "tokenizers/model_proto.h"
 #include "tokenizers/padding.h"
-#include "tokenizers/sentencepiece_file.h"
 #include "tokenizers/unicode.h"
 
 namespace sdxl {
@@ -20,49 +20,33 @@ constexpr uint64_t kLargestModel = uint64_t{64} << 20;
 const std::map<std::string, std::string> kT5SpecialTokens = {
     {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
 
-int64_t extra_ids(const std::filesystem::path& directory) {
+std::string extra_id(int64_t number) { return str("<extra_id_", number, ">"); }
+
+int64_t number_of_extra_ids(const std::filesystem::path& directory) {
   const auto path = directory / "tokenizer_config.json";
   if (!fs::exists(path)) return 100;
   const auto count = json_value<int64_t>(read_json(path), "extra_ids", 100, path.string());
   if (count < 0 || count > kMostExtraIds) {
-    throw Error(ExitStatus::kBadData,
-                str(path.string(), ": extra_ids must be from 0 to ", kMostExtraIds));
+    throw bad_data(path.string(), "extra_ids must be from 0 to ", kMostExtraIds);
   }
   return count;
 }
 
-void add_extra_ids(int64_t count, T5Files* files) {
-  for (int64_t i = 0; i < count; ++i) {
-    files->class_tokens.extra.push_back({str("<extra_id_", i, ">"), false, false, false, true});
+std::string decode_base64(const std::string& text, const std::string& source) {
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  if (size < 0 || text.size() % 4 != 0) {
+    throw bad_data(source, "its precompiled_charsmap is not base64");
   }
+  // OpenSSL decodes padding to zero bytes.
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  bytes.resize(static_cast<size_t>(size) - padding);
+  return bytes;
 }
 
-T5Files files_of_model(const std::filesystem::path& path) {
-  const SentencePieceFile model =
-      parse_sentencepiece(read_file(path, kLargestModel), path.string());
-  if (model.model != SentencePieceFile::Model::kUnigram) {
-    throw Error(ExitStatus::kBadData, str(path.string(),
-                                          ": is no unigram model, which T5Tokenizer "
-                                          "needs; train it with model_type unigram"));
-  }
-  T5Files files;
-  files.source = path.string();
-  files.precompiled_charsmap = model.precompiled_charsmap;
-  files.class_tokens = {kT5SpecialTokens, {}, true};
-  for (const SentencePieceFile::Piece& piece : model.pieces) {
-    files.pieces.emplace_back(piece.text, piece.score);
-    const bool control = piece.type == SentencePieceFile::Type::kControl;
-    if (control || piece.type == SentencePieceFile::Type::kUserDefined) {
-      files.class_tokens.extra.push_back({piece.text, false, false, false, control});
-    }
-  }
-  const int64_t count = extra_ids(path.parent_path());
-  for (int64_t i = count; i-- > 0;) files.pieces.emplace_back(str("<extra_id_", i, ">"), 0.0);
-  add_extra_ids(count, &files);
-  return files;
-}
-
-// The normaliser of kind "Precompiled", alone or in a sequence.
+/// The charsmap of the normaliser of type Precompiled, alone or in a sequence; "" without one.
 std::string charsmap_of(const Json& normalizer, const std::string& source) {
   if (normalizer.is_object() && normalizer.contains("normalizers")) {
     return charsmap_of(normalizer["normalizers"], source);
@@ -77,93 +61,103 @@ std::string charsmap_of(const Json& normalizer, const std::string& source) {
   return "";
 }
 
-T5Files files_of_json(const std::filesystem::path& path) {
-  T5Files files;
-  files.source = path.string();
-  files.tokenizer_json = read_tokenizer_json(path).tokenizer_json;
-  const Json& document = files.tokenizer_json;
+std::string model_proto_of(const Json& document, const std::string& source) {
   const Json* model =
       document.is_object() && document.contains("model") ? &document["model"] : nullptr;
   if (model == nullptr || !model->is_object() || !model->contains("vocab") ||
       !(*model)["vocab"].is_array()) {
-    throw Error(ExitStatus::kBadData, str(files.source, ": has no unigram model"));
+    throw bad_data(source, "has no unigram model");
   }
+  std::vector<std::pair<std::string, double>> pieces;
   for (const Json& piece : (*model)["vocab"]) {
     if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() || !piece[1].is_number()) {
-      throw Error(ExitStatus::kBadData,
-                  str(files.source, ": piece ", files.pieces.size(), " is no text with a score"));
+      throw bad_data(source, "piece ", pieces.size(), " is not a text with a score");
     }
-    files.pieces.emplace_back(piece[0].get<std::string>(), piece[1].get<double>());
+    pieces.emplace_back(piece[0].get<std::string>(), piece[1].get<double>());
   }
-  if (document.contains("normalizer")) {
-    files.precompiled_charsmap = charsmap_of(document["normalizer"], files.source);
-  }
-  files.class_tokens = {kT5SpecialTokens, {}, false};
-  add_extra_ids(extra_ids(path.parent_path()), &files);
-  return files;
+  const std::string charsmap =
+      document.contains("normalizer") ? charsmap_of(document["normalizer"], source) : "";
+  return unigram_model_proto(pieces, kUnknownId, charsmap, source);
 }
 
-T5Files read_files(const std::filesystem::path& directory) {
-  if (fs::exists(directory / "tokenizer.json")) return files_of_json(directory / "tokenizer.json");
+T5Files read_t5_files(const std::filesystem::path& directory) {
+  T5Files files;
+  files.extra_ids = number_of_extra_ids(directory);
+  const auto json = directory / "tokenizer.json";
+  if (fs::exists(json)) {
+    files.source = json.string();
+    files.tokenizer_json = read_tokenizer_json(json).tokenizer_json;
+    files.model_proto = model_proto_of(files.tokenizer_json, files.source);
+    return files;
+  }
   for (const char* name : {"tokenizer.model", "spiece.model"}) {
-    if (fs::exists(directory / name)) return files_of_model(directory / name);
+    const auto path = directory / name;
+    if (!fs::exists(path)) continue;
+    files.source = path.string();
+    files.model_proto = model_proto_for_encoding(read_file(path, kLargestModel), files.source);
+    return files;
   }
-  throw Error(ExitStatus::kBadData, str(directory.string(),
-                                        ": holds no tokenizer.json, "
-                                        "spiece.model or tokenizer.model"));
+  throw bad_data(directory.string(),
+                 "holds no tokenizer.json, "
+                 "spiece.model or tokenizer.model");
 }
 
-// White space before punctuation taken out, as transformers' clean_up_tokenization does.
+/// tokenizer.json lists the extra ids among its pieces; a .model does not, so they follow its end.
+Vocabulary vocabulary_of(const SentencePieceModel& model, const T5Files& files) {
+  std::vector<std::pair<std::string, int64_t>> tokens;
+  for (int64_t id = 0; id < model.size(); ++id) tokens.emplace_back(model.piece(id), id);
+  if (files.tokenizer_json.is_null()) {
+    for (int64_t i = 0; i < files.extra_ids; ++i) {
+      tokens.emplace_back(extra_id(i), model.size() + files.extra_ids - 1 - i);
+    }
+  }
+  return Vocabulary(std::move(tokens), files.source);
+}
+
+ClassTokens class_tokens_of(const SentencePieceModel& model, const T5Files& files) {
+  ClassTokens tokens = {kT5SpecialTokens, {}, files.tokenizer_json.is_null()};
+  const auto add = [&](const std::string& content) {
+    tokens.extra.push_back({content, false, false, false, true});
+  };
+  for (int64_t id = 0; id < model.size(); ++id) {
+    if (model.is_control(id)) add(model.piece(id));
+  }
+  for (int64_t i = 0; i < files.extra_ids; ++i) add(extra_id(i));
+  return tokens;
+}
+
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(from, at), text.size());
+    result.append(text, at, end - at);
+    if (end < text.size()) result.append(to);
+    at = end + from.size();
+  }
+  return result;
+}
+
+/// Removes the space before punctuation, as transformers' clean_up_tokenization does.
 std::string cleaned_up(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kReplacements[] = {
       {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
       {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
-  for (const auto& [from, to] : kReplacements) {
-    std::string result;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find(from, at), text.size());
-      result.append(text, at, end - at);
-      if (end < text.size()) result.append(to);
-      at = end + from.size();
-    }
-    text = std::move(result);
-  }
+  for (const auto& [from, to] : kReplacements) text = replaced(text, from, to);
   return text;
-}
-
-// Calls `function` with each word: stretches between white space with a mark before them, cut again
-// before each mark.
-template <typename Function>
-void for_each_marked_word(std::string_view text, const Function& function) {
-  std::string word;
-  const auto finish = [&] {
-    if (!word.empty()) function(word);
-    word.clear();
-  };
-  for (size_t at = 0; at < text.size();) {
-    const CodePoint c = code_point_at(text, at);
-    const std::string_view part = text.substr(at, c.length);
-    at += c.length;
-    if (is_white_space(c.value) || part == kWordMark) finish();
-    if (is_white_space(c.value)) continue;
-    if (word.empty() && part != kWordMark) word = kWordMark;
-    word.append(part);
-  }
-  finish();
 }
 
 }  // namespace
 
 T5Tokenizer::T5Tokenizer(const std::filesystem::path& directory)
-    : T5Tokenizer(directory, read_files(directory)) {}
+    : T5Tokenizer(directory, read_t5_files(directory)) {}
 
-T5Tokenizer::T5Tokenizer(const std::filesystem::path& directory, T5Files files)
-    : settings_(read_tokenizer_settings(directory, files.class_tokens, files.tokenizer_json)),
-      characters_(files.precompiled_charsmap, files.source),
-      model_(files.pieces, kUnknownId, files.source),
+T5Tokenizer::T5Tokenizer(const std::filesystem::path& directory, const T5Files& files)
+    : model_(files.model_proto, files.source),
+      vocabulary_(vocabulary_of(model_, files)),
+      settings_(
+          read_tokenizer_settings(directory, class_tokens_of(model_, files), files.tokenizer_json)),
       added_(
-          settings_.added, model_.vocabulary(),
-          [this](std::string_view text) { return characters_.apply(text); },
+          settings_.added, vocabulary_, [](std::string_view text) { return std::string(text); },
           settings_.split_special_tokens, settings_.source),
       eos_(id_of_named_token(settings_, added_, "eos_token")),
       pad_(id_of_named_token(settings_, added_, "pad_token")),
@@ -176,7 +170,7 @@ TokenizedText T5Tokenizer::encode(std::string_view text) const {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
     } else {
-      for_each_marked_word(piece.text, [&](std::string_view word) { model_.encode(word, &ids); });
+      model_.encode(piece.text, &ids);
     }
   }
   return frame(ids, {std::nullopt, eos_, pad_}, settings_,
@@ -188,20 +182,12 @@ std::string T5Tokenizer::decode(const std::vector<int64_t>& ids) const {
   bool first = true;
   for (int64_t id : ids) {
     const std::string* token = added_.shown(id);
-    if (token == nullptr) token = model_.vocabulary().token(id);
+    if (token == nullptr) token = vocabulary_.token(id);
     if (token == nullptr) continue;
-    for (size_t at = 0; at < token->size();) {
-      const std::string_view part =
-          std::string_view(*token).substr(at, code_point_at(*token, at).length);
-      at += part.size();
-      if (part != kWordMark) {
-        text.append(part);
-      } else if (!first) {
-        text.push_back(' ');
-      }
-    }
+    text.append(replaced(*token, kWordMark, first ? "" : " "));
     first = false;
   }
+  text = valid_utf8(text);
   return clean_up_ ? cleaned_up(std::move(text)) : text;
 }
 

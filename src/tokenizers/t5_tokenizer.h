@@ -1,28 +1,30 @@
-// A SentencePiece unigram tokenizer, equal to transformers 5.17's T5Tokenizer: pieces, then eos; no
-// bos.
 #pragma once
 
 #include "tokenizers/added_tokens.h"
-#include "tokenizers/character_map.h"
+#include "tokenizers/sentencepiece_model.h"
 #include "tokenizers/settings.h"
 #include "tokenizers/tokenizer.h"
-#include "tokenizers/unigram.h"
 
 namespace sdxl {
 
-/// Where the pieces came from.
+/// A T5 tokenizer's model, and what its files imply for the tokens beside it.
 struct T5Files {
-  std::vector<std::pair<std::string, double>> pieces;
-  std::string precompiled_charsmap;
-  std::string source;  ///< The file, for errors.
-  ClassTokens class_tokens;
-  Json tokenizer_json;
+  std::string model_proto;  ///< Of model_proto.h.
+  std::string source;       ///< The file that it comes from, for errors.
+  Json tokenizer_json;      ///< Null without that file.
+  int64_t extra_ids = 0;    ///< Number of tokens <extra_id_0>, <extra_id_1>, …
 };
 
+/// transformers' T5Tokenizer: special and added tokens are cut out of the text, libsentencepiece
+/// encodes the stretches between them, and eos ends the ids; there is no bos.
+///
+/// The ids are those of transformers 5.17 but for texts that SentencePiece itself segments
+/// otherwise (tests/tokenizers/t5_tokenizer_test.cc names them): white space that the model does
+/// not map to a space, combining marks, U+2581 and the model's user-defined symbols.
 class T5Tokenizer : public Tokenizer {
  public:
-  /// `directory` has tokenizer.json, or spiece.model or tokenizer.model, and tokenizer_config.json.
-  /// transformers prefers the first where both are there, and so does this.
+  /// `directory` holds tokenizer_config.json and tokenizer.json, tokenizer.model or spiece.model;
+  /// the first of these is read, as transformers does. Error(kBadData) names the file.
   explicit T5Tokenizer(const std::filesystem::path& directory);
 
   TokenizedText encode(std::string_view text) const override;
@@ -30,13 +32,13 @@ class T5Tokenizer : public Tokenizer {
   int64_t eos_token_id() const override { return eos_; }
 
  private:
-  T5Tokenizer(const std::filesystem::path& directory, T5Files files);
+  T5Tokenizer(const std::filesystem::path& directory, const T5Files& files);
 
   std::string decode(const std::vector<int64_t>& ids) const;
 
+  SentencePieceModel model_;
+  Vocabulary vocabulary_;
   TokenizerSettings settings_;
-  CharacterMap characters_;
-  UnigramModel model_;
   AddedTokens added_;
   int64_t eos_, pad_;
   bool clean_up_;

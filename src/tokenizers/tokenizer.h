@@ -1,8 +1,8 @@
-// Tokenizers of SDXL's text encoders: they give the ids that transformers 5.17 gives for the same
-// files.
+// Tokenizers of SDXL's text encoders. They give the ids that transformers 5.17 gives for the same
+// files; t5_tokenizer.h names the texts for which SentencePiece models differ.
 //
-// Text is UTF-8. Each part of it that is not (a maximal subpart, as the Unicode standard says) is
-// read as U+FFFD, the way Python's errors="replace" reads a file.
+// Text is UTF-8. Each maximal subpart of an invalid sequence (Unicode, section 3.9) is read as
+// U+FFFD, as Python's errors="replace" reads it.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@
 namespace sdxl {
 
 struct TokenizedText {
-  std::vector<int64_t> ids;      ///< Padded and truncated to model_max_length, with bos and eos.
-  std::string truncated;         ///< The text of what fell off, decoded from its ids.
-  int64_t truncated_tokens = 0;  ///< How many ids fell off.
+  std::vector<int64_t> ids;      ///< With bos and eos, truncated and padded to model_max_length.
+  std::string truncated;         ///< The text of the ids that were cut off; "" if none were.
+  int64_t truncated_tokens = 0;  ///< Number of ids that were cut off.
 };
 
 class Tokenizer {
@@ -29,8 +29,9 @@ class Tokenizer {
   virtual int64_t eos_token_id() const = 0;
 };
 
-/// From a directory with vocab.json + merges.txt or tokenizer.json (CLIP's BPE) or a SentencePiece
-/// model, and tokenizer_config.json, special_tokens_map.json. Error(kBadData) names the file.
+/// Loads the tokenizer of a directory with tokenizer_config.json and either tokenizer.json, or
+/// vocab.json and merges.txt (CLIPTokenizer), or a SentencePiece model (T5Tokenizer).
+/// Error(kBadData) names the file.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory);
 
 }  // namespace sdxl

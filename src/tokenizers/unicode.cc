@@ -1,4 +1,3 @@
-// The Unicode operations of the tokenizers' normalisers on utf8proc's tables.
 #include "tokenizers/unicode.h"
 
 #include <utf8proc.h>
@@ -9,6 +8,7 @@
 #include <memory>
 #include <new>
 
+#include "base/utf8.h"
 #include "tokenizers/unicode_tables.h"
 
 namespace sdxl {
@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr char32_t kCapitalIWithDot = 0x130;
 constexpr std::string_view kSmallIWithDot = "i\xCC\x87";
-// Below it, code points are their own normal form and don't combine.
-constexpr unsigned char kFirstByteThatMayCombine = 0xCC;  // of U+0300
+/// The first byte of U+0300. Code points below it are their own normal form and don't combine.
+constexpr unsigned char kFirstByteThatMayCombine = 0xCC;
 
 template <size_t n>
 bool in_ranges(const CodePointRange (&ranges)[n], uint32_t code_point) {
@@ -27,36 +27,14 @@ bool in_ranges(const CodePointRange (&ranges)[n], uint32_t code_point) {
   return range != std::end(ranges) && range->first <= code_point;
 }
 
-// The length of the sequence that a lead byte opens and the bounds of its second byte (Unicode,
-// table 3-7); length 0 for a byte that opens none.
-struct Sequence {
-  size_t length;
-  unsigned char low, high;
-};
-
-Sequence sequence_of(unsigned char lead) {
-  if (lead < 0x80) return {1, 0, 0};
-  if (lead >= 0xC2 && lead <= 0xDF) return {2, 0x80, 0xBF};
-  if (lead == 0xE0) return {3, 0xA0, 0xBF};
-  if (lead == 0xED) return {3, 0x80, 0x9F};
-  if (lead >= 0xE1 && lead <= 0xEF) return {3, 0x80, 0xBF};
-  if (lead == 0xF0) return {4, 0x90, 0xBF};
-  if (lead >= 0xF1 && lead <= 0xF3) return {4, 0x80, 0xBF};
-  if (lead == 0xF4) return {4, 0x80, 0x8F};
-  return {0, 0, 0};
-}
-
-// How many bytes at the start of `rest` belong to its first sequence, complete or not.
-size_t valid_prefix(std::string_view rest, const Sequence& sequence) {
-  size_t count = 1;
-  while (count < sequence.length && count < rest.size()) {
-    const auto byte = static_cast<unsigned char>(rest[count]);
-    const bool fits =
-        count == 1 ? byte >= sequence.low && byte <= sequence.high : byte >= 0x80 && byte <= 0xBF;
-    if (!fits) break;
-    ++count;
+/// Length of the maximal subpart of the invalid sequence that `text` begins with.
+size_t maximal_subpart(std::string_view text) {
+  for (size_t length : {3, 2}) {
+    // A part that can begin a valid sequence is one once continuation bytes follow it.
+    const std::string completed = std::string(text.substr(0, length)) + "\x80\x80";
+    if (text.size() >= length && utf8_length(completed) > length) return length;
   }
-  return count;
+  return 1;
 }
 
 bool is_ascii(std::string_view text) {
@@ -72,16 +50,8 @@ void append_nfc_of_segment(std::string_view text, std::string* result) {
                    static_cast<utf8proc_ssize_t>(text.size()), &normal,
                    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normal, &std::free);
-  if (length < 0) throw std::bad_alloc();  // The text is valid: nothing else can fail.
+  if (length < 0) throw std::bad_alloc();  // Nothing else can fail for valid text.
   result->append(reinterpret_cast<const char*>(normal), static_cast<size_t>(length));
-}
-
-// A code point whose grapheme properties utf8proc knows and which `c` shares.
-utf8proc_int32_t grapheme_twin(char32_t c) {
-  constexpr utf8proc_int32_t kExtender = 0x300, kPrepend = 0x600;
-  if (c == kNewGraphemePrepend) return kPrepend;
-  return c >= 0x300 && in_ranges(kNewGraphemeExtenders, c) ? kExtender
-                                                           : static_cast<utf8proc_int32_t>(c);
 }
 
 char32_t lower_case_of(char32_t code_point) {
@@ -99,16 +69,11 @@ char32_t lower_case_of(char32_t code_point) {
 std::string valid_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
-  size_t copied = 0;  // What comes before is in `text`, what lies between it and `at` is valid.
-  for (size_t at = 0; at < bytes.size();) {
-    const Sequence sequence = sequence_of(static_cast<unsigned char>(bytes[at]));
-    const size_t length = sequence.length <= 1 ? 1 : valid_prefix(bytes.substr(at), sequence);
-    at += length;
-    if (length == sequence.length) continue;
-    text.append(bytes, copied, at - length - copied).append(kReplacement);
-    copied = at;
+  while (!bytes.empty()) {
+    const size_t length = utf8_length(bytes);
+    text.append(length > 0 ? bytes.substr(0, length) : kReplacement);
+    bytes.remove_prefix(length > 0 ? length : maximal_subpart(bytes));
   }
-  text.append(bytes, copied);
   return text;
 }
 
@@ -153,7 +118,7 @@ std::string nfc(std::string_view text) {
     return static_cast<unsigned char>(c) >= kFirstByteThatMayCombine;
   });
   if (!may_combine) return std::string(text);
-  // A code point that neither moves nor composes keeps what stands on its two sides apart.
+  // A code point that neither moves nor composes separates its two sides: normalise each alone.
   std::string result;
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
@@ -206,20 +171,6 @@ std::string lower_case(std::string_view text) {
   return result;
 }
 
-size_t grapheme_end(std::string_view text, size_t at) {
-  CodePoint before = code_point_at(text, at);
-  utf8proc_int32_t state = 0;
-  for (at += before.length; at < text.size(); at += before.length) {
-    const CodePoint c = code_point_at(text, at);
-    if (utf8proc_grapheme_break_stateful(grapheme_twin(before.value), grapheme_twin(c.value),
-                                         &state)) {
-      break;
-    }
-    before = c;
-  }
-  return at;
-}
-
 std::string_view python_strip(std::string_view text) {
   const auto strips = [](char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); };
   while (!text.empty()) {
@@ -229,7 +180,7 @@ std::string_view python_strip(std::string_view text) {
   }
   while (!text.empty()) {
     size_t last = text.size() - 1;
-    while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
+    while (last > 0 && is_utf8_continuation(text[last])) --last;
     if (!strips(code_point_at(text, last).value)) break;
     text.remove_suffix(text.size() - last);
   }

@@ -1,5 +1,5 @@
-// Where the tokenizers library's Unicode differs from utf8proc's 15.0. tools/reference/tokens.py
-// prints these tables from the installed library.
+// Code points for which the tokenizers library's Unicode differs from utf8proc's 15.0.
+// `tools/reference/tokens.py --tables` prints these tables from the installed libraries.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ inline constexpr CodePointRange kNewNumbers[] = {
     {0x16D70, 0x16D79}, {0x1CCF0, 0x1CCF9}, {0x1E5F1, 0x1E5FA},
 };
 
-/// Code points whose normalisation came after Unicode 9.0: combining marks, and the one pair that
-/// composes. The library sees characters in them that neither move nor compose.
+/// Code points whose normalisation was defined after Unicode 9.0: combining marks, and the one pair
+/// that composes. The library neither moves nor composes them.
 inline constexpr CodePointRange kInertInNormalization[] = {
     {0x07FD, 0x07FD},   {0x0898, 0x089F},   {0x08CA, 0x08D3},   {0x09FE, 0x09FE},
     {0x0C3C, 0x0C3C},   {0x0D3B, 0x0D3C},   {0x0EBA, 0x0EBA},   {0x1715, 0x1715},
@@ -41,27 +41,15 @@ inline constexpr CodePointRange kInertInNormalization[] = {
     {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF},
 };
 
-/// Marks that join the grapheme before them since Unicode 15.1 to 17.0.
-inline constexpr CodePointRange kNewGraphemeExtenders[] = {
-    {0x0897, 0x0897},   {0x1ACF, 0x1ADD},   {0x1AE0, 0x1AEB},   {0x10D69, 0x10D6D},
-    {0x10EFA, 0x10EFC}, {0x113B8, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5},
-    {0x113C7, 0x113CA}, {0x113CC, 0x113D0}, {0x113D2, 0x113D2}, {0x113E1, 0x113E2},
-    {0x11B60, 0x11B67}, {0x11F5A, 0x11F5A}, {0x1611E, 0x1612F}, {0x1E5EE, 0x1E5EF},
-    {0x1E6E3, 0x1E6E3}, {0x1E6E6, 0x1E6E6}, {0x1E6EE, 0x1E6EF}, {0x1E6F5, 0x1E6F5},
-};
-
-/// A letter of Unicode 16.0 that joins the grapheme after it.
-inline constexpr uint32_t kNewGraphemePrepend = 0x113D1;
-
-/// Each `step`-th code point of the range; lower case lies `distance` further on.
+/// Every `step`-th code point of the range is a capital; its lower case is `distance` further on.
 struct LowerCaseRange {
   uint32_t first, last;
   int32_t distance;
   uint32_t step;
 };
 
-/// Capitals whose lower case utf8proc does not know. U+0130, whose lower case is two code points,
-/// is not among them.
+/// Capitals whose lower case utf8proc does not know, except U+0130, whose lower case is two code
+/// points.
 inline constexpr LowerCaseRange kNewCapitals[] = {
     {0x1C89, 0x1C89, 1, 1},    {0xA7CB, 0xA7CB, -42343, 1}, {0xA7CC, 0xA7CE, 1, 2},
     {0xA7D2, 0xA7D4, 1, 2},    {0xA7DA, 0xA7DA, 1, 1},      {0xA7DC, 0xA7DC, -42561, 1},

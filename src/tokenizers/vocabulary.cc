@@ -1,4 +1,3 @@
-// The tokens of a model and their ids, both ways.
 #include "tokenizers/vocabulary.h"
 
 #include <algorithm>
@@ -21,13 +20,13 @@ uint32_t hash_of(std::string_view text) {
 Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> tokens,
                        const std::string& source)
     : tokens_(std::move(tokens)) {
-  // Room for ids that a trainer left out, none for a table of a size that only the file decides.
+  // Leaves room for ids that a trainer skipped, but keeps a file from choosing by_id_'s size.
   const int64_t limit = 4 * size() + 1024;
   int64_t largest = -1;
   for (const auto& [token, id] : tokens_) {
     if (id < 0 || id >= limit) {
-      throw Error(ExitStatus::kBadData, str(source, ": token ", quoted(token), " has the id ", id,
-                                            ", but there are only ", size(), " tokens"));
+      throw bad_data(source, "token ", quoted(token), " has the id ", id, ", but there are only ",
+                     size(), " tokens");
     }
     largest = std::max(largest, id);
   }
@@ -38,13 +37,13 @@ Vocabulary::Vocabulary(std::vector<std::pair<std::string, int64_t>> tokens,
     const uint32_t hash = hash_of(token);
     Slot& slot = slots_[slot_of(token, hash)];
     if (slot.place != 0) {
-      throw Error(ExitStatus::kBadData, str(source, ": token ", quoted(token), " is there twice"));
+      throw bad_data(source, "token ", quoted(token), " is there twice");
     }
     slot = {hash, static_cast<uint32_t>(i + 1)};
     const std::string*& place = by_id_[static_cast<size_t>(id)];
     if (place != nullptr) {
-      throw Error(ExitStatus::kBadData, str(source, ": tokens ", quoted(*place), " and ",
-                                            quoted(token), " have the same id ", id));
+      throw bad_data(source, "tokens ", quoted(*place), " and ", quoted(token),
+                     " have the same id ", id);
     }
     place = &token;
   }

@@ -30,7 +30,7 @@ TEST(TokenizerSettings, RefusesWhatIsNotAToken) {
           {R"({"model_max_length": 77, "bos_token": {"content": "a"}})", "AddedToken object"},
           {R"({"model_max_length": 77, "pad_token": null})", "pad_token must not be null"},
           {R"({"model_max_length": 77, "added_tokens_decoder": {"x": {"content": "a"}}})",
-           "no token id"},
+           "not a token id"},
           {R"({"model_max_length": 77, "added_tokens_decoder": {"1": {"lstrip": true}}})",
            "\"content\""},
           {R"({"model_max_length": 77, "added_tokens_decoder": {"1": {"content": "a", "single_word": true}}})",

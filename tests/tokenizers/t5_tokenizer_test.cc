@@ -1,15 +1,12 @@
-// T5Tokenizer against transformers (tools/reference/tokens.py), and malformed SentencePiece models.
+// T5Tokenizer against transformers and SentencePiece (tools/reference/tokens.py).
 #include "tokenizers/t5_tokenizer.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "base/files.h"
 #include "support/expect_error.h"
 #include "tokenizer_directory.h"
-#include "tokenizers/character_map.h"
-#include "tokenizers/sentencepiece_file.h"
 
 namespace sdxl {
 namespace {
@@ -17,7 +14,7 @@ namespace {
 using test::kTokenizerData;
 using test::TokenizerDirectory;
 
-TEST(T5Tokenizer, EqualsTransformersUnderEveryConfiguration) {
+TEST(T5Tokenizer, EqualsTheReferencesUnderEveryConfiguration) {
   for (const Json& set : read_json(kTokenizerData / "t5_cases.json")) {
     const TokenizerDirectory directory(set["files"], "t5");
     const auto tokenizer = load_tokenizer(directory.path());
@@ -33,8 +30,42 @@ TEST(T5Tokenizer, EqualsTransformersUnderEveryConfiguration) {
   }
 }
 
+TEST(T5Tokenizer, GivesSentencePiecesIdsWhereTransformersDiffers) {
+  TokenizerDirectory directory(Json::object(), "t5");
+  directory.write("tokenizer_config.json",
+                  R"({"model_max_length": 64, "tokenizer_class": "T5Tokenizer"})");
+  const auto tokenizer = load_tokenizer(directory.path());
+  for (const Json& difference : read_json(kTokenizerData / "t5_differences.json")) {
+    auto ids = difference[2].get<std::vector<int64_t>>();
+    ASSERT_NE(ids, difference[3].get<std::vector<int64_t>>()) << difference[0];
+    ids.push_back(tokenizer->eos_token_id());
+    std::vector<int64_t> got = tokenizer->encode(difference[1].get<std::string>()).ids;
+    got.resize(ids.size());
+    EXPECT_EQ(got, ids) << difference[0];
+  }
+}
+
+// SentencePiece takes its user-defined symbols as they stand too.
+TEST(T5Tokenizer, FindsAddedTokensAsTheyStandEvenIfTheyAreMarkedAsNormalized) {
+  const TokenizerDirectory directory(
+      {{"tokenizer_config.json",
+        {{"model_max_length", 8},
+         {"tokenizer_class", "T5Tokenizer"},
+         {"added_tokens_decoder",
+          {{"900", {{"content", "SKS"}, {"normalized", true}, {"special", false}}}}}}}},
+      "t5");
+  const auto tokenizer = load_tokenizer(directory.path());
+  const auto highest_id = [&](const char* text) {
+    const std::vector<int64_t> ids = tokenizer->encode(text).ids;
+    return *std::max_element(ids.begin(), ids.end());
+  };
+  EXPECT_EQ(highest_id("a SKS"), 119 + 100);  // After the model's pieces and the extra ids.
+  EXPECT_LT(highest_id("a sks"), 119);
+}
+
 TEST(T5Tokenizer, ReadsTheTokenizerOfTheDemo) {
-  const auto tokenizer = load_tokenizer(fs::path(SDXL_SOURCE_DIR) / "configs/demo/base/tokenizer");
+  const auto tokenizer =
+      load_tokenizer(std::filesystem::path(SDXL_SOURCE_DIR) / "configs/demo/base/tokenizer");
   const TokenizedText got = tokenizer->encode("a red circle");
   EXPECT_EQ(static_cast<int64_t>(got.ids.size()), tokenizer->model_max_length());
   EXPECT_EQ(std::count(got.ids.begin(), got.ids.end(), tokenizer->eos_token_id()), 1);
@@ -46,40 +77,24 @@ TEST(T5Tokenizer, RefusesAModelWithoutTheClassThatReadsIt) {
   EXPECT_SDXL_ERROR(load_tokenizer(directory.path()), ExitStatus::kBadData, "tokenizer_class");
 }
 
-TEST(SentencePieceFile, EveryCutIsRefusedOrRead) {
-  const std::string whole = read_file(kTokenizerData / "t5/spiece.model");
-  for (size_t size = 0; size < whole.size(); ++size) {
-    try {
-      EXPECT_LE(parse_sentencepiece(std::string_view(whole).substr(0, size), "x").pieces.size(),
-                300u);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.status(), ExitStatus::kBadData);
-    }
+TEST(T5Tokenizer, RefusesADamagedTokenizerJson) {
+  const TokenizerDirectory directory(Json::object(), "t5");
+  directory.write("tokenizer_config.json",
+                  R"({"model_max_length": 8, "tokenizer_class": "T5Tokenizer"})");
+  for (const auto& [content, part] : std::map<std::string, std::string>{
+           {R"({"model": {}})", "has no unigram model"},
+           {R"({"model": {"vocab": [["a"]]}})", "piece 0 is not a text with a score"},
+           {R"({"model": {"vocab": [["a", 0], ["b", 0]]}})", "unk is not defined"},
+           {R"({"model": {"vocab": [["a", 0], ["a", 0], ["c", 0]]}})", "a is already defined"},
+           {R"({"model": {"vocab": []}, "normalizer": {"type": "Precompiled",
+               "precompiled_charsmap": "A*=="}})",
+            "not base64"},
+           {R"({"model": {"vocab": []}, "normalizer": {"type": "Precompiled",
+               "precompiled_charsmap": "AAAA"}})",
+            "charsmap is damaged"}}) {
+    directory.write("tokenizer.json", content);
+    EXPECT_SDXL_ERROR(load_tokenizer(directory.path()), ExitStatus::kBadData, part);
   }
-}
-
-TEST(SentencePieceFile, RefusesWhatIsNoModel) {
-  EXPECT_SDXL_ERROR(parse_sentencepiece("", "f"), ExitStatus::kBadData, "f: is no SentencePiece");
-  EXPECT_SDXL_ERROR(parse_sentencepiece("\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", "f"),
-                    ExitStatus::kBadData, "cut short");
-  EXPECT_SDXL_ERROR(parse_sentencepiece(std::string(11, '\xFF'), "f"), ExitStatus::kBadData,
-                    "64 bits");
-  EXPECT_SDXL_ERROR(parse_sentencepiece("\x0B", "f"), ExitStatus::kBadData, "unknown kind");
-}
-
-TEST(CharacterMap, TakesAnyTrieWithoutLeavingIt) {
-  std::string blob =
-      parse_sentencepiece(read_file(kTokenizerData / "t5/spiece.model"), "x").precompiled_charsmap;
-  for (size_t at = 4; at < blob.size(); ++at) {
-    std::string changed = blob;
-    changed[at] = static_cast<char>(changed[at] ^ 0x5A);
-    try {
-      CharacterMap(changed, "x").apply("A\u0301 quick B \uFB01 \U00020000");
-    } catch (const Error& error) {
-      EXPECT_EQ(error.status(), ExitStatus::kBadData);
-    }
-  }
-  EXPECT_SDXL_ERROR(CharacterMap("\xFF\xFF\xFF\x7F", "f"), ExitStatus::kBadData, "longer than");
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/tokenizers: small vocabularies, and the ids that transformers gives for them.
+"""Writes tests/fixtures/tokenizers: small vocabularies, and the ids that transformers and SentencePiece give for them.
 
     python tools/reference/tokens.py            the test data
     python tools/reference/tokens.py --tables   prints the tables of src/tokenizers/unicode_tables.h
 
-Seen with transformers 5.17.0, tokenizers 0.23.3 and sentencepiece 0.2.1; T5Tokenizer reads a .model with
-protobuf alone. The tables need Debian's utf8proc 2.8.
+Seen with transformers 5.17.0, tokenizers 0.23.3, sentencepiece 0.2.1 and protobuf 7.36, which T5Tokenizer needs for
+a .model (pip install protobuf). The tables need Debian's utf8proc 2.8.
 """
 import argparse
 import array
@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import json
 import random
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -173,17 +174,21 @@ def clip_cases(vocabulary):
     return result
 
 
+USER_DEFINED = ["<dog>", "cat"]
+
+
 def small_unigram_model(file):
     """A SentencePiece model of CAPTIONS whose normalisation has rules for one and for two code points."""
     rules = {chr(c): chr(c + 32) for c in range(0x41, 0x5B)}
-    rules |= {"\ufb01": "fi", "\u00c9": "e\u0301", "A\u0301": "\u00e1", "\u200b": "", "\u3000": " ", "\U00020000": "x"}
+    rules |= {"\ufb01": "fi", "\u00c9": "e\u0301", "A\u0301": "\u00e1", "\u200b": "", "\U00020000": "x"}
+    rules |= {c: " " for c in "\t\n\r\x85\xa0\u3000"}
     with tempfile.TemporaryDirectory() as scratch:
         table = Path(scratch) / "rules.tsv"
         lines = ("\t".join(" ".join(f"{ord(c):x}" for c in text) for text in pair) for pair in rules.items())
         table.write_text("\n".join(lines) + "\n")
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(CAPTIONS * 20), model_prefix=f"{scratch}/spiece", model_type="unigram", vocab_size=200,
-            hard_vocab_limit=False, pad_id=0, bos_id=1, unk_id=2, eos_id=3, user_defined_symbols=["<dog>", "cat"],
+            hard_vocab_limit=False, pad_id=0, bos_id=1, unk_id=2, eos_id=3, user_defined_symbols=USER_DEFINED,
             normalization_rule_tsv=str(table), num_threads=1, minloglevel=2)
         shutil.copy(f"{scratch}/spiece.model", file)
 
@@ -208,15 +213,28 @@ def unigram_lines(count, seed):
     r = random.Random(seed)
     joiners = "\u0301 \u0897 \U000113b8 \u200d \ufe0f \u0e33 \u0903".split()
     letters = ["A", "B", "z", " ", "\u2581", "\u00c9", "\ufb01", "\u200b", "\u0600", "\U000113d1", "\u00a9", "\r\n", "\U00020000"]
-    known = ["<pad>a</s>  b<s>c<unk>d <extra_id_0> x<extra_id_2>y <dog> cat <bar>", "\u2581a\u2581\u2581b\u2581", "", " "]
+    known = ["<pad>a</s>  b<s>c<unk>d <extra_id_0> x<extra_id_2>y  <bar>", "\u2581a\u2581\u2581b\u2581", "", " ", "<dog>  cats"]
     return known + mixed_text(count, seed) + [
         "".join(r.choice(letters + [r.choice(joiners), r.choice(WORDS)]) for _ in range(r.choice([4, 12, 40])))
         for _ in range(count)
     ]
 
 
+def t5_case(tokenizer, processor, line, user_defined):
+    """text, ids, decoded text of what fell off: added tokens as transformers has them, SentencePiece between them."""
+    added = {content: i for content, i in tokenizer.get_added_vocab().items() if content not in user_defined}
+    parts = re.split("|".join(f"({re.escape(content)})" for content in sorted(added, key=len, reverse=True)), line)
+    whole = [i for part in parts if part for i in ([added[part]] if part in added else processor.encode(part))]
+    length, end = tokenizer.model_max_length, [tokenizer.eos_token_id]
+    ids = whole[: length - 1] + end
+    if tokenizer.padding_side == "left":
+        ids = [tokenizer.pad_token_id] * (length - len(ids)) + ids
+    return [line, ids, tokenizer.decode(whole[length - 1 :]) if len(whole) >= length else ""]
+
+
 def t5_cases(model):
-    """Each configuration, read from spiece.model and again from the tokenizer.json that it is saved as."""
+    """Each configuration, read from spiece.model; one again from the tokenizer.json that it is saved as."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     result = []
     for seed, (name, files) in enumerate(t5_configurations().items()):
         with tempfile.TemporaryDirectory() as directory:
@@ -226,13 +244,31 @@ def t5_cases(model):
                 (directory / file).write_text(json.dumps(content))
             tokenizer = T5Tokenizer.from_pretrained(directory)
             lines = unigram_lines(25, seed)
-            result.append(dict(name=name, files=files, pad=tokenizer.pad_token_id, cases=cases(tokenizer, lines)))
-            tokenizer.save_pretrained(directory / "saved")
-            saved = {file.name: json.loads(file.read_text()) for file in sorted((directory / "saved").iterdir())}
+            cases = [t5_case(tokenizer, processor, line, USER_DEFINED) for line in lines]
+            result.append(dict(name=name, files=files, pad=tokenizer.pad_token_id, cases=cases))
             if name == "special tokens in a map":
+                tokenizer.save_pretrained(directory / "saved")
+                saved = {file.name: json.loads(file.read_text()) for file in sorted((directory / "saved").iterdir())}
                 tokenizer = T5Tokenizer.from_pretrained(directory / "saved")
-                result.append(dict(name="saved again", files=saved, pad=tokenizer.pad_token_id,
-                                   cases=cases(tokenizer, lines)))
+                cases = [t5_case(tokenizer, processor, line, []) for line in lines]
+                result.append(dict(name="saved again", files=saved, pad=tokenizer.pad_token_id, cases=cases))
+    return result
+
+
+def t5_differences(model):
+    """Where SentencePiece segments otherwise than transformers' T5Tokenizer: what, text, both ids without eos."""
+    texts = {
+        "white space that the model does not map to a space": "a\u2028red",
+        "a combining mark that the model's rules take with its letter": "A\u0301",
+        "the mark for a space in the text": "\u2581a\u2581\u2581b\u2581",
+        "a user-defined symbol between other text": "a<dog>b",
+    }
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy(model, directory)
+        tokenizer = T5Tokenizer.from_pretrained(directory, model_max_length=64)
+        result = [[what, text, processor.encode(text), tokenizer(text).input_ids[:-1]] for what, text in texts.items()]
+    assert all(library != transformers for _, _, library, transformers in result), result
     return result
 
 
@@ -317,6 +353,7 @@ def main():
     (OUT / "t5").mkdir(exist_ok=True)
     small_unigram_model(OUT / "t5/spiece.model")
     write("t5_cases.json", t5_cases(OUT / "t5/spiece.model"))
+    write("t5_differences.json", t5_differences(OUT / "t5/spiece.model"))
     write("utf8.json", utf8_cases())
     write("clip_code_points.json", digest_of_every_code_point(vocabulary))
 
