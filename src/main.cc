@@ -24,7 +24,7 @@
 #include "cli/parse.h"
 #include "commands/command.h"
 #include "config/option_rules.h"
-#include "device/cpu_memory.h"
+#include "device/cpu_allocator.h"
 #include "device/device.h"
 #include "device/fallbacks.h"
 
@@ -172,7 +172,7 @@ int main(int, char** argv) {
   using namespace sdxl;
   std::set_terminate(on_terminate);
   keep_freed_memory();
-  use_kept_memory_for_tensors();
+  install_cpu_allocator();
   open_standard_streams();
   ExitStatus status = ExitStatus::kFailure;
   try {

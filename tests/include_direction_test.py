@@ -50,6 +50,11 @@ class IncludeDirection(unittest.TestCase):
         self.refused("models/unet.cc", "#include <torch/torch.h>\n")
         self.refused("training/trainer.cc", "#include <spdlog/spdlog.h>\n")
 
+    def test_directories_are_made_by_the_function_that_reports_errors(self):
+        self.refused("training/checkpoint.cc", "create_directories(directory);\n")
+        self.accepted("training/checkpoint.cc", "make_directories(directory);  // not create_directories()\n")
+        self.accepted("base/files.cc", "fs::create_directories(path, error);\n")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,7 +3,8 @@
 
 The order of the folders is that of sdxl_folder(...) in src/CMakeLists.txt: a file includes its own folder
 and what stands before it. Besides, vendor names stay in device/ and plugins/, config structs in commands/
-and cli/, data/ knows no models, and spdlog is seen by base/log.cc alone."""
+and cli/, data/ knows no models, spdlog is seen by base/log.cc alone, and
+directories are made by make_directories()."""
 import pathlib
 import re
 import sys
@@ -35,6 +36,8 @@ def problems(path: str, text: str, order: list[str]) -> list[str]:
             found.append("<torch/torch.h> is included nowhere: take the narrow header")
         if name.startswith("spdlog/") and path != "base/log.cc":
             found.append(f"<{name}> is for base/log.cc alone")
+    if path != "base/files.cc" and re.search(r"\bcreate_directories\(", COMMENT.sub("", text)):
+        found.append("create_directories() lets a std exception through: call make_directories() of base/files.h")
     if folder not in ("device", "plugins"):
         words = set(VENDOR_WORDS.findall(COMMENT.sub("", text)))
         found += [f"{word} stands outside device/ and plugins/" for word in sorted(words)]

@@ -1,8 +1,8 @@
-/* What a device's plugin exports to record work once and queue it again as a whole, which saves the
- * host the launches of its kernels. libsdxl_cuda.so exports it as "sdxl_graphs_table", on CUDA
- * graphs; without it every call is queued kernel by kernel.
+/* A device plugin's graphs: captures work once and replays it as a whole, which saves the host the
+ * launches of its kernels. libsdxl_cuda.so exports "sdxl_graphs_table", on CUDA graphs. Without it
+ * every kernel is launched by itself.
  *
- * Functions that can fail write why, as one line, into `message` of `message_size` bytes. */
+ * Functions that can fail write the reason, as one line, to `message` of `message_size` bytes. */
 #ifndef SDXL_GRAPHS_H_
 #define SDXL_GRAPHS_H_
 
@@ -15,22 +15,22 @@ extern "C" {
 #define SDXL_GRAPHS_ABI 1
 
 typedef struct sdxl_graphs {
-  /* From here to end() what this thread queues on its current device is recorded rather than done,
-   * on a stream that takes the current one's place; tensors made meanwhile lie in memory of the
-   * graph's own. Waits for the device and gives back what its allocator holds unused. Null where it
-   * can't be. */
+  /* Starts a capture: until end(), the kernels that this thread launches on its current device are
+   * captured instead of executed. Replaces the current stream; tensors created meanwhile use the
+   * graph's memory pool. Waits for the device and empties its allocator's cache first. Returns the
+   * graph, or null on failure. */
   void* (*begin)(char* message, uint64_t message_size);
-  /* Puts the stream back. 0, or an error after which only release() may follow; with `discard`
-   * nothing is kept and 0 comes back. */
+  /* Ends the capture and restores the stream. Returns 0, or an error, after which only release() is
+   * allowed. With `discard` drops the captured work and returns 0. */
   int (*end)(void* graph, int discard, char* message, uint64_t message_size);
-  /* Queues what was recorded on the current stream, and waits until the replay before this one has
-   * passed. 0 or an error. */
+  /* Launches the captured work on the current stream and waits for the previous replay. Returns 0
+   * or an error. */
   int (*replay)(void* graph, char* message, uint64_t message_size);
-  /* Waits for the device; then the graph's memory is free but for that of tensors that live. */
+  /* Waits for the device and frees the graph, except the memory of tensors that are still alive. */
   void (*release)(void* graph);
 } sdxl_graphs;
 
-/* Null unless `abi` is SDXL_GRAPHS_ABI of the plugin's build. Exported as "sdxl_graphs_table". */
+/* Returns null unless `abi` is the plugin's SDXL_GRAPHS_ABI. Exported as "sdxl_graphs_table". */
 typedef const sdxl_graphs* (*sdxl_graphs_entry)(int abi);
 
 #ifdef __cplusplus

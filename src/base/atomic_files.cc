@@ -65,7 +65,7 @@ void forget(const fs::path& temporary) {
 }
 
 bool is_stale(const std::string& name) {
-  if (name.rfind(kPrefix, 0) != 0) return false;
+  if (!name.starts_with(kPrefix)) return false;
   const size_t dash = name.rfind('-');
   const std::string mark = "-" + host_name();
   if (dash < mark.size() || name.compare(dash - mark.size(), mark.size(), mark) != 0) return false;
@@ -75,7 +75,7 @@ bool is_stale(const std::string& name) {
   if (error != std::errc() || stop != end || process <= 0) return false;
   if (process == ::getpid()) {
     const std::lock_guard lock(registry().mutex);
-    return registry().names.count(name) == 0;
+    return !registry().names.contains(name);
   }
   return ::kill(process, 0) != 0 && errno == ESRCH;
 }
@@ -119,21 +119,16 @@ AtomicFile::~AtomicFile() {
   }
 }
 
-void AtomicFile::expect(uint64_t bytes) {
-  expected_ = bytes;
-  require_free_space(directory_of(path_), bytes);
-}
-
 void AtomicFile::write(const void* data, size_t size) {
   written_ += size;
-  write_all(descriptor_, {static_cast<const char*>(data), size}, path_,
-            std::max(expected_, written_));
+  write_all(descriptor_, {static_cast<const char*>(data), size}, path_, written_);
 }
 
 void AtomicFile::commit(bool replace) {
   sync_descriptor(descriptor_, path_);
-  if (::close(std::exchange(descriptor_, -1)) != 0)
+  if (::close(std::exchange(descriptor_, -1)) != 0) {
     throw_file_error("write", path_, errno, written_);
+  }
   publish(temporary_, path_, replace);
   forget(std::exchange(temporary_, {}));
   sync_path(directory_of(path_));

@@ -23,8 +23,6 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  /// Announces how many bytes will be written in all; fails at once if the disk has no room.
-  void expect(uint64_t bytes);
   void write(const void* data, size_t size);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   /// Syncs, closes and renames the file. Fails if `path` exists and `replace` is false.
@@ -34,7 +32,7 @@ class AtomicFile {
  private:
   fs::path path_, temporary_;
   int descriptor_ = -1;
-  uint64_t expected_ = 0, written_ = 0;
+  uint64_t written_ = 0;
 };
 
 /// A directory filled under a temporary name beside `path`. commit() publishes it; without a commit

@@ -26,9 +26,11 @@ constexpr Tables make_tables() {
     for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82F63B78u : 0u);
     tables[0][byte] = value;
   }
-  for (size_t k = 1; k < 8; ++k)
-    for (size_t byte = 0; byte < 256; ++byte)
+  for (size_t k = 1; k < 8; ++k) {
+    for (size_t byte = 0; byte < 256; ++byte) {
       tables[k][byte] = tables[0][tables[k - 1][byte] & 0xFF] ^ (tables[k - 1][byte] >> 8);
+    }
+  }
   return tables;
 }
 
@@ -43,8 +45,9 @@ uint32_t by_tables(uint32_t value, const char* data, size_t size) {
     data += 8;
     size -= 8;
   }
-  for (; size > 0; --size)
+  for (; size > 0; --size) {
     value = kTables[0][(value ^ static_cast<unsigned char>(*data++)) & 0xFF] ^ (value >> 8);
+  }
   return value;
 }
 
@@ -73,8 +76,9 @@ __attribute__((target("+crc"))) uint32_t by_instruction(uint32_t value, const ch
     std::memcpy(&word, data, 8);
     value = __builtin_aarch64_crc32cx(value, word);
   }
-  for (; size > 0; --size)
+  for (; size > 0; --size) {
     value = __builtin_aarch64_crc32cb(value, static_cast<unsigned char>(*data++));
+  }
   return value;
 }
 #else

@@ -19,7 +19,7 @@ namespace {
 std::optional<uint64_t> free_bytes(const std::filesystem::path& directory) {
   struct statvfs info = {};
   if (::statvfs(directory.c_str(), &info) != 0) return std::nullopt;
-  return uint64_t(info.f_bavail) * info.f_frsize;
+  return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ void write_all(int descriptor, std::string_view bytes, const std::filesystem::pa
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_file_error("write", path, errno, needed);
     if (count == 0) throw_file_error("write", path, EIO, needed);
-    bytes.remove_prefix(size_t(count));
+    bytes.remove_prefix(static_cast<size_t>(count));
   }
 }
 
@@ -84,8 +84,9 @@ void sync_path(const std::filesystem::path& path) {
 
 void require_free_space(const std::filesystem::path& directory, uint64_t bytes) {
   const auto available = free_bytes(directory);
-  if (available && *available < bytes)
+  if (available && *available < bytes) {
     throw_file_error("write into", directory / ".", ENOSPC, bytes);
+  }
 }
 
 }  // namespace sdxl

@@ -40,16 +40,16 @@ std::string read_file(const fs::path& path, uint64_t limit) {
   const Descriptor file(path, O_RDONLY, "read");
   const struct stat status = status_of(file, path);
   const bool regular = S_ISREG(status.st_mode);
-  if (regular && uint64_t(status.st_size) > limit) throw_too_large(path, limit);
+  if (regular && static_cast<uint64_t>(status.st_size) > limit) throw_too_large(path, limit);
   std::string bytes;
   size_t used = 0;
-  bytes.resize(regular ? size_t(status.st_size) + 1 : size_t{1} << 16);
+  bytes.resize(regular ? static_cast<size_t>(status.st_size) + 1 : size_t{1} << 16);
   while (true) {
     const ssize_t count = ::read(file.get(), bytes.data() + used, bytes.size() - used);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_file_error("read", path, errno);
     if (count == 0) break;
-    used += size_t(count);
+    used += static_cast<size_t>(count);
     if (used > limit) throw_too_large(path, limit);
     if (used == bytes.size()) bytes.resize(bytes.size() * 2);
   }
@@ -79,7 +79,7 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
     throw Error(ExitStatus::kFileError, "cannot map ", quoted(path.string()),
                 ": it is not a regular file");
   }
-  size_ = size_t(status.st_size);
+  size_ = static_cast<size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) throw_file_error("map", path, errno);

@@ -116,7 +116,7 @@ void redact_url_passwords(std::string& text) {
 void redact_keys(std::string& text) {
   std::string lower = text;
   std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return char(std::tolower(c)); });
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (size_t at = 0; at < lower.size();) {
     size_t end = at;
     while (end < lower.size() && std::isxdigit(static_cast<unsigned char>(lower[end])) != 0) ++end;
@@ -145,7 +145,7 @@ Level level_from_name(const std::string& name) {
     throw Error(ExitStatus::kUsage, "--log_level ", quoted(name),
                 ": must be debug, info, warning, error or off");
   }
-  return Level(found - kLevelNames.begin());
+  return static_cast<Level>(found - kLevelNames.begin());
 }
 
 void set_level(Level level) { logger().set_level(spdlog_level(level)); }

@@ -47,7 +47,7 @@ class LargeBlocks {
     return kept_bytes_;
   }
 
-  void give_back() {
+  void release() {
     const std::lock_guard lock(mutex_);
     shrink_to(0);
   }
@@ -103,12 +103,12 @@ void keep_freed_memory() {
 #endif
 }
 
-void give_back_freed_memory() {
+void release_freed_memory() {
 #ifdef __GLIBC__
   if (::mallinfo2().fordblks + large_blocks().kept_bytes() < kMinReturned) return;
   ::malloc_trim(0);
 #endif
-  large_blocks().give_back();
+  large_blocks().release();
 }
 
 void* allocate_large_block(size_t size) { return large_blocks().allocate(size); }

@@ -11,7 +11,7 @@ void keep_freed_memory();
 
 /// Returns the kept memory to the system if it is at least 256 MiB. Call after a phase that held
 /// much, such as the text encoders.
-void give_back_freed_memory();
+void release_freed_memory();
 
 /// Smallest size, in bytes, of the blocks below.
 constexpr size_t kLargeBlock = size_t{32} << 20;

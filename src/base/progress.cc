@@ -52,7 +52,7 @@ struct Progress::State {
   }
 
   std::string rate(double per_second) const {
-    if (unit == "B") return bytes_text(uint64_t(per_second)) + "/s";
+    if (unit == "B") return bytes_text(static_cast<uint64_t>(per_second)) + "/s";
     char text[48];
     if (per_second >= 1) {
       std::snprintf(text, sizeof text, "%.2f ", per_second);
@@ -65,30 +65,34 @@ struct Progress::State {
   /// "60/500 step, 0:31 of 4:18, 1.93 step/s, loss=0.1"
   std::string figures() const {
     const double elapsed = seconds_since(begun);
-    const double done = double(position - std::min(start, position));
+    const double done = static_cast<double>(position - std::min(start, position));
     std::string text = amount(position);
     if (total > 0) text += "/" + amount(total);
     if (unit != "B") text += " " + unit;
     text += ", " + duration_text(elapsed);
     if (done > 0 && elapsed > 0) {
-      const double left = total > position ? double(total - position) * elapsed / done : 0;
+      const double left =
+          total > position ? static_cast<double>(total - position) * elapsed / done : 0;
       if (left > 0) text += " (" + duration_text(left) + " left)";
       text += ", " + rate(done / elapsed);
     }
     return note.empty() ? text : text + ", " + note;
   }
 
+  /// `whole` times the finished fraction of the total.
+  double scaled(double whole) const {
+    return std::min(whole, whole * static_cast<double>(position) / static_cast<double>(total));
+  }
+
   std::string percentage() const {
-    if (total == 0) return "";
-    return str(" ", std::min<uint64_t>(100, uint64_t(100.0 * double(position) / double(total))),
-               "%");
+    return total == 0 ? "" : str(" ", static_cast<int>(scaled(100)), "%");
   }
 
   void draw_bar() {
     constexpr int kCells = 20;
     std::string bar;
     if (total > 0) {
-      const int full = int(kCells * std::min(1.0, double(position) / double(total)));
+      const int full = static_cast<int>(scaled(kCells));
       bar = " ";
       for (int i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
     }

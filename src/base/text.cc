@@ -13,15 +13,15 @@ namespace sdxl {
 namespace {
 
 bool is_control(std::string_view character) {
-  const auto first = uint8_t(character[0]);
+  const auto first = static_cast<uint8_t>(character[0]);
   if (character.size() == 1) return first < 0x20 || first == 0x7F;
-  return first == 0xC2 && uint8_t(character[1]) < 0xA0;  // U+0080 to U+009F
+  return first == 0xC2 && static_cast<uint8_t>(character[1]) < 0xA0;  // U+0080 to U+009F
 }
 
 void append_escaped(std::string& out, std::string_view bytes) {
   for (const char c : bytes) {
     char code[5];
-    std::snprintf(code, sizeof code, "\\x%02X", uint8_t(c));
+    std::snprintf(code, sizeof code, "\\x%02X", static_cast<uint8_t>(c));
     out += code;
   }
 }
@@ -124,7 +124,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 std::string bytes_text(uint64_t bytes) {
   if (bytes < 1024) return str(bytes, " B");
   constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  double value = double(bytes) / 1024;
+  double value = static_cast<double>(bytes) / 1024;
   size_t unit = 0;
   for (; value >= 1023.95 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
   char text[32];

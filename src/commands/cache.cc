@@ -13,7 +13,6 @@
 #include "commands/train/data.h"
 #include "config/validation.h"
 #include "data/cache/cache_store.h"
-#include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
 
@@ -95,7 +94,7 @@ class CacheCommand : public Command {
     require_equal_options(ranks, options_.shared_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
     const ResolvedInputs inputs =
-        in_turn(ranks, [&] { return resolve_inputs(config_, config_.dry_run); });
+        first_rank_first(ranks, [&] { return resolve_inputs(config_, config_.dry_run); });
     const PipelineDirectory pipeline(inputs.model, config_.variant.value_or(""));
     ComputeOptions device;
     device.index = device_index(launch);

@@ -9,7 +9,7 @@
 #include "base/version.h"
 #include "commands/command.h"
 #include "config/devices_config.h"
-#include "device/back_end.h"
+#include "device/registry.h"
 
 namespace sdxl {
 namespace {

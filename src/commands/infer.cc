@@ -11,9 +11,11 @@
 #include "config/infer_config.h"
 #include "config/memory_advice.h"
 #include "config/validation.h"
-#include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
+#include "io/decode.h"
+#include "io/png.h"
+#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -41,7 +43,7 @@ class InferCommand : public Command {
     ComputeOptions options;
     options.index = device_index(launch);
     const at::Device device = select_device(config_.device, options);
-    const ResolvedInputs inputs = in_turn(ranks, [&] { return resolve_inputs(config_); });
+    const ResolvedInputs inputs = first_rank_first(ranks, [&] { return resolve_inputs(config_); });
     InferRun run(config_, inputs, device, ranks);
     const PicturePlan plan = plan_pictures(config_, seed, run.default_side(), run.latent_scale());
     const std::vector<WeightSet>& sets = run.sets();
@@ -65,7 +67,7 @@ class InferCommand : public Command {
                           Ranks& ranks) const {
     if (config_.output_dir) {
       if (ranks.is_first()) PictureStore::gather_manifests(*config_.output_dir);
-      ranks.meet();
+      ranks.barrier();
       return PictureStore(*config_.output_dir, config_.overwrite, ranks.rank());
     }
     if (plan.jobs.size() * sets.size() != 1 || plan.jobs.front().count != 1) {

@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "io/image.h"
-
 namespace sdxl {
 
 /// Rows of a picture and its captions. Only an index is held in memory; pictures and captions are

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "data/parallel_rows.h"
+#include "io/decode.h"
 
 namespace sdxl {
 namespace {

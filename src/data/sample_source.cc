@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/captions.h"
+#include "io/decode.h"
 
 namespace sdxl {
 namespace {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "device/random.h"
+#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -56,7 +57,7 @@ TransformPlan plan_transform(PixelSize original, PixelSize target, const Transfo
     throw Error(ExitStatus::kBadData, quoted(source) + " has no pixels");
   }
   TransformPlan plan{original, covering_size(original, target), target};
-  if (plan.resized.height * plan.resized.width > kMaximalPixels) {
+  if (plan.resized.height * plan.resized.width > kMaxPixels) {
     throw Error(
         ExitStatus::kBadData,
         str(quoted(source), " of ", original.width, "x", original.height, " pixels would become ",

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "io/image.h"
+#include "io/resize.h"
 
 namespace sdxl {
 
@@ -38,7 +39,7 @@ struct TransformPlan {
 PixelSize covering_size(PixelSize original, PixelSize target);
 
 /// Draws crop and flip with index `index` of the random stream kImage. Error(kBadData) names
-/// `source` if the picture is empty, or so long that the resized one would exceed kMaximalPixels.
+/// `source` if the picture is empty, or so long that the resized one would exceed kMaxPixels.
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source);
 

@@ -1,16 +1,15 @@
-// The back ends beside the CPU: shared libraries opened at run time, each behind this interface. To
-// add one: a file like cuda.cc with a class and its line in the table of device.cc
-// (docs/back-ends.md).
+// The interface of a back end: a vendor's libraries, opened at run time, on which ATen computes. To
+// add one, write a file such as cuda.cc and list it in registry.cc (docs/back-ends.md).
 #pragma once
 
+#include <c10/core/Device.h>
 #include <c10/core/DeviceType.h>
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "device/device.h"
+#include "device/compute_options.h"
 #include "sdxl/graphs.h"
 #include "sdxl/operators.h"
 
@@ -19,22 +18,8 @@ namespace sdxl {
 struct DeviceDescription {
   std::string name;     ///< "cuda:0"
   std::string model;    ///< "NVIDIA H100 80GB HBM3"
-  uint64_t memory = 0;  ///< Bytes; 0 when it is not known.
-  std::string
-      note;  ///< What a user should know of it, such as a chip that the library does not serve.
-};
-
-/// How a back end computes; set once it is open.
-struct ComputeOptions {
-  bool allow_tf32 = false;  ///< Products of float32 matrices in TF32 where the device has it.
-  /// The same bits from the same run: no operator that adds in an order of chance where another is
-  /// to be had. Costs a little speed in backward passes.
-  bool repeatable = false;
-  /// Attention of the vendor's library instead of ATen's; refused where there is none.
-  bool fused_attention = false;
-  /// N of a device whose name says none; -1 where that is not known: Error(kUsage), unless it is
-  /// the CPU.
-  int64_t index = 0;
+  uint64_t memory = 0;  ///< Bytes; 0 if unknown.
+  std::string note;     ///< A remark for the user, such as that LibTorch has no kernels for it.
 };
 
 class BackEnd {
@@ -43,40 +28,30 @@ class BackEnd {
   virtual std::string name() const = 0;  ///< As in --device.
   virtual c10::DeviceType type() const = 0;
 
-  /// Opens the vendor's libraries, the environment made ready for them first. Error(kUnavailable)
-  /// says what is missing, where it was looked for, and the remedy. Once it has come back, ATen
-  /// computes on these devices.
+  /// Prepares the environment and opens the vendor's libraries, after which ATen computes on these
+  /// devices. Error(kUnavailable) says what is missing, where it was searched for, and the remedy.
   virtual void open() = 0;
-  /// The devices, found with as little as that takes; the same errors as open().
+  /// The devices, found without opening large libraries if possible. Throws as open() does.
   virtual std::vector<DeviceDescription> devices() = 0;
-  /// Names and versions of what is installed, for the table of `sdxl devices`.
+  /// Names and versions of what is installed, for `sdxl devices`.
   virtual std::vector<std::pair<std::string, std::string>> versions() = 0;
 
-  /// How many there are, after open().
+  // The members below require open().
+
   virtual int device_count() { return static_cast<int>(devices().size()); }
-  /// Makes one of them this thread's own, after open(). c10::Error if it can't be had.
+  /// Makes `device` this thread's current device. c10::Error if it cannot be used.
   virtual void use(const at::Device& device);
-  /// After open().
   virtual void configure(const ComputeOptions&) {}
-  /// What configure() chose for attention; null for ATen's.
+  /// The attention chosen by configure(); null for ATen's.
   virtual FusedAttention attention() const { return nullptr; }
   /// Whether convolutions are faster with channels last.
   virtual bool prefers_channels_last() const { return false; }
-  /// Whether ATen's pin_memory() serves it.
+  /// Whether ATen's pin_memory() works with it.
   virtual bool pins_memory() const { return false; }
-  /// The fused operators of its plugin; null without one.
+  /// The plugin's fused operators; null without a plugin.
   virtual const sdxl_operators* operators() const { return nullptr; }
-  /// How its plugin records work to queue it again (device/graph.h); null where it can't.
+  /// The plugin's graphs; null if it has none.
   virtual const sdxl_graphs* graphs() const { return nullptr; }
 };
-
-std::unique_ptr<BackEnd> make_cuda_back_end();
-std::unique_ptr<BackEnd> make_npu_back_end();
-
-/// All back ends, the preferred one first.
-const std::vector<std::unique_ptr<BackEnd>>& back_ends();
-
-/// That of `device`; null for the CPU.
-BackEnd* back_end_of(const at::Device& device);
 
 }  // namespace sdxl

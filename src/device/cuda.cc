@@ -1,21 +1,24 @@
-// CUDA: libtorch_cuda.so beside LibTorch, in a Python installation or in SDXL_TORCH_LIB. Devices
-// are asked of the driver, so that `sdxl devices` opens nothing large.
+// CUDA. Opens libtorch_cuda.so from beside LibTorch, a Python installation or SDXL_TORCH_LIB. Asks
+// the driver for devices, so that `sdxl devices` opens nothing large.
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/util/Exception.h>
 #include <torch/headeronly/version.h>
 
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <type_traits>
 
 #include "base/dynamic_library.h"
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/back_end.h"
 #include "device/library_search.h"
+#include "device/paddle_flags.h"
 
 namespace sdxl {
 namespace {
@@ -24,16 +27,16 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTorchCudaLibrary = "libtorch_cuda.so";
 constexpr const char* kPlugin = "libsdxl_cuda.so";
-constexpr int kNeededDriver = 13000;   // the CUDA version that the pinned LibTorch was built for
-constexpr int kOldestCapability = 75;  // that it has kernels for
-// What libtorch_cuda.so needs, in an order in which each finds what it needs itself.
+constexpr int kMinDriver = 13000;   // the CUDA version of the pinned LibTorch
+constexpr int kMinCapability = 75;  // of the devices that it has kernels for
+/// The libraries that libtorch_cuda.so needs, each after those it needs itself.
 constexpr const char* kNeeded[] = {
     "libcudart.so.13",      "libnvJitLink.so.13", "libnvrtc.so.13", "libcublasLt.so.13",
     "libcublas.so.13",      "libcurand.so.10",    "libcufft.so.12", "libcusparse.so.12",
     "libcusparseLt.so.0",   "libcusolver.so.12",  "libcudnn.so.9",  "libnccl.so.2",
     "libnvshmem_host.so.3", "libcufile.so.0"};
 
-/// The part of the driver's interface (cuda.h) that counts and describes devices.
+/// The functions of the driver API (cuda.h) that count and describe devices.
 class Driver {
  public:
   Driver() : library_("libcuda.so.1") {
@@ -72,19 +75,19 @@ class Driver {
   static void check(int result, const char* call) {
     constexpr int kNoDevice = 100;
     if (result == 0) return;
-    throw Error(
-        ExitStatus::kUnavailable,
-        result == kNoDevice
-            ? std::string(
-                  "cuda: the NVIDIA driver sees no GPU; see nvidia-smi and CUDA_VISIBLE_DEVICES")
-            : str("cuda: ", call, " failed with error ", result,
-                  " of the NVIDIA driver; see whether nvidia-smi works"));
+    if (result == kNoDevice) {
+      throw Error(
+          ExitStatus::kUnavailable,
+          "cuda: the NVIDIA driver finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES");
+    }
+    throw Error(ExitStatus::kUnavailable, "cuda: the NVIDIA driver's ", call, " failed with error ",
+                result, ": check that nvidia-smi works");
   }
 
   DynamicLibrary library_;
 };
 
-/// PyTorch warns of each operator that has no repeatable variant; that is for the debug log.
+/// Logs PyTorch's warnings, mostly about non-deterministic operators, at level debug.
 class QuietWarnings : public c10::WarningHandler {
  public:
   void process(const c10::Warning& warning) override { log::debug(warning.msg()); }
@@ -97,23 +100,25 @@ class CudaBackEnd : public BackEnd {
 
   void open() override {
     if (opened_) return;
-    if (driver().count() == 0) throw Error(ExitStatus::kUnavailable, "cuda: no GPU is visible");
+    if (driver().count() == 0) {
+      throw Error(ExitStatus::kUnavailable, "cuda: no GPU is visible: check CUDA_VISIBLE_DEVICES");
+    }
     const fs::path folder = library_folder();
     refuse_old_driver(folder);
     translate_flags();
     open_needed(folder);
     open_torch_cuda(folder);
     if (!at::detail::getCUDAHooks().hasCUDA()) {
-      throw Error(ExitStatus::kUnavailable, str("cuda: ", (folder / kTorchCudaLibrary).string(),
-                                                " was opened but found no usable device"));
+      throw Error(ExitStatus::kUnavailable, "cuda: ", (folder / kTorchCudaLibrary).string(),
+                  " finds no usable device: check that nvidia-smi works");
     }
     at::globalContext().lazyInitDevice(type());
     open_plugin();
     opened_ = true;
   }
 
-  /// As PyTorch's defaults have it, products of float32 matrices are exact unless asked otherwise,
-  /// and convolutions use TF32.
+  /// Keeps PyTorch's default of TF32 in convolutions and float32 in matrix products, unless
+  /// allow_tf32.
   void configure(const ComputeOptions& options) override {
     at::Context& context = at::globalContext();
     context.setAllowTF32CuBLAS(options.allow_tf32);
@@ -136,7 +141,7 @@ class CudaBackEnd : public BackEnd {
     for (int i = 0; i < driver().count(); ++i) {
       const int capability = driver().capability(i);
       std::string note = str("compute capability ", capability / 10, '.', capability % 10);
-      if (capability < kOldestCapability) {
+      if (capability < kMinCapability) {
         note +=
             "; the pinned LibTorch has no kernels for it: use one built for CUDA 12 "
             "(SDXL_TORCH_LIB)";
@@ -154,7 +159,7 @@ class CudaBackEnd : public BackEnd {
     result.emplace_back(kTorchCudaLibrary, folder.empty() ? "not found" : folder.string());
     const fs::path plugin = binary_directory() / kPlugin;
     result.emplace_back(
-        kPlugin, fs::exists(plugin) ? plugin.string() : "not there: LibTorch's operators are used");
+        kPlugin, fs::exists(plugin) ? plugin.string() : "missing: LibTorch's operators are used");
     return result;
   }
 
@@ -166,8 +171,8 @@ class CudaBackEnd : public BackEnd {
     } catch (const Error& error) {
       if (std::string(error.what()).find("libcuda.so.1") == std::string::npos) throw;
       throw Error(ExitStatus::kUnavailable,
-                  "cuda: no NVIDIA driver (libcuda.so.1 is not there); install the driver, or in a "
-                  "container start it with --gpus all");
+                  "cuda: no NVIDIA driver (libcuda.so.1 is missing): install it, or start the "
+                  "container with --gpus all");
     }
     return *driver_;
   }
@@ -176,14 +181,13 @@ class CudaBackEnd : public BackEnd {
     std::vector<fs::path> folders = directories_of("SDXL_TORCH_LIB");
     folders.push_back(torch_library_folder());
     for (const fs::path& folder : python_package_folders("torch/lib")) {
-      if (is_of_our_version(folder)) folders.push_back(folder);
+      if (has_our_version(folder)) folders.push_back(folder);
     }
     return folders;
   }
 
-  /// Whether a Python's torch is the LibTorch that this binary was built with; another's libraries
-  /// lack symbols.
-  static bool is_of_our_version(const fs::path& torch_lib) {
+  /// Whether a Python's torch has the version of this binary's LibTorch; others lack symbols.
+  static bool has_our_version(const fs::path& torch_lib) {
     const fs::path file = torch_lib.parent_path() / "version.py";
     std::error_code error;
     if (!fs::exists(file, error)) return true;
@@ -191,60 +195,53 @@ class CudaBackEnd : public BackEnd {
     return read_file(file).find(ours) != std::string::npos;
   }
 
-  /// Error(kUnavailable) with the remedy where it can't be opened.
   static void open_torch_cuda(const fs::path& folder) {
     try {
       const DynamicLibrary library(folder / kTorchCudaLibrary, /*global=*/true);
     } catch (const Error& problem) {
-      throw Error(ExitStatus::kUnavailable,
-                  str("cuda: ", problem.what(), ": is it LibTorch ", TORCH_VERSION_MAJOR, '.',
-                      TORCH_VERSION_MINOR, ", with the CUDA libraries that it needs?"));
+      throw Error(ExitStatus::kUnavailable, "cuda: ", problem.what(), ": is it LibTorch ",
+                  TORCH_VERSION_MAJOR, '.', TORCH_VERSION_MINOR, " with its CUDA libraries?");
     }
   }
 
   static fs::path library_folder() {
     const fs::path folder = find_in(candidates(), kTorchCudaLibrary);
     if (!folder.empty()) return folder;
-    throw Error(ExitStatus::kUnavailable,
-                str("cuda: ", kTorchCudaLibrary, " is not in ", listed(candidates()),
-                    ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
-                    "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA"));
+    throw Error(ExitStatus::kUnavailable, "cuda: ", kTorchCudaLibrary, " is not in ",
+                listed(candidates()),
+                ": pip install torch==2.11.0 in a virtual environment and activate it, or set "
+                "SDXL_TORCH_LIB to the lib folder of a LibTorch 2.11 with CUDA");
   }
 
   void refuse_old_driver(const fs::path& folder) {
-    const bool own = std::getenv("SDXL_TORCH_LIB") != nullptr &&
-                     find_in(directories_of("SDXL_TORCH_LIB"), kTorchCudaLibrary) == folder;
-    if (own || driver().version() >= kNeededDriver) return;
+    const bool chosen = find_in(directories_of("SDXL_TORCH_LIB"), kTorchCudaLibrary) == folder;
+    if (chosen || driver().version() >= kMinDriver) return;
     const int version = driver().version();
-    throw Error(
-        ExitStatus::kUnavailable,
-        str("cuda: the NVIDIA driver serves CUDA ", version / 1000, '.', version % 1000 / 10,
-            " and LibTorch needs 13.0: update the driver to 580 or newer, or set SDXL_TORCH_LIB to "
-            "a LibTorch 2.11 built for an older CUDA"));
+    throw Error(ExitStatus::kUnavailable, "cuda: the NVIDIA driver supports CUDA ", version / 1000,
+                '.', version % 1000 / 10,
+                " and LibTorch needs 13.0: update the driver to 580 or newer, or set "
+                "SDXL_TORCH_LIB to a LibTorch 2.11 built for an older CUDA");
   }
 
-  /// Sets what PyTorch reads when its libraries are opened, unless the user has: Paddle's limit of
-  /// cuDNN's workspace in MB, cuBLAS's workspaces for repeatable sums, and an allocator whose
-  /// segments grow, so that what is reserved stays close to what is used.
+  /// Sets the environment variables that PyTorch's libraries read when they are opened, unless the
+  /// user has set them: Paddle's limit of cuDNN's workspace in MB, cuBLAS's workspaces for
+  /// deterministic sums, and growing segments, which keep reserved memory close to used memory.
   static void translate_flags() {
-    if (const char* limit = std::getenv("FLAGS_conv_workspace_size_limit")) {
-      setenv("CUDNN_CONV_WSCAP_DBG", limit, /*overwrite=*/0);
-    }
+    const std::string limit = environment("FLAGS_conv_workspace_size_limit");
+    if (!limit.empty()) setenv("CUDNN_CONV_WSCAP_DBG", limit.c_str(), /*overwrite=*/0);
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-    if (std::getenv("PYTORCH_CUDA_ALLOC_CONF") == nullptr) {
+    if (environment("PYTORCH_CUDA_ALLOC_CONF").empty()) {
       setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True", /*overwrite=*/0);
     }
   }
 
-  /// One of Paddle's boolean flags in the environment.
-  static bool flag(const char* name, bool otherwise) {
-    const char* value = std::getenv(name);
-    if (value == nullptr) return otherwise;
-    const std::string text = value;
-    return text == "1" || text == "true" || text == "True";
+  /// One of Paddle's boolean environment variables.
+  static bool flag(const char* name, bool fallback) {
+    const std::string value = environment(name);
+    return value.empty() ? fallback : is_true(value);
   }
 
-  /// The toolkit's libraries; those that the loader finds by itself need no help.
+  /// Opens the CUDA toolkit's libraries that lie beside torch; the loader finds the others itself.
   static void open_needed(const fs::path& folder) {
     const fs::path packages = folder.parent_path().parent_path() / "nvidia";
     std::vector<fs::path> folders = {folder};
@@ -265,14 +262,14 @@ class CudaBackEnd : public BackEnd {
     }
   }
 
-  /// A table of the plugin's functions; null where it has none of this version.
+  /// A function table of the plugin; null if it has none of this version.
   template <typename Entry>
   static auto table(const DynamicLibrary& plugin, const char* name, int abi) {
     auto* entry = plugin.function<std::remove_pointer_t<Entry>>(name);
     return entry != nullptr ? entry(abi) : nullptr;
   }
 
-  /// What makes things faster; without it everything still runs.
+  /// Opens the plugin, which is optional: it only makes things faster.
   void open_plugin() {
     const fs::path path = binary_directory() / kPlugin;
     std::error_code error;
@@ -283,10 +280,10 @@ class CudaBackEnd : public BackEnd {
       graphs_ = table<sdxl_graphs_entry>(plugin, "sdxl_graphs_table", SDXL_GRAPHS_ABI);
       if (operators_ == nullptr || graphs_ == nullptr) {
         log::warning(str("cuda: ", path.string(),
-                         " is of another version of sdxl and is not used: build it anew"));
+                         " belongs to another version of sdxl and is ignored: rebuild it"));
       }
     } catch (const Error& problem) {
-      log::warning(str("cuda: going on without fused operators and graphs: ", problem.what()));
+      log::warning(str("cuda: continuing without fused operators and graphs: ", problem.what()));
     }
   }
 

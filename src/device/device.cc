@@ -1,9 +1,7 @@
-// Selection of the device.
 #include "device/device.h"
 
 #include <ATen/Parallel.h>
 #include <c10/core/CachingDeviceAllocator.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -13,52 +11,36 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "device/back_end.h"
+#include "device/registry.h"
 
 namespace sdxl {
 
-const std::vector<std::unique_ptr<BackEnd>>& back_ends() {
-  static const std::vector<std::unique_ptr<BackEnd>> all = [] {
-    std::vector<std::unique_ptr<BackEnd>> list;
-    list.push_back(make_cuda_back_end());
-    list.push_back(make_npu_back_end());
-    return list;
-  }();
-  return all;
-}
-
-BackEnd* back_end_of(const at::Device& device) {
-  if (device.is_cpu()) return nullptr;
-  for (const auto& back_end : back_ends()) {
-    if (back_end->type() == device.type()) return back_end.get();
-  }
-  return nullptr;
-}
-
 namespace {
 
-/// What select_device gave last.
+/// The result of the last select_device().
 at::Device selected = at::kCPU;
 
-[[noreturn]] void refuse(const std::string& name) {
-  throw Error(ExitStatus::kUsage,
-              str("--device ", quoted(name), ": must be auto, cpu, cuda, cuda:N, npu or npu:N"));
+[[noreturn]] void refuse_name(const std::string& name) {
+  std::string names = "auto or cpu";
+  for (const auto& back_end : back_ends()) {
+    names += str(", ", back_end->name(), " or ", back_end->name(), ":N");
+  }
+  throw Error(ExitStatus::kUsage, "--device ", quoted(name), ": must be ", names);
 }
 
-/// N of "cuda:N"; `fallback` without one.
+/// N of "cuda:N", or else `fallback`.
 int parse_index(const std::string& name, int64_t fallback) {
   const size_t colon = name.find(':');
   if (colon == std::string::npos && fallback < 0) {
-    throw Error(ExitStatus::kUsage,
-                str("which ", name,
-                    " device is this process's? Set LOCAL_RANK in its environment, "
-                    "or give --local_rank"));
+    throw Error(ExitStatus::kUsage, "--device ", name,
+                ": this process's device is unknown: set LOCAL_RANK in its environment, or give "
+                "--local_rank");
   }
   if (colon == std::string::npos) return static_cast<int>(fallback);
   int index = 0;
   const char* end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(name.data() + colon + 1, end, index);
-  if (error != std::errc() || stop != end || index < 0) refuse(name);
+  if (error != std::errc() || stop != end || index < 0) refuse_name(name);
   return index;
 }
 
@@ -66,23 +48,21 @@ at::Device open_device(BackEnd& back_end, int index, const ComputeOptions& optio
   back_end.open();
   const int count = back_end.device_count();
   if (index >= count) {
-    throw Error(ExitStatus::kUnavailable,
-                str("--device ", back_end.name(), ":", index, ": there are ", count,
-                    " such devices, the last is ", back_end.name(), ":", count - 1));
+    throw Error(ExitStatus::kUnavailable, "--device ", back_end.name(), ":", index, ": there are ",
+                count, " such devices, the last is ", back_end.name(), ":", count - 1);
   }
   const at::Device device(back_end.type(), static_cast<c10::DeviceIndex>(index));
   try {
     back_end.use(device);
   } catch (const c10::Error& error) {
-    throw Error(ExitStatus::kUnavailable,
-                str(back_end.name(), ": ", back_end.name(), ":", index,
-                    " cannot be used: ", split(error.what_without_backtrace(), '\n').front()));
+    throw Error(ExitStatus::kUnavailable, back_end.name(), ": ", back_end.name(), ":", index,
+                " cannot be used: ", split(error.what_without_backtrace(), '\n').front());
   }
   back_end.configure(options);
   return device;
 }
 
-/// The best that works, with a log line that says why those before it don't.
+/// The first back end that works, else the CPU. Logs why those before it don't.
 at::Device first_that_works(const ComputeOptions& options) {
   std::vector<std::string> reasons;
   at::Device device = at::kCPU;
@@ -96,7 +76,7 @@ at::Device first_that_works(const ComputeOptions& options) {
     }
   }
   const std::string chosen = device.is_cpu() ? "cpu" : back_end_of(device)->name();
-  if (!device.is_cpu()) parse_index(back_end_of(device)->name(), options.index);  // must be known
+  if (!device.is_cpu()) parse_index(chosen, options.index);  // throws if the index is unknown
   log::info(str("computing on ", chosen, reasons.empty() ? "" : ", since ", join(reasons, " | ")));
   return device;
 }
@@ -108,23 +88,28 @@ at::Device open_named(const std::string& name, const ComputeOptions& options) {
     if (name.substr(0, name.find(':')) != back_end->name()) continue;
     return open_device(*back_end, parse_index(name, options.index), options);
   }
-  refuse(name);
+  refuse_name(name);
+}
+
+/// VmHWM, since getrusage() may report the peak of the parent before exec(2).
+uint64_t peak_resident_memory() {
+  std::ifstream status("/proc/self/status");
+  uint64_t kibibytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace
 
-void BackEnd::use(const at::Device& device) {
-  c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
-}
-
-at::Device select_device(const std::string& name) { return select_device(name, {}); }
-
 at::Device select_device(const std::string& name, const ComputeOptions& options) {
   selected = open_named(name, options);
   if (options.fused_attention && fused_attention(selected) == nullptr) {
-    throw Error(ExitStatus::kUsage,
-                str("--enable_npu_flash_attention: ", selected.str(),
-                    " has no such attention: leave it out, fused attention is on by itself"));
+    throw Error(ExitStatus::kUsage, "--enable_npu_flash_attention: ", selected.str(),
+                " has no such attention: leave the option out, fused attention is the default");
   }
   return selected;
 }
@@ -157,22 +142,6 @@ bool is_out_of_memory(const c10::Error& error) {
 void set_thread_count(int64_t threads) {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }
-
-namespace {
-
-/// Of this program: what getrusage() says can be that of the one that started it.
-uint64_t peak_resident_memory() {
-  std::ifstream status("/proc/self/status");
-  uint64_t kibibytes = 0;
-  for (std::string word; status >> word;) {
-    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
-  }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
-}
-
-}  // namespace
 
 uint64_t peak_memory() {
   if (auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(selected.type()))) {

@@ -1,4 +1,3 @@
-// Counting of fallbacks.
 #include "device/fallbacks.h"
 
 #include <c10/util/Exception.h>
@@ -58,8 +57,9 @@ void report_fallbacks() {
   if (counts().empty()) return;
   log::info(str("the device has no kernels for ", counts().size(),
                 " operators, which were computed on the CPU; --log_level debug lists them"));
-  for (const auto& [name, count] : counts())
+  for (const auto& [name, count] : counts()) {
     log::debug(str("computed on the CPU: ", name, " ", count));
+  }
 }
 
 }  // namespace sdxl

@@ -1,5 +1,4 @@
-// Operators for which a back end has no kernel: it computes them on the CPU and warns. Each is
-// counted, so that a run can say at its end what made it slow.
+// Counts the operators that a back end has no kernel for and computes on the CPU, which is slow.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +7,18 @@
 
 namespace sdxl {
 
-/// From now on the warnings that back ends give in this thread (and in backward passes that it
-/// starts) are counted when they name such an operator; the others become log lines, each once.
+/// Installs a handler for the warnings of ATen in this thread and in backward passes that it
+/// starts. It counts warnings that name such an operator and logs each other warning once.
 void watch_fallbacks();
 
-/// "aten::erfinv" -> how often a back end warned of it: with torch_npu once, whatever the calls.
+/// Warnings by operator ("aten::erfinv"). torch_npu warns once for each operator.
 const std::map<std::string, int64_t>& fallbacks();
 
-/// A log line of what was counted, if anything was; at level debug also a line for each operator.
+/// Logs how many operators fell back, if any; at level debug also each operator.
 void report_fallbacks();
 
-/// "aten::x" of "… The operator 'aten::x' is not currently supported on the … backend and will fall
-/// back to run on the CPU …", the words of torch_npu and of PyTorch's other back ends; else "".
+/// The operator named in a warning "… The operator 'aten::x' is not currently supported on the …
+/// backend and will fall back to run on the CPU …", as PyTorch's back ends word it; "" for others.
 std::string fallback_in(const std::string& warning);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Recording through a back end's plugin.
 #include "device/graph.h"
 
 #include <array>
@@ -8,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "device/back_end.h"
+#include "device/registry.h"
 #include "sdxl/graphs.h"
 
 namespace sdxl {
@@ -30,7 +29,7 @@ class PluginGraph : public DeviceGraph {
     Message message{};
     if (functions_.replay(graph_, message.data(), message.size()) == 0) return;
     throw Error(ExitStatus::kFailure,
-                str("the device could not repeat recorded work: ", escaped(message.data())));
+                "the device cannot replay a graph: ", escaped(message.data()));
   }
 
  private:
@@ -38,7 +37,7 @@ class PluginGraph : public DeviceGraph {
   void* graph_;
 };
 
-/// What `work` failed with, "" where it did not.
+/// Runs `work`; the message of its exception, or "".
 std::string failure_of(const std::function<void()>& work) {
   try {
     work();
@@ -50,27 +49,27 @@ std::string failure_of(const std::function<void()>& work) {
   }
 }
 
-std::unique_ptr<DeviceGraph> not_recorded(const std::string& reason) {
-  log::info(str("going on without graphs, which only make it faster: ", escaped(reason)));
+std::unique_ptr<DeviceGraph> not_captured(const std::string& reason) {
+  log::info(str("continuing without device graphs, which is slower: ", escaped(reason)));
   return nullptr;
 }
 
 }  // namespace
 
-bool records_graphs(const at::Device& device) { return graphs_of(device) != nullptr; }
+bool supports_graphs(const at::Device& device) { return graphs_of(device) != nullptr; }
 
-std::unique_ptr<DeviceGraph> record_graph(const at::Device& device,
-                                          const std::function<void()>& work) {
+std::unique_ptr<DeviceGraph> capture_graph(const at::Device& device,
+                                           const std::function<void()>& work) {
   const sdxl_graphs* functions = graphs_of(device);
   if (functions == nullptr) return nullptr;
   Message message{};
   void* begun = functions->begin(message.data(), message.size());
-  if (begun == nullptr) return not_recorded(message.data());
+  if (begun == nullptr) return not_captured(message.data());
   auto graph = std::make_unique<PluginGraph>(*functions, begun);
   const std::string failure = failure_of(work);
   const int error = functions->end(begun, failure.empty() ? 0 : 1, message.data(), message.size());
-  if (!failure.empty()) return not_recorded(failure);
-  if (error != 0) return not_recorded(message.data());
+  if (!failure.empty()) return not_captured(failure);
+  if (error != 0) return not_captured(message.data());
   return graph;
 }
 

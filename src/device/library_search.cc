@@ -1,11 +1,9 @@
-// Search paths.
 #include "device/library_search.h"
 
 #include <ATen/core/Tensor.h>
 #include <dlfcn.h>
 
-#include <cstdlib>
-
+#include "base/environment.h"
 #include "base/text.h"
 
 namespace sdxl {
@@ -14,8 +12,7 @@ namespace fs = std::filesystem;
 
 std::vector<fs::path> directories_of(const char* variable) {
   std::vector<fs::path> result;
-  const char* value = std::getenv(variable);
-  for (const std::string& part : split(value ? value : "", ':')) {
+  for (const std::string& part : split(environment(variable), ':')) {
     std::error_code error;
     if (!part.empty() && fs::is_directory(part, error)) result.emplace_back(part);
   }
@@ -25,11 +22,14 @@ std::vector<fs::path> directories_of(const char* variable) {
 std::vector<fs::path> python_package_folders(const std::string& package_lib) {
   std::vector<fs::path> roots;
   for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
-    if (const char* value = std::getenv(variable)) roots.push_back(fs::path(value) / "lib");
+    const std::string value = environment(variable);
+    if (!value.empty()) roots.push_back(fs::path(value) / "lib");
   }
-  if (const char* home = std::getenv("HOME")) roots.push_back(fs::path(home) / ".local/lib");
-  for (const char* root : {"/usr/local/lib", "/usr/lib", "/usr/local/lib64"})
+  const std::string home = environment("HOME");
+  if (!home.empty()) roots.push_back(fs::path(home) / ".local/lib");
+  for (const char* root : {"/usr/local/lib", "/usr/lib", "/usr/local/lib64"}) {
     roots.emplace_back(root);
+  }
 
   std::vector<fs::path> result;
   std::error_code error;
@@ -38,7 +38,7 @@ std::vector<fs::path> python_package_folders(const std::string& package_lib) {
   }
   for (const fs::path& root : roots) {
     for (const auto& entry : fs::directory_iterator(root, error)) {
-      if (entry.path().filename().string().rfind("python3", 0) != 0) continue;
+      if (!entry.path().filename().string().starts_with("python3")) continue;
       for (const char* packages : {"site-packages", "dist-packages"}) {
         const fs::path folder = entry.path() / packages / package_lib;
         if (fs::is_directory(folder, error)) result.push_back(folder);

@@ -1,4 +1,4 @@
-// Where vendors' libraries lie.
+// Searches for vendors' libraries.
 #pragma once
 
 #include <filesystem>
@@ -7,21 +7,21 @@
 
 namespace sdxl {
 
-/// The directories of `variable` (separated by ':'), those that exist.
+/// The existing directories listed in an environment variable, separated by ':'.
 std::vector<std::filesystem::path> directories_of(const char* variable);
 
-/// `package`/lib folders of the Python installations that can be seen: $VIRTUAL_ENV, $CONDA_PREFIX,
-/// PYTHONPATH, the user's and the system's site-packages. No Python is run.
+/// The folders `package_lib` ("torch/lib") of Python installations: $PYTHONPATH, $VIRTUAL_ENV,
+/// $CONDA_PREFIX, the user's and the system's site-packages. Does not run Python.
 std::vector<std::filesystem::path> python_package_folders(const std::string& package_lib);
 
-/// The folder of the libtorch_cpu.so that this process uses.
+/// The folder of this process's libtorch_cpu.so.
 std::filesystem::path torch_library_folder();
 
-/// The first of `folders` that holds `file`; "" if none.
+/// The first of `folders` with `file` in it; empty if there is none.
 std::filesystem::path find_in(const std::vector<std::filesystem::path>& folders,
                               const std::string& file);
 
-/// The folders one after the other, for messages.
+/// The folders separated by commas, for messages; "nowhere" if there are none.
 std::string listed(const std::vector<std::filesystem::path>& folders);
 
 }  // namespace sdxl

@@ -1,6 +1,6 @@
-// Ascend NPU: torch_npu's libtorch_npu.so, which registers itself with ATen as PrivateUse1 named
-// "npu" when it is opened. Nothing of torch_npu's headers is needed: devices are counted by ATen's
-// device guard, and what only CANN knows is asked of its C functions.
+// Ascend NPUs. torch_npu's libtorch_npu.so registers itself with ATen as PrivateUse1 "npu" when it
+// is opened. Its headers are not needed: ATen's device guard counts devices, and CANN's C functions
+// describe them.
 #include <ATen/Context.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -19,6 +19,7 @@
 #include "device/fallbacks.h"
 #include "device/library_search.h"
 #include "device/npu_attention.h"
+#include "device/paddle_flags.h"
 #include "device/torch_npu_library.h"
 
 namespace sdxl {
@@ -28,19 +29,17 @@ namespace fs = std::filesystem;
 
 constexpr auto kType = c10::DeviceType::PrivateUse1;
 
-bool is_true(const std::string& text) { return text == "1" || text == "true" || text == "True"; }
-
-/// Paddle's flags that take effect when torch_npu's library is opened (docs/devices.md has the
-/// table); what the user set for torch_npu itself stays.
+/// Translates Paddle's flags that torch_npu's library reads when it is opened (docs/devices.md),
+/// unless the user has set torch_npu's variables.
 void translate_flags() {
   if (environment("FLAGS_allocator_strategy") == "auto_growth" &&
-      std::getenv("PYTORCH_ALLOC_CONF") == nullptr) {
+      environment("PYTORCH_ALLOC_CONF").empty()) {
     setenv("PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True", /*overwrite=*/0);
   }
 }
 
-/// Those that are options of torch_npu, and float32 products and convolutions that are exact unless
-/// asked otherwise, which torch_npu rounds to HF32 in convolutions.
+/// Translates Paddle's flags that are options of torch_npu. Also turns HF32 off unless allow_tf32,
+/// since torch_npu rounds float32 convolutions to it by default.
 void set_options(const ComputeOptions& options) {
   const char* hf32 = options.allow_tf32 ? "enable" : "disable";
   set_torch_npu_option("ALLOW_CONV_HF32", hf32);
@@ -55,7 +54,7 @@ void set_options(const ComputeOptions& options) {
   }
 }
 
-/// The value of a line "version=…" of a file of Ascend's installers; "" without one.
+/// The value of the line "version=…" in a file of Ascend's installers; "" if there is none.
 std::string version_in(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) return "";
@@ -97,24 +96,23 @@ class NpuBackEnd : public BackEnd {
     open_torch_npu();
     if (!at::isPrivateUse1HooksRegistered()) {
       throw Error(ExitStatus::kUnavailable,
-                  "npu: libtorch_npu.so was opened but registered no device: is it of torch_npu "
-                  "2.11?");
+                  "npu: libtorch_npu.so registered no device: is it from torch_npu 2.11?");
     }
     if (device_count() == 0) {
       const char* visible = std::getenv("ASCEND_RT_VISIBLE_DEVICES");
       throw Error(ExitStatus::kUnavailable,
                   visible ? str("npu: no device is visible with ASCEND_RT_VISIBLE_DEVICES=",
-                                quoted(visible), ": name devices that npu-smi info lists")
-                          : std::string("npu: the driver shows no device; see npu-smi info, and in "
-                                        "a container pass /dev/davinci* on"));
+                                quoted(visible), ": list devices that npu-smi info shows")
+                          : std::string("npu: the driver finds no device: check npu-smi info, and "
+                                        "pass /dev/davinci* to a container"));
     }
     opened_ = true;
   }
 
-  /// From the device guard: torch_npu's hooks don't count.
+  /// Asks the device guard, since torch_npu's hooks don't count devices.
   int device_count() override { return c10::impl::getDeviceGuardImpl(kType)->deviceCount(); }
 
-  /// torch_npu starts CANN on the device on which the first tensor is made.
+  /// Creates a tensor first, since torch_npu initialises CANN on the device of the first tensor.
   void use(const at::Device& device) override {
     at::empty({1}, at::TensorOptions(device).dtype(at::kFloat));
     c10::impl::VirtualGuardImpl(kType).setDevice(device);

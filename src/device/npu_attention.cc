@@ -1,4 +1,4 @@
-// The operator is found by name, its other arguments have the defaults of the library's own schema.
+// Finds the operator by name and fills its other arguments with the schema's defaults.
 #include "device/npu_attention.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -28,8 +28,9 @@ at::Tensor npu_attention(const at::Tensor& query, const at::Tensor& key, const a
                          int64_t heads) {
   if (query.scalar_type() != at::kHalf && query.scalar_type() != at::kBFloat16) return {};
   static const c10::OperatorHandle attention = find_operator().value();
-  constexpr int64_t kAllTokens = 65536;  // of a window around each token
-  const double scale = 1.0 / std::sqrt(double(query.size(-1)) / double(heads));
+  constexpr int64_t kAllTokens = 65536;  // half-width of the attention window
+  const double scale =
+      1.0 / std::sqrt(static_cast<double>(query.size(-1)) / static_cast<double>(heads));
   const std::map<std::string, c10::IValue> given = {{"query", query},
                                                     {"key", key},
                                                     {"value", value},

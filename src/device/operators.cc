@@ -1,11 +1,10 @@
-// Finding a plugin's operators.
 #include "device/operators.h"
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "device/back_end.h"
+#include "device/registry.h"
 
 namespace sdxl {
 
@@ -34,10 +33,8 @@ std::optional<int32_t> operator_type(at::ScalarType type) {
 
 void require_queued(int code, const char* operation) {
   if (code == 0) return;
-  throw Error(ExitStatus::kFailure,
-              str("the device's plugin failed in ", operation, " with error ", code,
-                  ": remove libsdxl_*.so from beside the binary to go on "
-                  "without it"));
+  throw Error(ExitStatus::kFailure, "the device's plugin failed in ", operation, " with error ",
+              code, ": to continue without it, remove libsdxl_*.so beside the binary");
 }
 
 }  // namespace sdxl

@@ -1,4 +1,4 @@
-// The fused operators of a device's plugin (include/sdxl/operators.h), and what calling them takes.
+// The fused operators of a device's plugin (include/sdxl/operators.h) and helpers to call them.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,16 +9,16 @@
 
 namespace sdxl {
 
-/// Those for tensors on `device`; null where there is no plugin.
+/// The operators for tensors on `device`; null without a plugin.
 const sdxl_operators* operators_for(const at::Device& device);
 
-/// The stream that ATen queues work for `device` on, as the vendor's handle.
+/// ATen's current stream of `device`, as the vendor's handle.
 void* current_stream(const at::Device& device);
 
-/// enum sdxl_type; nothing for a type that the operators don't serve.
+/// The enum sdxl_type of `type`; nothing if the operators don't support it.
 std::optional<int32_t> operator_type(at::ScalarType type);
 
-/// Throws Error(kFailure) naming `operation` where an operator gave an error code.
+/// Error(kFailure) naming `operation` unless `code`, an operator's result, is 0.
 void require_queued(int code, const char* operation);
 
 }  // namespace sdxl

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <string_view>
 
 #include "base/dynamic_library.h"
 #include "base/error.h"
@@ -15,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What torch_npu asks of Python: a function to call before the first tensor is made, and where
-/// torch lies, beside which it finds its own files.
+/// The modules that torch_npu uses: a function it calls before the first tensor, and torch's path,
+/// from which it finds its own files.
 constexpr const char* kModules = R"(
 import os, sys, types
 npu = types.ModuleType("torch_npu.npu")
@@ -29,21 +30,21 @@ sys.modules.update({"torch": torch, "torch_npu": package, "torch_npu.npu": npu})
 )";
 
 constexpr const char* kOtherBuild =
-    "this is the build of torch_npu for Python; its C++ build (libtorch_npu) needs none of that";
+    "only the wheel's build of torch_npu needs Python; its C++ build (libtorch_npu) doesn't";
 
-/// "3.11" of torch_npu/_C.cpython-311-x86_64-linux-gnu.so; "" where no such file lies.
+/// "3.11" for torch_npu/_C.cpython-311-x86_64-linux-gnu.so; "" without such a file.
 std::string python_version(const fs::path& folder) {
   constexpr std::string_view kBefore = "_C.cpython-3";
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder.parent_path(), error)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind(kBefore, 0) != 0) continue;
+    if (!name.starts_with(kBefore)) continue;
     return str("3.", name.substr(kBefore.size(), name.find('-', kBefore.size()) - kBefore.size()));
   }
   return "";
 }
 
-/// By the loader's own search, then beside the Python that torch_npu is installed in.
+/// Opens libpython from beside the Python with torch_npu, or else by the loader's search.
 DynamicLibrary open_libpython(const std::string& version, const fs::path& folder) {
   const std::string name = str("libpython", version, ".so.1.0");
   const fs::path site_packages = folder.parent_path().parent_path();
@@ -53,16 +54,15 @@ DynamicLibrary open_libpython(const std::string& version, const fs::path& folder
     if (fs::exists(beside, error)) return DynamicLibrary(beside, /*global=*/true);
     return DynamicLibrary(name, /*global=*/true);
   } catch (const Error& problem) {
-    throw Error(
-        ExitStatus::kUnavailable,
-        str("npu: torch_npu in ", folder.string(), " needs ", name, ", which is neither in ",
-            beside.parent_path().string(), " nor known to the loader: install libpython", version,
-            " or add its folder to LD_LIBRARY_PATH; ", kOtherBuild));
+    throw Error(ExitStatus::kUnavailable, "npu: torch_npu in ", folder.string(), " needs ", name,
+                ", which is neither in ", beside.parent_path().string(),
+                " nor found by the loader: install libpython", version,
+                " or add its folder to LD_LIBRARY_PATH; ", kOtherBuild);
   }
 }
 
-/// The folder below which the standard library of this libpython lies, without which the
-/// interpreter would end the process.
+/// The folder (PYTHONHOME) with this libpython's standard library. Without one the interpreter
+/// would end the process.
 fs::path home_of(const void* function, const std::string& version) {
   Dl_info info{};
   dladdr(function, &info);
@@ -74,9 +74,9 @@ fs::path home_of(const void* function, const std::string& version) {
       return folder;
     }
   }
-  throw Error(ExitStatus::kUnavailable,
-              str("npu: ", library.string(), " comes without Python's standard library (lib/python",
-                  version, "/encodings): install libpython", version, "-stdlib; ", kOtherBuild));
+  throw Error(ExitStatus::kUnavailable, "npu: ", library.string(),
+              " comes without Python's standard library (lib/python", version,
+              "/encodings): install libpython", version, "-stdlib; ", kOtherBuild);
 }
 
 void start_interpreter(const DynamicLibrary& python, const std::string& version,
@@ -86,7 +86,8 @@ void start_interpreter(const DynamicLibrary& python, const std::string& version,
   auto* run = python.function<int(const char*)>("PyRun_SimpleString");
   auto* release = python.function<void*()>("PyEval_SaveThread");
   if (!initialize || !initialized || !run || !release) {
-    throw Error(ExitStatus::kUnavailable, str("npu: libpython", version, " is incomplete"));
+    throw Error(ExitStatus::kUnavailable, "npu: libpython", version,
+                " is incomplete: reinstall it");
   }
   if (initialized() != 0) return;
   const fs::path home = home_of(reinterpret_cast<const void*>(initialize), version);
@@ -96,11 +97,13 @@ void start_interpreter(const DynamicLibrary& python, const std::string& version,
   initialize(/*install_signal_handlers=*/0);
   const bool good = run(kModules) == 0;
   release();
-  if (!good) throw Error(ExitStatus::kUnavailable, "npu: Python could not be started");
+  if (!good) {
+    throw Error(ExitStatus::kUnavailable, "npu: Python cannot be started: check its installation");
+  }
 }
 
-/// The folder of a libtorch_python.so without CUDA: torch_npu cannot be opened beside CUDA's
-/// libraries, since both register the same options of allocators.
+/// The folder of a libtorch_python.so without CUDA. torch_npu and CUDA's libraries register the
+/// same allocator options, so they cannot be open at once.
 fs::path torch_folder(const fs::path& torch_npu) {
   std::vector<fs::path> folders = directories_of("SDXL_TORCH_LIB");
   folders.push_back(torch_npu.parent_path().parent_path() / "torch/lib");
@@ -127,13 +130,11 @@ fs::path torch_folder(const fs::path& torch_npu) {
 void open_python_for_torch_npu(const fs::path& folder) {
   const std::string version = python_version(folder);
   if (version.empty()) {
-    throw Error(ExitStatus::kUnavailable,
-                str("npu: ", folder.string(),
-                    " needs libtorch_python.so, and no _C.cpython-3*.so "
-                    "beside it tells of which Python: install torch-npu 2.11 with pip"));
+    throw Error(ExitStatus::kUnavailable, "npu: ", folder.string(),
+                " needs libtorch_python.so, and no _C.cpython-3*.so beside it names its Python "
+                "version: install torch-npu 2.11 with pip");
   }
   start_interpreter(open_libpython(version, folder), version, folder.parent_path().parent_path());
-
   DynamicLibrary(torch_folder(folder) / "libtorch_python.so", /*global=*/true);
 }
 

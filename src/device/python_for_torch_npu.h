@@ -1,4 +1,4 @@
-// The interpreter that the Python build of libtorch_npu.so expects around it.
+// The Python interpreter that the wheel's build of libtorch_npu.so expects in its process.
 #pragma once
 
 #include <filesystem>
@@ -6,14 +6,13 @@
 
 namespace sdxl {
 
-/// Opens the libpython and the libtorch_python.so that belong to the torch_npu of `folder` and
-/// starts an interpreter that runs nothing: when it first allocates on a device, that build calls
-/// torch_npu.npu._lazy_init(), which here is a function without a body. The interpreter's lock is
-/// released, so that any thread can take it. Error(kUnavailable) where one of them is missing.
+/// Opens the libpython and libtorch_python.so of the torch_npu in `folder` and starts an
+/// interpreter. When it first allocates on a device, that build calls torch_npu.npu._lazy_init(),
+/// which is empty here. Releases the interpreter's lock, so that any thread can take it.
+/// Error(kUnavailable) if a library is missing.
 void open_python_for_torch_npu(const std::filesystem::path& folder);
 
-/// torch_npu.npu.set_option({name: value}), by the function of the library that Python calls; false
-/// where no Python was opened.
+/// Calls torch_npu.npu.set_option({name: value}); false if Python is not open or it fails.
 bool set_option_by_python(const std::string& name, const std::string& value);
 
 }  // namespace sdxl

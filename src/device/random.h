@@ -1,4 +1,4 @@
-// CPU generators for the random streams.
+// Generators for the random streams of base/random.h.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -7,7 +7,8 @@
 
 namespace sdxl {
 
-/// A fresh CPU generator for one (stream, index), to be used for that one purpose in float32.
+/// A new CPU generator, seeded for element `index` of a stream. Draw float32 numbers for that one
+/// purpose only.
 inline at::Generator stream_generator(uint64_t run, Stream stream, uint64_t index) {
   return at::make_generator<at::CPUGeneratorImpl>(stream_seed(run, stream, index));
 }

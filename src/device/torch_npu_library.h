@@ -1,4 +1,4 @@
-// Finding and opening torch_npu's libtorch_npu.so, in a process that has no Python.
+// Finds and opens torch_npu's libtorch_npu.so in a process without Python.
 #pragma once
 
 #include <filesystem>
@@ -7,26 +7,25 @@
 
 namespace sdxl {
 
+/// The script that sets CANN's environment variables, in its default place.
 constexpr const char* kSetEnvScript = "/usr/local/Ascend/ascend-toolkit/set_env.sh";
 
-/// Where libtorch_npu.so is looked for: SDXL_TORCH_NPU_LIB, then Python's installations.
+/// The folders to search for libtorch_npu.so: SDXL_TORCH_NPU_LIB if it is set, else those of Python
+/// installations.
 std::vector<std::filesystem::path> torch_npu_folders();
 
-/// The version of the torch_npu that `folder` belongs to, such as "2.11.0.post3"; "" if it has
-/// none.
+/// The version of the torch_npu that contains `folder`, such as "2.11.0.post3"; "" if unknown.
 std::string torch_npu_version(const std::filesystem::path& folder);
 
-/// Opens libtorch_npu.so and, before it, what it needs of this process: a libtorch.so that asks for
-/// no other vendor's library and, for the build that Python's wheel holds, libpython and
-/// libtorch_python. Error(kUnavailable) names the library that is missing, where it was looked for
-/// and the remedy.
+/// Opens libtorch_npu.so and first the libraries it needs: a libtorch.so that needs no other
+/// vendor's library and, for the wheel's build, libpython and libtorch_python. Error(kUnavailable)
+/// names the missing library, the folders searched and the remedy.
 void open_torch_npu();
 
-/// What to do when `problem`, dlerror's text, names a library that could not be opened.
+/// The remedy for `problem`, dlerror's text that names a missing library.
 std::string remedy_for(const std::string& problem);
 
-/// An option of torch_npu (those of torch_npu.npu.set_option); false where this build of the
-/// library does not let it be set.
+/// Sets an option as torch_npu.npu.set_option does; false if this build doesn't support that.
 bool set_torch_npu_option(const std::string& name, const std::string& value);
 
 }  // namespace sdxl

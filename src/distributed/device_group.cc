@@ -1,4 +1,3 @@
-// Asking the plugin (include/sdxl/process_group.h).
 #include "distributed/device_group.h"
 
 #include <array>
@@ -13,6 +12,8 @@
 namespace sdxl {
 namespace {
 
+constexpr const char* kSlowPath = "gradients are exchanged through host memory, which is slow";
+
 fs::path plugin_of(at::Device device) {
   const std::string name = c10::DeviceTypeName(device.type(), /*lower_case=*/true);
   return binary_directory() / ("libsdxl_" + name + ".so");
@@ -26,18 +27,14 @@ c10::intrusive_ptr<c10d::Backend> make_device_group(at::Device device,
                                                     std::chrono::milliseconds timeout) {
   const fs::path path = plugin_of(device);
   if (!fs::exists(path)) {
-    log::warning(str(path.string(),
-                     " is not there: gradients travel by way of the host's memory, "
-                     "which is slow"));
+    log::warning(str(path.string(), " is missing: ", kSlowPath));
     return nullptr;
   }
   const DynamicLibrary plugin(path);
   const auto maker =
       reinterpret_cast<sdxl_process_group_maker>(plugin.symbol("sdxl_make_process_group"));
   if (maker == nullptr) {
-    log::warning(str(path.string(),
-                     " has no group of processes: gradients travel by way of the "
-                     "host's memory, which is slow"));
+    log::warning(str(path.string(), " makes no process group: ", kSlowPath));
     return nullptr;
   }
   const sdxl_process_group_request request = {SDXL_PROCESS_GROUP_ABI,
@@ -49,8 +46,8 @@ c10::intrusive_ptr<c10d::Backend> make_device_group(at::Device device,
   std::array<char, 1024> message{};
   void* group = maker(&request, message.data(), message.size());
   if (group == nullptr) {
-    throw Error(ExitStatus::kUnavailable, str("rank ", rank, " cannot use ", device.str(),
-                                              " together with the others: ", message.data()));
+    throw Error(ExitStatus::kUnavailable, "rank ", rank, " cannot use ", device.str(),
+                " together with the others: ", message.data());
   }
   return c10::intrusive_ptr<c10d::Backend>::reclaim(static_cast<c10d::Backend*>(group));
 }

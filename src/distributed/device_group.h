@@ -1,4 +1,5 @@
-// c10d's group for tensors on a device, from that device's plugin.
+// c10d's backend for tensors on a device, made by that device's plugin
+// (include/sdxl/process_group.h).
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,7 +10,8 @@
 
 namespace sdxl {
 
-/// Null, with a warning, where there is no plugin; Error(kUnavailable) where it refuses.
+/// Null, with a warning, if the plugin is missing or makes no backend. Error(kUnavailable) with the
+/// plugin's reason if it fails.
 c10::intrusive_ptr<c10d::Backend> make_device_group(at::Device device,
                                                     const c10::intrusive_ptr<c10d::Store>& store,
                                                     int64_t rank, int64_t size,

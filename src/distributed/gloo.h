@@ -1,4 +1,4 @@
-// c10d's Gloo group, for tensors in the host's memory.
+// c10d's Gloo backend, for tensors on the CPU.
 #pragma once
 
 #include <chrono>
@@ -8,8 +8,8 @@
 
 namespace sdxl {
 
-/// Talks over the network interface that $GLOO_SOCKET_IFNAME names, else over the one that leads to
-/// `address`. Connections are made when they are first needed.
+/// Uses the network interface named by $GLOO_SOCKET_IFNAME, or else the one that routes to
+/// `address` (a host name or number, with `port`). Connects lazily.
 c10::intrusive_ptr<c10d::Backend> make_gloo_group(const c10::intrusive_ptr<c10d::Store>& store,
                                                   int64_t rank, int64_t size,
                                                   std::chrono::milliseconds timeout,

@@ -1,4 +1,3 @@
-// Reading what launchers say.
 #include "distributed/launch.h"
 
 #include <algorithm>
@@ -6,13 +5,14 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/text.h"
 
 namespace sdxl {
 namespace {
 
-/// How one kind of launcher names things.
+/// The variables of one kind of launcher.
 struct LauncherNames {
   const char *rank, *size, *local_rank, *local_size, *job;
 };
@@ -32,8 +32,8 @@ int64_t whole_number(const std::string& name, const std::string& text, int64_t l
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end || value < least || value > most) {
-    throw Error(ExitStatus::kUsage, str("the environment variable ", name, " is ", quoted(text),
-                                        ": it must be a whole number from ", least, " to ", most));
+    throw Error(ExitStatus::kUsage, "the environment variable ", name, " is ", quoted(text),
+                ": it must be a whole number from ", least, " to ", most);
   }
   return value;
 }
@@ -59,10 +59,9 @@ std::optional<std::string> master_address(const ReadVariable& variable, const La
 void read_address(Launch& launch, const ReadVariable& variable, const LauncherNames& names) {
   const auto address = master_address(variable, launch, names);
   if (!address || address->empty()) {
-    throw Error(ExitStatus::kUsage,
-                str(names.size, " is ", launch.size,
-                    " and MASTER_ADDR is not set: export MASTER_ADDR, the address of rank 0's "
-                    "machine, and MASTER_PORT, a free port there"));
+    throw Error(ExitStatus::kUsage, names.size, " is ", launch.size,
+                " and MASTER_ADDR is not set: export MASTER_ADDR, the address of rank 0's "
+                "machine, and MASTER_PORT, a free port there");
   }
   launch.address = *address;
   if (const auto port = variable("MASTER_PORT")) {
@@ -79,7 +78,7 @@ void read_address(Launch& launch, const ReadVariable& variable, const LauncherNa
 }  // namespace
 
 int64_t device_index(const Launch& launch) {
-  return launch.alone() ? launch.local_rank.value_or(0) : launch.local_rank.value_or(-1);
+  return launch.is_single() ? launch.local_rank.value_or(0) : launch.local_rank.value_or(-1);
 }
 
 int64_t threads_of_rank(int64_t num_threads, const Launch& launch) {
@@ -102,27 +101,29 @@ std::string first_host(const std::string& nodelist) {
 }
 
 Launch read_launch(int64_t local_rank, const ReadVariable& variable) {
-  constexpr int64_t kMostRanks = 1 << 20;
+  constexpr int64_t kMaxRanks = 1 << 20;
   Launch launch;
   if (local_rank >= 0) launch.local_rank = local_rank;
   for (const LauncherNames& names : kLaunchers) {
     const auto rank = variable(names.rank), size = variable(names.size);
     if (!rank && !size) continue;
-    if (!size && names.rank == std::string("SLURM_PROCID")) continue;  // a batch script, no step
-    if (!rank || !size) {
-      throw Error(ExitStatus::kUsage, str("the environment has ", rank ? names.rank : names.size,
-                                          " without ", rank ? names.size : names.rank,
-                                          ": set both, or neither for a single process"));
+    if (!size && names.rank == std::string("SLURM_PROCID")) {
+      continue;  // in a batch script, outside of srun
     }
-    launch.size = whole_number(names.size, *size, 1, kMostRanks);
+    if (!rank || !size) {
+      throw Error(ExitStatus::kUsage, "the environment has ", rank ? names.rank : names.size,
+                  " without ", rank ? names.size : names.rank,
+                  ": set both, or neither for a single process");
+    }
+    launch.size = whole_number(names.size, *size, 1, kMaxRanks);
     launch.rank = whole_number(names.rank, *rank, 0, launch.size - 1);
     if (const auto local = variable(names.local_rank)) {
-      launch.local_rank = whole_number(names.local_rank, *local, 0, kMostRanks);
+      launch.local_rank = whole_number(names.local_rank, *local, 0, kMaxRanks);
     }
     if (const auto count = variable(names.local_size)) {
       launch.local_size = std::max(1, std::atoi(count->c_str()));  // Slurm says "4(x2)"
     }
-    if (!launch.alone()) read_address(launch, variable, names);
+    if (!launch.is_single()) read_address(launch, variable, names);
     return launch;
   }
   return launch;
@@ -130,9 +131,8 @@ Launch read_launch(int64_t local_rank, const ReadVariable& variable) {
 
 Launch read_launch(int64_t local_rank) {
   return read_launch(local_rank, [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
+    const std::string value = environment(name.c_str());
+    return value.empty() ? std::nullopt : std::optional(value);
   });
 }
 

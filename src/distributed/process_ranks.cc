@@ -1,15 +1,14 @@
-// Rendezvous and collectives.
 #include "distributed/process_ranks.h"
 
 #include <c10/util/Logging.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
 
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "distributed/device_group.h"
@@ -23,10 +22,10 @@ using c10d::Backend;
 using c10d::Store;
 using std::chrono::milliseconds;
 
-/// A rank's failure as the others report it; its message names the rank already.
+/// The failure of another rank; its message already names the rank.
 Error error_of(const Failure& failure) { return RankLost(failure.status, failure.message); }
 
-/// Waits for a work of c10d and turns its failure into one that names the rank.
+/// Waits for c10d's work; a failure becomes an error that names the rank at fault.
 class WorkTransfer : public Transfer {
  public:
   WorkTransfer(Watch& watch, c10::intrusive_ptr<c10d::Work> work, at::Tensor tensor)
@@ -46,7 +45,7 @@ class WorkTransfer : public Transfer {
   at::Tensor tensor_;
 };
 
-/// The same by way of a copy in the host's memory.
+/// A transfer of a copy in host memory, copied back when it is done.
 class StagedTransfer : public Transfer {
  public:
   StagedTransfer(std::unique_ptr<Transfer> transfer, at::Tensor staged, at::Tensor target)
@@ -73,7 +72,7 @@ std::string text_of(const at::Tensor& bytes, int64_t size) {
 
 std::string joined_key(int64_t rank) { return str("joined/", rank); }
 
-/// Until every rank has the store; the error lists those that have not.
+/// Waits until every rank has reached the store; Error(kUnavailable) lists those that have not.
 void wait_for_all(Store& store, const Launch& launch, milliseconds timeout) {
   store.set(joined_key(launch.rank), std::vector<uint8_t>{1});
   std::vector<std::string> keys;
@@ -88,9 +87,8 @@ void wait_for_all(Store& store, const Launch& launch, milliseconds timeout) {
   for (int64_t rank = 0; rank < launch.size && missing.size() < 8; ++rank) {
     if (!store.check({joined_key(rank)})) missing.push_back(str(rank));
   }
-  throw Error(ExitStatus::kUnavailable,
-              str("rank ", join(missing, ", "), " of ", launch.size,
-                  " did not start within --ddp_timeout ", timeout.count() / 1000.0, " s"));
+  throw Error(ExitStatus::kUnavailable, "rank ", join(missing, ", "), " of ", launch.size,
+              " did not start within --ddp_timeout ", timeout.count() / 1000.0, " s");
 }
 
 class ProcessRanks : public Ranks {
@@ -103,19 +101,19 @@ class ProcessRanks : public Ranks {
         watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store_->clone()), rank_, size_,
                timeout),
         host_(join_host_group(launch)) {
-    meet();
+    barrier();
   }
 
   int64_t rank() const override { return rank_; }
   int64_t size() const override { return size_; }
 
-  std::unique_ptr<Transfer> start_sum(const at::Tensor& tensor) override {
+  std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor) override {
     return start(tensor, [](Backend& group, std::vector<at::Tensor>& tensors) {
       return group.allreduce(tensors, c10d::AllreduceOptions());
     });
   }
 
-  std::unique_ptr<Transfer> start_sum_to(const at::Tensor& tensor, int64_t owner) override {
+  std::unique_ptr<Transfer> start_reduce(const at::Tensor& tensor, int64_t owner) override {
     return start(tensor, [owner](Backend& group, std::vector<at::Tensor>& tensors) {
       c10d::ReduceOptions options;
       options.rootRank = owner;
@@ -131,7 +129,7 @@ class ProcessRanks : public Ranks {
     });
   }
 
-  std::vector<std::string> gather(const std::string& text) override {
+  std::vector<std::string> all_gather_text(const std::string& text) override {
     const std::vector<at::Tensor> sizes =
         gather_tensors(at::full({1}, std::ssize(text), at::kLong));
     int64_t longest = 1;
@@ -146,7 +144,7 @@ class ProcessRanks : public Ranks {
     return texts;
   }
 
-  std::string share(const std::string& text, int64_t from) override {
+  std::string broadcast_text(const std::string& text, int64_t from) override {
     const at::Tensor size = at::full({1}, std::ssize(text), at::kLong);
     start_broadcast(size, from)->wait();
     const int64_t count = size.item<int64_t>();
@@ -156,10 +154,10 @@ class ProcessRanks : public Ranks {
     return text_of(bytes, count);
   }
 
-  at::Tensor to_first(const at::Tensor& tensor, const at::Tensor& like, int64_t from) override {
+  at::Tensor send_to_first(const at::Tensor& tensor, const at::Tensor& like,
+                           int64_t from) override {
     if (from == 0) return is_first() ? tensor.detach().cpu() : at::Tensor();
     if (rank_ == from) {
-      // As bytes of plain order, whatever the strides.
       const at::Tensor plain = tensor.detach().cpu().contiguous();
       send(as_bytes(plain));
     }
@@ -169,7 +167,7 @@ class ProcessRanks : public Ranks {
     return received;
   }
 
-  void meet() override {
+  void barrier() override {
     constexpr std::chrono::hours kLong{24 * 365};
     watch_.count_collective();
     std::vector<at::Tensor> tensors = {at::ones({1})};
@@ -178,7 +176,7 @@ class ProcessRanks : public Ranks {
     transfer(host_->allreduce(tensors, options), tensors[0])->wait();
   }
 
-  void fail(ExitStatus status, const std::string& message) override {
+  void abort(ExitStatus status, const std::string& message) override {
     watch_.post({status, str("rank ", rank_, " ended the run: ", message)});
   }
 
@@ -216,7 +214,7 @@ class ProcessRanks : public Ranks {
                                   const at::Tensor& tensor) {
     try {
       return transfer(work(), tensor);
-    } catch (const std::exception& error) {  // connections are made now
+    } catch (const std::exception& error) {  // Gloo connects lazily
       log::debug(error.what());
       throw error_of(watch_.explain());
     }
@@ -233,12 +231,12 @@ class ProcessRanks : public Ranks {
         device, c10::make_intrusive<c10d::PrefixStore>("device", store_), rank_, size_, timeout_);
   }
 
-  std::vector<at::Tensor> gather_tensors(const at::Tensor& own) {
+  std::vector<at::Tensor> gather_tensors(const at::Tensor& tensor) {
     watch_.count_collective();
-    std::vector<at::Tensor> inputs = {own};
+    std::vector<at::Tensor> inputs = {tensor};
     std::vector<std::vector<at::Tensor>> outputs(1);
-    for (int64_t i = 0; i < size_; ++i) outputs[0].push_back(at::empty_like(own));
-    begin([&] { return host_->allgather(outputs, inputs); }, own)->wait();
+    for (int64_t i = 0; i < size_; ++i) outputs[0].push_back(at::empty_like(tensor));
+    begin([&] { return host_->allgather(outputs, inputs); }, tensor)->wait();
     return outputs[0];
   }
 
@@ -285,8 +283,8 @@ c10::intrusive_ptr<Store> open_store(const Launch& launch, milliseconds timeout)
     throw Error(ExitStatus::kUnavailable,
                 options.isServer
                     ? str("rank 0 cannot listen at ", place,
-                          " (MASTER_ADDR, MASTER_PORT): the port is taken, or the address is not "
-                          "this machine's")
+                          " (MASTER_ADDR, MASTER_PORT): the port is taken, or the address belongs "
+                          "to another machine")
                     : str("rank ", launch.rank, " did not reach rank 0 at ", place,
                           " (MASTER_ADDR, MASTER_PORT) within --ddp_timeout ",
                           timeout.count() / 1000.0, " s: is it running, and the port open?"));
@@ -297,12 +295,12 @@ c10::intrusive_ptr<Store> open_store(const Launch& launch, milliseconds timeout)
 
 Ranks& join_ranks(const Launch& launch, const JoinOptions& options) {
   static Ranks one_process;
-  if (launch.alone()) return one_process;
-  // c10d tells on stderr what we tell in one line at the end.
-  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
-  // The first speaks for all, unless everything is to be heard.
-  const bool speaks = launch.rank == 0 || log::enabled(log::Level::kDebug);
-  if (!speaks && log::enabled(log::Level::kInfo)) log::set_level(log::Level::kWarning);
+  if (launch.is_single()) return one_process;
+  // Silence c10d: the final error says the same in one line.
+  if (environment("TORCH_CPP_LOG_LEVEL").empty()) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+  // Only rank 0 logs progress, unless the level is debug.
+  const bool logs = launch.rank == 0 || log::enabled(log::Level::kDebug);
+  if (!logs && log::enabled(log::Level::kInfo)) log::set_level(log::Level::kWarning);
   const c10::intrusive_ptr<Store> store = open_store(launch, options.timeout);
   try {
     return *new ProcessRanks(launch, options.timeout, store);
@@ -310,10 +308,9 @@ Ranks& join_ranks(const Launch& launch, const JoinOptions& options) {
     throw;
   } catch (const std::exception& error) {
     const std::string text = error.what();
-    throw Error(
-        ExitStatus::kUnavailable,
-        str("rank ", launch.rank, " cannot talk to the others: ", text.substr(0, text.find('\n')),
-            "; GLOO_SOCKET_IFNAME names the network interface to take"));
+    throw Error(ExitStatus::kUnavailable, "rank ", launch.rank,
+                " cannot connect to the others: ", text.substr(0, text.find('\n')),
+                "; set GLOO_SOCKET_IFNAME to the network interface to use");
   }
 }
 

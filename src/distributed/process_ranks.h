@@ -1,4 +1,4 @@
-// Ranks that are processes, joined through c10d.
+// Ranks that are processes, connected by c10d.
 #pragma once
 
 #include <chrono>
@@ -9,13 +9,13 @@
 namespace sdxl {
 
 struct JoinOptions {
-  /// How long a collective waits for a rank, and all for the last to come at the start.
+  /// Time limit of a collective, and of the start until all ranks are there (--ddp_timeout).
   std::chrono::milliseconds timeout{600000};
 };
 
-/// A plain Ranks for one process. Else meets the others: Error(kUnavailable) tells which did not
-/// come, or why rank 0 cannot be reached. The result lives as long as the process, since transfers
-/// may be under way when a run breaks.
+/// Connects this process to the other ranks; for a single process a plain Ranks.
+/// Error(kUnavailable) lists the ranks that are missing, or says why rank 0 cannot be reached. The
+/// result is never destroyed, since transfers may be in flight when a run fails.
 Ranks& join_ranks(const Launch& launch, const JoinOptions& options);
 
 }  // namespace sdxl

@@ -1,9 +1,8 @@
-// The processes of one run, as the rest of the code sees them. A run of one process has a plain
-// Ranks, whose functions have nothing to do; several have the one of join_ranks(), on LibTorch's
-// c10d.
+// The processes of a distributed run. A run of one process uses Ranks itself, whose collectives
+// return at once; more processes use the subclass that join_ranks() returns, on LibTorch's c10d.
 //
-// All functions but fail() are collective: every rank calls them in the same order. They throw
-// Error naming the rank that is lost, hangs or has stopped the run, with that one's status.
+// All members except abort() are collective: every rank calls them in the same order. They throw
+// RankLost, with the exit status of the rank that died, hangs or stopped the run.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -25,8 +24,8 @@ class RankLost : public Error {
   using Error::Error;
 };
 
-/// A transfer that goes on while the caller computes. It holds its tensor. One that is never waited
-/// for may still write to that.
+/// An asynchronous collective. It keeps its tensor alive. Without a wait() it may still write to
+/// the tensor after it is destroyed.
 class Transfer {
  public:
   virtual ~Transfer() = default;
@@ -38,61 +37,63 @@ class Ranks {
   virtual ~Ranks() = default;
   virtual int64_t rank() const { return 0; }
   virtual int64_t size() const { return 1; }
-  bool alone() const { return size() == 1; }
-  /// The rank that writes logs and files.
+  bool is_single() const { return size() == 1; }
+  /// Whether this is rank 0, which writes logs and files.
   bool is_first() const { return rank() == 0; }
 
-  /// The tensor becomes the sum of all ranks' (the same bits everywhere), or `owner`'s does and the
-  /// others' content is void. Dense, float32 or float64, on the run's device.
-  virtual std::unique_ptr<Transfer> start_sum(const at::Tensor& tensor);
-  virtual std::unique_ptr<Transfer> start_sum_to(const at::Tensor& tensor, int64_t owner);
-  /// The tensor becomes `owner`'s. Any dtype.
+  /// Sums `tensor` over all ranks in place; every rank gets the same bits. The tensor is dense,
+  /// float32 or float64, on the run's device.
+  virtual std::unique_ptr<Transfer> start_all_reduce(const at::Tensor& tensor);
+  /// Sums into the tensor of rank `owner`; the other ranks' contents are undefined afterwards.
+  virtual std::unique_ptr<Transfer> start_reduce(const at::Tensor& tensor, int64_t owner);
+  /// Overwrites `tensor`, of any dtype, with that of rank `owner`.
   virtual std::unique_ptr<Transfer> start_broadcast(const at::Tensor& tensor, int64_t owner);
 
-  /// The texts of all ranks, in their order, to all.
-  virtual std::vector<std::string> gather(const std::string& text) { return {text}; }
-  /// The text of rank `from`, to all.
-  virtual std::string share(const std::string& text, int64_t from = 0);
-  /// The tensor of rank `from` in the memory of rank 0 (undefined elsewhere). `like` has its shape
-  /// and dtype on all ranks; a meta tensor will do.
-  virtual at::Tensor to_first(const at::Tensor& tensor, const at::Tensor& like, int64_t from);
-  /// Until all ranks are here, however long that takes: for phases in which ranks work unequally
-  /// long, such as filling caches and writing checkpoints. A rank that is lost still ends it.
-  virtual void meet() {}
+  /// The texts of all ranks, in the order of ranks.
+  virtual std::vector<std::string> all_gather_text(const std::string& text) { return {text}; }
+  /// The text of rank `from`.
+  virtual std::string broadcast_text(const std::string& text, int64_t from = 0);
+  /// Copies the tensor of rank `from` to rank 0, on the CPU; other ranks get an undefined tensor.
+  /// `like` gives shape and dtype on all ranks and may be a meta tensor.
+  virtual at::Tensor send_to_first(const at::Tensor& tensor, const at::Tensor& like, int64_t from);
+  /// Waits for all ranks without a time limit, for phases of unequal length such as filling caches
+  /// and writing checkpoints. Still fails if a rank dies.
+  virtual void barrier() {}
 
-  /// Tells the others that this rank ends the run. The first to say so is what they report. Not
-  /// collective; before the process ends.
-  virtual void fail(ExitStatus, const std::string&) {}
-  /// This rank's work is done: what becomes of the others is no failure of the run.
+  /// Tells the others that this rank ends the run. They report the first rank that did so. Not
+  /// collective; call it before the process ends.
+  virtual void abort(ExitStatus, const std::string&) {}
+  /// Declares this rank done: failures of other ranks no longer fail the run.
   virtual void finish() {}
 };
 
-/// Sums to one rank and broadcasts from one pass from rank to rank, so that each takes longer the
-/// more ranks there are: by how much larger the pieces should be in which they travel.
-inline int64_t pieces_in_one(const Ranks& ranks) { return std::max<int64_t>(1, ranks.size() / 64); }
+/// Reduce and broadcast run as a chain, so their latency grows with the number of ranks. Returns
+/// the factor by which to enlarge chunks to hide it.
+inline int64_t chunk_scale(const Ranks& ranks) { return std::max<int64_t>(1, ranks.size() / 64); }
 
-/// What `work` gives, done by the first rank and then by the others, who find what it has left on
-/// disk. Collective.
+/// Runs `work` on rank 0 and then on the other ranks, which find what rank 0 left on disk. Returns
+/// this rank's result. Collective.
 template <typename Work>
-auto in_turn(Ranks& ranks, const Work& work) {
-  if (!ranks.is_first()) ranks.meet();
+auto first_rank_first(Ranks& ranks, const Work& work) {
+  if (!ranks.is_first()) ranks.barrier();
   auto result = work();
-  if (ranks.is_first()) ranks.meet();
+  if (ranks.is_first()) ranks.barrier();
   return result;
 }
 
-/// Throws Error(kUsage) naming the first difference unless all ranks run the same build with the
-/// same `options`.
+/// Error(kUsage) names the first difference unless all ranks run the same build with equal
+/// `options`. Collective.
 void require_equal_options(Ranks& ranks, const Json& options);
 
-/// A random seed, the same for all ranks, which the log names. Collective.
+/// A random seed, the same on all ranks; logged. Collective.
 uint64_t draw_seed(Ranks& ranks);
 
-/// Throws Error(kBadData) naming the first rank whose `text`, what stands for its `what`, is
-/// another.
+/// Error(kBadData) names the first rank whose `text` differs from rank 0's. `what` says in messages
+/// what the text stands for ("model"). Collective.
 void require_equal_texts(Ranks& ranks, const char* what, const std::string& text);
 
-/// Runs `work`. What it throws is told to the other ranks, and thrown on with this rank's number.
+/// Runs `work`. An exception aborts the run on the other ranks and is rethrown with this rank's
+/// number.
 ExitStatus run_on_ranks(Ranks& ranks, const std::function<ExitStatus()>& work);
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// Beats, failures and who is to blame.
 #include "distributed/watch.h"
 
 #include <unistd.h>
@@ -16,7 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kGrace{10000};  // for the work to end by itself after a failure
+constexpr milliseconds kGrace{10000};  // after a failure, for the work to end by itself
 constexpr const char* kFailureKey = "failure";
 
 std::string beat_key(int64_t rank) { return str("beat/", rank); }
@@ -24,22 +23,22 @@ std::string seen_key(int64_t rank) { return str("seen/", rank); }
 
 std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 
-/// The store serves two requests of each rank an interval.
+/// Grows with `size`, since the store serves two requests of each rank in an interval.
 milliseconds interval_for(int64_t size) { return milliseconds(std::max<int64_t>(300, 2 * size)); }
 
 std::string listed_ranks(const std::vector<int64_t>& ranks) {
-  constexpr size_t kMost = 8;
+  constexpr size_t kMax = 8;
   std::vector<std::string> names;
-  for (size_t i = 0; i < std::min(ranks.size(), kMost); ++i) names.push_back(str(ranks[i]));
+  for (size_t i = 0; i < std::min(ranks.size(), kMax); ++i) names.push_back(str(ranks[i]));
   std::string text = str(ranks.size() == 1 ? "rank " : "ranks ", join(names, ", "));
-  if (ranks.size() > kMost) text += str(" and ", ranks.size() - kMost, " more");
+  if (ranks.size() > kMax) text += str(" and ", ranks.size() - kMax, " more");
   return text;
 }
 
 Failure silent_store() {
   return {ExitStatus::kUnavailable,
-          "rank 0, which keeps the run's store, does not answer: it was stopped or its machine is "
-          "out of reach"};
+          "rank 0, which serves the run's store, does not answer: it was stopped or its machine is "
+          "unreachable"};
 }
 
 [[noreturn]] void end_process(const Failure& failure) {
@@ -99,16 +98,17 @@ void Watch::run_until_stopped() {
       look_at_next_rank();
       answer_inquiry();
     } catch (const std::exception&) {
-      note({ExitStatus::kUnavailable,
-            "the connection to the run's store is lost: rank 0 (under torchrun its agent), which "
-            "keeps it, died or was stopped"});
+      note(
+          {ExitStatus::kUnavailable,
+           "lost the connection to the run's store: rank 0 (or torchrun's agent), which serves it, "
+           "died or was stopped"});
     }
     ++rounds_;
   }
 }
 
-// Counts its own rounds, not the time: a process that was stopped itself and goes on has missed
-// nothing.
+// Counts rounds instead of reading the clock: a process that was suspended and continues must not
+// take its own pause for silence.
 void Watch::guard() {
   int64_t rounds = rounds_;
   milliseconds silence{0};
@@ -163,7 +163,7 @@ std::pair<int64_t, int64_t> numbers_of(const std::vector<uint8_t>& value) {
 
 void Watch::look_at_next_rank() {
   const int64_t next = (rank_ + 1) % size_;
-  if (!store_->check({beat_key(next)})) return;  // it has not come so far
+  if (!store_->check({beat_key(next)})) return;  // it has not joined yet
   const auto [count, collectives] = numbers_of(store_->get(beat_key(next)));
   const Beat beat{count, collectives};
   const auto now = steady_clock::now();
@@ -203,7 +203,7 @@ void Watch::answer_inquiry() {
   } else if (now - first_look_at_ > 5 * interval_ + milliseconds(500)) {
     const Failure failure = judge(*first_look_, all_beats());
     const std::lock_guard lock(mutex_);
-    to_post_ = failure;  // the first verdict of all ranks holds; it comes back by the store
+    to_post_ = failure;  // the store keeps the first rank's verdict, which look_for_failure() reads
   }
 }
 
@@ -220,17 +220,17 @@ Failure Watch::judge(const std::vector<Beat>& before, const std::vector<Beat>& n
   }
   if (!silent.empty()) {
     return {ExitStatus::kUnavailable,
-            str(listed_ranks(silent), " died, or was stopped, or its machine is out of reach")};
+            str(listed_ranks(silent), " died, was stopped, or its machine is unreachable")};
   }
   if (!behind.empty()) {
     return {ExitStatus::kUnavailable, str(listed_ranks(behind),
-                                          " did not come to where the others wait within "
-                                          "--ddp_timeout ",
+                                          " did not reach the collective that the others "
+                                          "wait in within --ddp_timeout ",
                                           timeout_.count() / 1000.0, " s")};
   }
   return {
       ExitStatus::kUnavailable,
-      str("rank ", rank_, " lost a connection though all ranks are alive: look at the network")};
+      str("rank ", rank_, " lost a connection although all ranks are alive: check the network")};
 }
 
 void Watch::note(const Failure& failure) {
@@ -287,7 +287,7 @@ void Watch::wait_until_seen() {
       std::this_thread::sleep_for(interval_ / 3);
     }
   } catch (const std::exception&) {
-    // Nobody can be told any more.
+    // The store is gone, so nobody can see the failure.
   }
 }
 

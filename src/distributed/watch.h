@@ -1,10 +1,9 @@
-// Threads beside the work that know which ranks are alive, so that a run that breaks ends soon
-// everywhere and says which rank it was.
+// Failure detection: when a rank fails, all ranks end soon and name it.
 //
-// Every rank writes a beat into the store now and then and looks at that of the next rank. The
-// first rank to know of a failure writes it there; the others find it and report the same. A
-// request to a store whose machine is out of reach, its connection not closed, never returns: so a
-// second thread, which asks the store nothing, sees to it that the process ends all the same.
+// Every rank regularly writes a heartbeat to the store and reads that of the next rank. The first
+// rank that detects a failure writes it to the store, where the others find it and report the same.
+// A request to an unreachable store may never return, so a second thread, which never asks the
+// store, ends the process in that case.
 #pragma once
 
 #include <atomic>
@@ -28,24 +27,24 @@ struct Failure {
 
 class Watch {
  public:
-  /// `store` is used by this watch alone. The other ranks may come later.
+  /// Starts the threads. `store` must not be used elsewhere. Other ranks may start later.
   Watch(c10::intrusive_ptr<c10d::Store> store, int64_t rank, int64_t size,
         std::chrono::milliseconds timeout);
-  /// Ends the threads.
+  /// Stops the threads.
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  /// Counts the collectives of this rank: whoever has begun fewer than the others holds them up.
+  /// Call for every collective that this rank starts. The rank with the fewest holds up the others.
   void count_collective() { ++collectives_; }
-  /// Why a collective failed, after a few seconds of looking at the others' beats.
+  /// The cause of a failed collective. Takes a few seconds to compare the ranks' heartbeats.
   Failure explain();
-  /// Tells the others of a failure, unless there is one already. On rank 0, whose end takes the
-  /// store away, it waits a few seconds for the others to have seen it.
+  /// Reports a failure to the other ranks unless one is known already. Rank 0 takes the store with
+  /// it when it ends, so there it waits a few seconds until the others have read the failure.
   void post(const Failure& failure);
-  /// A failure that is known already.
+  /// The failure, if one is known.
   std::optional<Failure> failure();
-  /// The run ends: what happens to the others from now on is no failure.
+  /// Ignores failures of other ranks from now on.
   void finish();
 
  private:
@@ -56,10 +55,10 @@ class Watch {
 
   void loop();
   void run_until_stopped();
-  /// Of the second thread: fails the run where the store is silent for the timeout, and ends the
-  /// process where the work has not ended by itself some time after a failure.
+  /// The second thread. Fails the run if the store is silent for the timeout. Ends the process if
+  /// the work has not ended by itself within 10 s after a failure.
   void guard();
-  /// Ends the process where the thread hangs in a request to the store.
+  /// Ends the process if the first thread hangs in a request to the store.
   void leave_a_silent_store();
   void tick();
   void look_for_failure();
@@ -69,7 +68,7 @@ class Watch {
   Failure judge(const std::vector<Beat>& before, const std::vector<Beat>& now) const;
   std::vector<Beat> all_beats();
   void note(const Failure& failure);
-  /// As the failure of this run; with the lock held.
+  /// Stores the run's failure. The caller holds mutex_.
   void keep(const Failure& failure);
   void enforce();
 
@@ -77,7 +76,7 @@ class Watch {
   const int64_t rank_, size_;
   const std::chrono::milliseconds timeout_, interval_;
   std::atomic<int64_t> collectives_{0};
-  std::atomic<int64_t> rounds_{0};  // of requests that the store has answered
+  std::atomic<int64_t> rounds_{0};  // that the first thread has finished
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -85,7 +84,7 @@ class Watch {
   std::optional<Failure> failure_, to_post_;
   std::chrono::steady_clock::time_point failed_at_;
 
-  // Of the first thread alone.
+  // Used by the first thread only.
   int64_t beats_ = 0;
   Beat next_rank_;
   std::chrono::steady_clock::time_point next_rank_changed_;

@@ -1,4 +1,3 @@
-// Questions to the Hub about one repository.
 #include "hub/api.h"
 
 #include <algorithm>
@@ -10,7 +9,7 @@
 namespace sdxl {
 namespace {
 
-constexpr int kMostPages = 10000;
+constexpr int kMaxPages = 10000;
 
 bool is_hash(const std::string& text, size_t length) {
   return text.size() == length && std::all_of(text.begin(), text.end(), [](char c) {
@@ -20,7 +19,7 @@ bool is_hash(const std::string& text, size_t length) {
 
 uint64_t size_of(const Json& entry, const std::string& source) {
   const auto size = json_value<int64_t>(entry, "size", -1, source);
-  if (size < 0) throw Error(ExitStatus::kBadData, str(source, ": a file without a size"));
+  if (size < 0) throw bad_data(source, "lists a file without a size");
   return static_cast<uint64_t>(size);
 }
 
@@ -28,8 +27,7 @@ RepositoryFile parse_file(const Json& entry, const std::string& source) {
   RepositoryFile file;
   file.path = json_value<std::string>(entry, "path", "", source);
   if (!is_safe_relative_path(file.path)) {
-    throw Error(ExitStatus::kBadData,
-                str(source, ": lists the file name ", quoted(file.path), ", which is not safe"));
+    throw bad_data(source, "lists the file name ", quoted(file.path), ", which is not safe");
   }
   file.size = size_of(entry, source);
   file.blob_id = json_value<std::string>(entry, "oid", "", source);
@@ -40,13 +38,12 @@ RepositoryFile parse_file(const Json& entry, const std::string& source) {
     file.size = file.lfs_size;
   }
   if (!is_hash(file.blob_id, 40) || (!file.lfs_sha256.empty() && !is_hash(file.lfs_sha256, 64))) {
-    throw Error(ExitStatus::kBadData,
-                str(source, ": lists ", quoted(file.path), " without a hash"));
+    throw bad_data(source, "lists ", quoted(file.path), " without a hash");
   }
   return file;
 }
 
-// The address in `Link: <…>; rel="next"`, "" if there is none.
+/// The URL in `Link: <…>; rel="next"`; "" if there is none.
 std::string next_page(const std::string& link) {
   for (const std::string& part : split(link, ',')) {
     const size_t open = part.find('<'), close = part.find('>');
@@ -62,9 +59,8 @@ std::string next_page(const std::string& link) {
 HubApi::HubApi(RepositoryKind kind, std::string id, const HubOptions& options)
     : kind_(kind), id_(std::move(id)), options_(options), client_(options) {
   if (!is_repository_id(id_)) {
-    throw Error(ExitStatus::kUsage, str(quoted(id_),
-                                        " is no repository of the Hub; such a name is "
-                                        "like owner/name"));
+    throw Error(ExitStatus::kUsage, quoted(id_),
+                " is not a repository of the Hub: give a name such as owner/name");
   }
 }
 
@@ -72,12 +68,12 @@ std::string HubApi::name() const {
   return str(kind_ == RepositoryKind::kModel ? "model " : "data set ", quoted(id_));
 }
 
-HttpResponse HubApi::ask(const std::string& url) {
+HttpResponse HubApi::request(const std::string& url) {
   HttpResponse response;
   with_retries(options_, [&] {
-    HttpRequest request{url};
-    request.timeout = options_.api_timeout;
-    response = client_.get(request);
+    HttpRequest get{url};
+    get.timeout = options_.api_timeout;
+    response = client_.get(get);
     if (response.status != 200) throw_for_status(response, name(), options_);
   });
   return response;
@@ -88,11 +84,10 @@ std::string HubApi::commit() {
   const std::string kind = kind_ == RepositoryKind::kModel ? "models" : "datasets";
   const std::string url = str(options_.endpoint, "/api/", kind, "/", id_, "/revision/",
                               url_quoted(options_.revision, false));
-  const Json info = parse_json(ask(url).body, url);
+  const Json info = parse_json(request(url).body, url);
   const auto commit = json_value<std::string>(info, "sha", "", url);
   if (!is_commit_hash(commit)) {
-    throw Error(ExitStatus::kBadData,
-                str(url, ": names no commit; is ", options_.endpoint, " (HF_ENDPOINT) a Hub?"));
+    throw bad_data(url, "names no commit; is ", options_.endpoint, " (HF_ENDPOINT) a Hub?");
   }
   return commit;
 }
@@ -103,19 +98,19 @@ std::vector<RepositoryFile> HubApi::files(const std::string& commit) {
                         "?recursive=true&expand=false");
   std::vector<RepositoryFile> files;
   for (int page = 0; !url.empty(); ++page) {
-    if (page >= kMostPages) {
-      throw Error(ExitStatus::kBadData, str(url, ": the list of files never ends"));
+    if (page >= kMaxPages) {
+      throw bad_data(url, "the list of files has more than ", kMaxPages, " pages");
     }
-    const HttpResponse response = ask(url);
+    const HttpResponse response = request(url);
     const Json entries = parse_json(response.body, url);
-    if (!entries.is_array()) throw Error(ExitStatus::kBadData, str(url, ": is no list of files"));
+    if (!entries.is_array()) throw bad_data(url, "is not a list of files");
     for (const Json& entry : entries) {
       if (json_value<std::string>(entry, "type", "", url) != "file") continue;
       files.push_back(parse_file(entry, url));
     }
     url = next_page(response.header("link"));
     if (!url.empty() && !url.starts_with(options_.endpoint + "/")) {
-      // A mirror may name the original in its links.
+      // A mirror's links may point to the original server.
       const size_t path = url.find("/api/");
       url = path == std::string::npos ? "" : options_.endpoint + url.substr(path);
     }

@@ -1,4 +1,4 @@
-// Questions to the Hub about one repository: which commit a revision is, and which files it has.
+// The Hub's API for one repository: the commit of a revision and the files of a commit.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +15,23 @@ struct RepositoryFile {
   std::string path;
   uint64_t size = 0;
   std::string blob_id;     ///< Git's SHA-1 of the file, or of its LFS pointer.
-  std::string lfs_sha256;  ///< "" for a file that git keeps itself.
+  std::string lfs_sha256;  ///< "" for a file that git stores itself.
   uint64_t lfs_size = 0;
   std::string xet_hash;  ///< "" for none.
 
-  /// The hash of the content: its name in the cache and what a download is held to.
+  /// The hash of the content, which names it in the cache and checks its download.
   const std::string& etag() const { return lfs_sha256.empty() ? blob_id : lfs_sha256; }
 };
 
 class HubApi {
  public:
-  /// Error(kUsage) if `id` is no repository id.
+  /// Error(kUsage) unless `id` is a repository id.
   HubApi(RepositoryKind kind, std::string id, const HubOptions& options);
 
-  /// The commit of options.revision. HttpFailure, whose `unreachable` says that a cache may do.
+  /// The commit of options.revision. HttpFailure; if it is `unreachable`, a cache may serve
+  /// instead.
   std::string commit();
-  /// Every file of the commit. HttpFailure; Error(kBadData) for a listing that makes no sense.
+  /// All files of the commit. HttpFailure; Error(kBadData) for an invalid listing.
   std::vector<RepositoryFile> files(const std::string& commit);
 
   std::string download_url(const std::string& commit, const std::string& path) const;
@@ -38,7 +39,7 @@ class HubApi {
   std::string name() const;
 
  private:
-  HttpResponse ask(const std::string& url);
+  HttpResponse request(const std::string& url);
 
   RepositoryKind kind_;
   std::string id_;

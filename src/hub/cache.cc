@@ -1,4 +1,3 @@
-// The Hub's cache on disk.
 #include "hub/cache.h"
 
 #include <unistd.h>
@@ -34,7 +33,7 @@ RepositoryFile file_of_tree(const std::string& path, const Json& entry, const st
   if (!file.lfs_sha256.empty()) file.size = file.lfs_size;
   const bool named = is_safe_relative_path(path) && is_safe_relative_path(file.etag()) &&
                      file.etag().find('/') == std::string::npos;
-  if (!named) throw Error(ExitStatus::kBadData, str(source, ": makes no sense"));
+  if (!named) throw bad_data(source, "lists an invalid path or hash");
   return file;
 }
 
@@ -70,8 +69,8 @@ void RepositoryCache::remember_commit(const std::string& revision,
     make_directories(path.parent_path());
     write_file_atomically(path, commit);
   } catch (const Error& error) {
-    log::warning(
-        str("the cache doesn't learn that ", quoted(revision), " is ", commit, ": ", error.what()));
+    log::warning(str("cannot store in the cache that ", quoted(revision), " is ", commit, ": ",
+                     error.what()));
   }
 }
 
@@ -80,7 +79,7 @@ std::optional<std::vector<RepositoryFile>> RepositoryCache::read_tree(
   const fs::path path = folder_ / "trees" / (commit + ".json");
   if (!fs::is_regular_file(path)) return std::nullopt;
   try {
-    // Not read_json(): a repository may have more files than its objects are made for.
+    // Not read_json(), whose objects look keys up linearly: a repository may have very many files.
     const auto tree = nlohmann::json::parse(read_file(path));
     if (tree.at("format_version") != kTreeFormat) return std::nullopt;
     std::vector<RepositoryFile> files;
@@ -89,7 +88,7 @@ std::optional<std::vector<RepositoryFile>> RepositoryCache::read_tree(
     }
     return files;
   } catch (const std::exception& error) {
-    log::warning(str(path.string(), " is passed over: ", error.what()));
+    log::warning(str("ignoring ", path.string(), ": ", error.what()));
     return std::nullopt;
   }
 }
@@ -140,8 +139,8 @@ void RepositoryCache::link_blob(const std::string& commit, const RepositoryFile&
   if (error) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
-    throw Error(ExitStatus::kFileError,
-                str("cannot create ", quoted(pointer.string()), ": ", error.message()));
+    throw Error(ExitStatus::kFileError, "cannot create ", quoted(pointer.string()), ": ",
+                error.message());
   }
 }
 

@@ -1,5 +1,4 @@
-// The Hub's cache on disk, in the layout of Python's huggingface_hub 1.33, which reads what is
-// written here and the other way round:
+// The Hub's cache on disk, shared with Python's huggingface_hub (layout of version 1.33):
 //
 //   models--owner--name/  (or datasets--…)
 //     blobs/ETAG                   contents, named by their hash
@@ -29,24 +28,24 @@ class RepositoryCache {
   fs::path snapshot(const std::string& commit) const { return folder_ / "snapshots" / commit; }
   fs::path blob(const std::string& etag) const { return folder_ / "blobs" / etag; }
 
-  /// The commit that a revision was when it was last asked for; none if it never was.
+  /// The commit of a revision when it was last requested; nothing if it never was.
   std::optional<std::string> commit_of(const std::string& revision) const;
-  /// Remembers it. A cache that cannot be written is left as it is.
+  /// Stores it. Only warns if the cache cannot be written.
   void remember_commit(const std::string& revision, const std::string& commit) const;
 
-  /// The list of files of a commit; none if it is not there or not understood.
+  /// The files of a commit; nothing if they are not stored or cannot be parsed.
   std::optional<std::vector<RepositoryFile>> read_tree(const std::string& commit) const;
   void write_tree(const std::string& commit, const std::vector<RepositoryFile>& files) const;
 
-  /// Whether the snapshot has the file, with its size.
+  /// Whether the snapshot has the file with the right size.
   bool has_file(const std::string& commit, const RepositoryFile& file) const;
   bool has_blob(const RepositoryFile& file) const;
-  /// Puts the blob into the snapshot: as a symbolic link, else a hard link, else a copy.
+  /// Adds the blob to the snapshot as a symbolic link, or else a hard link or a copy.
   void link_blob(const std::string& commit, const RepositoryFile& file) const;
 
-  /// Waits for the lock on a blob that all programs with this cache use.
+  /// Waits for the lock on a blob that all programs with this cache respect.
   std::unique_ptr<FileLock> lock(const std::string& etag) const;
-  /// Makes the folders, and marks the cache for backup programs.
+  /// Creates the folders and CACHEDIR.TAG.
   void prepare() const;
 
  private:

@@ -1,4 +1,3 @@
-// One file of a repository into the cache.
 #include "hub/download.h"
 
 #include <fcntl.h>
@@ -21,9 +20,9 @@ namespace sdxl {
 namespace {
 
 constexpr std::string_view kMark = ".sdxl-", kEnding = ".incomplete";
-constexpr auto kOld = std::chrono::hours(24);
+constexpr auto kMaxAge = std::chrono::hours(24);
 
-// The incomplete file of one blob, locked for this process, with the hash of what it holds.
+/// The incomplete file of a blob, locked for this process, and the running hash of its content.
 class PartialFile {
  public:
   PartialFile(const RepositoryCache& cache, const RepositoryFile& file) : file_(file) {
@@ -50,7 +49,7 @@ class PartialFile {
     start_hash();
   }
 
-  /// Ends the hash; clear() must follow if the answer is no.
+  /// Ends the hash. Call clear() if it returns false.
   bool has_right_hash() { return size_ == file_.size && hasher_->hex() == file_.etag(); }
 
   void publish(const fs::path& blob) {
@@ -70,14 +69,14 @@ class PartialFile {
     }
   }
 
-  // Takes over what a process left that is gone: its lock is free, and nobody renamed the file
-  // away.
+  /// Takes over the file of a dead process: its lock is free and nobody has renamed it.
   bool adopt(const RepositoryCache& cache) {
     const fs::path blobs = cache.blob("x").parent_path();
     for (const auto& entry : fs::directory_iterator(blobs)) {
       const std::string name = entry.path().filename().string();
-      if (!name.starts_with(file_.etag() + std::string(kMark)) || !name.ends_with(kEnding))
+      if (!name.starts_with(file_.etag() + std::string(kMark)) || !name.ends_with(kEnding)) {
         continue;
+      }
       const int descriptor = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
       if (descriptor < 0) continue;
       struct stat opened, named;
@@ -91,13 +90,13 @@ class PartialFile {
       }
       descriptor_ = descriptor;
       path_ = entry.path();
-      read_what_is_there();
+      hash_content();
       return true;
     }
     return false;
   }
 
-  void read_what_is_there() {
+  void hash_content() {
     start_hash();
     std::array<char, size_t{1} << 16> buffer;
     for (;;) {
@@ -121,7 +120,8 @@ class PartialFile {
       if (descriptor_ >= 0) break;
       if (errno != EEXIST) throw_file_error("create", path_, errno);
     }
-    ::flock(descriptor_, LOCK_EX | LOCK_NB);  // No lock, no adoption by others; the hash decides.
+    ::flock(descriptor_,
+            LOCK_EX | LOCK_NB);  // If that fails, others may adopt the file too; the hash decides.
     start_hash();
   }
 
@@ -132,7 +132,7 @@ class PartialFile {
   std::unique_ptr<Hasher> hasher_;
 };
 
-// Whether "bytes FROM-LAST/TOTAL" is the rest of the file from `from` on.
+/// Whether a Content-Range ("bytes FROM-LAST/TOTAL") is the rest of the file from byte `from`.
 bool is_rest(const std::string& content_range, uint64_t from, uint64_t total) {
   return content_range == str("bytes ", from, "-", total - 1, "/", total) ||
          content_range == str("bytes ", from, "-", total - 1, "/*");
@@ -150,7 +150,8 @@ class BlobDownload {
         progressed_(progressed),
         cancelled_(cancelled) {}
 
-  // Until the file is whole. Tries are counted anew whenever bytes have come in between.
+  /// Downloads until the file is complete. An attempt that brings bytes resets the count of
+  /// failures.
   void run() {
     progressed_(static_cast<int64_t>(partial_.size()));
     int failures = 0, wrong_contents = 0;
@@ -159,13 +160,13 @@ class BlobDownload {
       try {
         if (before < job_.file.size || job_.file.size == 0) transfer();
         if (partial_.has_right_hash()) return;
-        throw_away();
+        discard();
         if (++wrong_contents >= options_.tries) {
-          throw Error(ExitStatus::kBadData,
-                      str(job_.name, ": the server sends other bytes than the repository's hash ",
-                          job_.file.etag(), " names; nothing was kept"));
+          throw Error(ExitStatus::kBadData, job_.name,
+                      ": the server sends other bytes than the repository's hash ",
+                      job_.file.etag(), " names; nothing was kept: try again later");
         }
-        log::warning(str(job_.name, ": the bytes that came have another hash; once more"));
+        log::warning(str(job_.name, ": the received bytes have another hash; trying again"));
         wait_before_retry(options_, wrong_contents, 0);
       } catch (const HttpFailure& failure) {
         if (partial_.size() > before) failures = 0;
@@ -177,12 +178,12 @@ class BlobDownload {
   }
 
  private:
-  void throw_away() {
+  void discard() {
     progressed_(-static_cast<int64_t>(partial_.size()));
     partial_.clear();
   }
 
-  // One request for what is missing.
+  /// Requests the missing bytes.
   void transfer() {
     const uint64_t from = partial_.size();
     HttpRequest request{job_.url, from, options_.download_timeout};
@@ -190,8 +191,8 @@ class BlobDownload {
     request.sink = [&](std::string_view bytes) { take(bytes); };
     const HttpResponse response = client_.get(request, cancelled_);
     if (response.status == 416) {
-      throw_away();
-      throw HttpFailure(str(job_.name, ": the server refuses to go on at byte ", from), true,
+      discard();
+      throw HttpFailure(str(job_.name, ": the server refuses to resume at byte ", from), true,
                         false);
     }
     if (response.status < 200 || response.status >= 300) {
@@ -204,21 +205,21 @@ class BlobDownload {
     }
   }
 
-  // Looks at the headers: whether the body is what is missing, or the whole file again.
+  /// Checks from the headers that the body is the missing bytes, or the whole file again.
   bool begin(const HttpResponse& response, uint64_t from) {
     const std::string encoding = response.header("content-encoding");
     if (!encoding.empty() && encoding != "identity") {
-      throw HttpFailure(str(job_.name, ": the server packs what was asked for as it is (",
-                            escaped(encoding), ")"),
-                        true, false);
+      throw HttpFailure(
+          str(job_.name, ": the server sends an unrequested encoding (", escaped(encoding), ")"),
+          true, false);
     }
     if (response.status == 206) {
       if (is_rest(response.header("content-range"), from, job_.file.size)) return true;
-      throw_away();
-      throw HttpFailure(str(job_.name, ": the server sends another range than was asked for"), true,
+      discard();
+      throw HttpFailure(str(job_.name, ": the server sends another range than requested"), true,
                         false);
     }
-    if (from > 0) throw_away();
+    if (from > 0) discard();
     const std::string length = response.header("content-length");
     if (!length.empty() && length != std::to_string(job_.file.size)) {
       throw HttpFailure(str(job_.name, ": the server offers ", escaped(length),
@@ -230,7 +231,7 @@ class BlobDownload {
 
   void take(std::string_view bytes) {
     if (partial_.size() + bytes.size() > job_.file.size) {
-      throw_away();
+      discard();
       throw HttpFailure(str(job_.name, ": the server sends more than ", job_.file.size, " bytes"),
                         true, false);
     }
@@ -252,7 +253,7 @@ void download_blob(HttpClient& client, const DownloadJob& job, const RepositoryC
                    const HubOptions& options, const std::function<void(int64_t)>& progressed,
                    const std::atomic<bool>* cancelled) {
   const auto lock = cache.lock(job.file.etag());
-  if (cache.has_blob(job.file)) {  // Another process brought it meanwhile.
+  if (cache.has_blob(job.file)) {  // Another process has downloaded it.
     progressed(static_cast<int64_t>(job.file.size));
     return;
   }
@@ -268,7 +269,7 @@ void remove_old_incomplete_files(const RepositoryCache& cache) {
     const std::string name = entry.path().filename().string();
     if (name.find(kMark) == std::string::npos || !name.ends_with(kEnding)) continue;
     const auto written = fs::last_write_time(entry.path(), error);
-    if (!error && now - written > kOld) fs::remove(entry.path(), error);
+    if (!error && now - written > kMaxAge) fs::remove(entry.path(), error);
   }
 }
 

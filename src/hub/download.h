@@ -1,4 +1,4 @@
-// One file of a repository into the cache: resumed where an earlier try ended, held to its hash.
+// Downloads a file of a repository to the cache. Resumes an earlier attempt and checks the hash.
 #pragma once
 
 #include <atomic>
@@ -18,16 +18,16 @@ struct DownloadJob {
   std::string name;  ///< "'unet/x.safetensors' of model 'me/sdxl'", for messages.
 };
 
-/// Brings the file's blob into `cache`. It gets its name only when all bytes are there and have the
-/// file's hash; until then they are in blobs/ETAG.sdxl-XXXXXXXX.incomplete, which a later process
-/// goes on with. `progressed` is told of bytes that are there, and (negative) of such that had to
-/// be thrown away. Error(kBadData) if the server keeps sending other bytes; HttpFailure;
+/// Downloads the file's blob to `cache`. The bytes are in blobs/ETAG.sdxl-XXXXXXXX.incomplete,
+/// which a later process may resume, and are renamed once they are complete and have the right
+/// hash. Calls `progressed` with the number of new bytes, negative if bytes are discarded.
+/// Error(kBadData) if the server keeps sending bytes with another hash; HttpFailure;
 /// Error(kFileError).
 void download_blob(HttpClient& client, const DownloadJob& job, const RepositoryCache& cache,
                    const HubOptions& options, const std::function<void(int64_t)>& progressed,
                    const std::atomic<bool>* cancelled);
 
-/// Removes what processes left that were stopped more than a day ago.
+/// Removes incomplete files that have not changed for a day.
 void remove_old_incomplete_files(const RepositoryCache& cache);
 
 }  // namespace sdxl

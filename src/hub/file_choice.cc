@@ -1,11 +1,12 @@
-// Which files of a repository are needed.
+#include "hub/file_choice.h"
+
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
 #include "base/glob.h"
 #include "base/text.h"
-#include "hub/resolve.h"
 #include "io/model_files.h"
 
 namespace sdxl {
@@ -13,7 +14,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-std::string directory_of(const std::string& path) {
+std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
@@ -24,13 +25,13 @@ bool is_tokenizer_file(const std::string& name) {
   return name == kMergesFile || name.ends_with(".model");
 }
 
-// The weights of one part: the variant's where there are any, else the plain ones.
+/// The weights of one part: those of the variant if there are any, else those without one.
 Names weights_of_part(const std::vector<RepositoryFile>& files, const std::string& part,
                       const std::string& variant) {
   Names plain, special;
   bool pickles = false;
   for (const RepositoryFile& file : files) {
-    if (directory_of(file.path) != part) continue;
+    if (folder_of(file.path) != part) continue;
     const std::string name = file_name(file.path);
     pickles = pickles || is_pickle(name);
     const std::optional<WeightsFileName> weights = parse_weights_file(name);
@@ -39,10 +40,9 @@ Names weights_of_part(const std::vector<RepositoryFile>& files, const std::strin
     if (!variant.empty() && weights->variant == variant) special.push_back(file.path);
   }
   if (plain.empty() && special.empty() && pickles) {
-    throw Error(ExitStatus::kBadData,
-                str(part.empty() ? "the repository" : quoted(part),
-                    " has its weights as pickles "
-                    "only, which can run code when they are read; convert them to safetensors"));
+    throw Error(ExitStatus::kBadData, part.empty() ? "the repository" : quoted(part),
+                " has its weights only as pickles, which can run code when they are read: convert "
+                "them to safetensors");
   }
   return special.empty() ? plain : special;
 }
@@ -69,16 +69,15 @@ FileChoice model_parts(std::vector<std::string> parts, std::string variant) {
     std::set<std::string> names;
     for (const RepositoryFile& file : files) {
       const bool of_part =
-          std::find(parts.begin(), parts.end(), directory_of(file.path)) != parts.end();
+          std::find(parts.begin(), parts.end(), folder_of(file.path)) != parts.end();
       if (file.path.ends_with(".json") || (of_part && is_tokenizer_file(file_name(file.path)))) {
         names.insert(file.path);
       }
     }
-    for (const std::string& part : parts)
-      names.merge([&] {
-        const Names weights = weights_of_part(files, part, variant);
-        return std::set<std::string>(weights.begin(), weights.end());
-      }());
+    for (const std::string& part : parts) {
+      const Names weights = weights_of_part(files, part, variant);
+      names.insert(weights.begin(), weights.end());
+    }
     return Names(names.begin(), names.end());
   };
 }
@@ -92,7 +91,7 @@ FileChoice lora_weights() {
         weights = {file.path};
         break;
       }
-      if (is_safetensors(file.path) && directory_of(file.path).empty()) {
+      if (is_safetensors(file.path) && folder_of(file.path).empty()) {
         weights.push_back(file.path);
       }
     }

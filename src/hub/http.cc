@@ -1,4 +1,3 @@
-// HTTP by libcurl.
 #include "hub/http.h"
 
 #include <curl/curl.h>
@@ -19,11 +18,11 @@
 namespace sdxl {
 namespace {
 
-constexpr int kMostRedirects = 10;
-constexpr size_t kLargestBody = size_t{256} << 20;
-constexpr size_t kLargestErrorBody = 4096;
-constexpr double kLongestWait = 8;
-constexpr uint64_t kSlowestRate = 1024;  // Bytes a second.
+constexpr int kMaxRedirects = 10;
+constexpr size_t kMaxBody = size_t{256} << 20;
+constexpr size_t kMaxErrorBody = 4096;
+constexpr double kMaxWait = 8;
+constexpr uint64_t kMinRate = 1024;  // bytes a second
 
 struct UrlParts {
   std::string scheme, host, port;
@@ -53,20 +52,19 @@ UrlParts parts_of(const std::string& text) {
           url_part(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)};
 }
 
-// `location`, which may be relative, seen from `base`; "" if it is no URL.
+/// Resolves `location` against `base`; "" if it is not a URL.
 std::string absolute_url(const std::string& base, const std::string& location) {
   const Url url = parse_url(base);
   if (!url || curl_url_set(url.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) return "";
   return url_part(url.get(), CURLUPART_URL);
 }
 
-// For messages: without what comes after the path, where signed URLs have their signature.
+/// The URL for messages, without its query, where signed URLs have their signature.
 std::string shown_url(const std::string& url) {
   return log::redacted(escaped(url.substr(0, url.find_first_of("?#"))));
 }
 
-// The proxy that applies to `url`, for messages and where libcurl doesn't look: upper-case
-// HTTP_PROXY.
+/// The proxy for `url`. libcurl itself ignores the upper-case HTTP_PROXY.
 std::string proxy_of(const std::string& url) {
   const bool secure = url.starts_with("https://");
   for (const char* name : {secure ? "https_proxy" : "http_proxy",
@@ -102,12 +100,42 @@ double number_after(std::string_view text, std::string_view key) {
   return value > 0 ? value : 0;
 }
 
-// What 429 asks for: Retry-After in seconds, or t= of the header ratelimit.
+/// The wait that a status of 429 asks for: Retry-After in seconds, or t= of the header ratelimit.
 double asked_wait(const HttpResponse& response) {
   const double seconds = number_after(response.header("retry-after"), "");
   if (seconds > 0) return seconds;
   const double reset = number_after(response.header("ratelimit"), "t=");
   return reset > 0 ? reset + 1 : 0;
+}
+
+/// Throws the HttpFailure for libcurl's error. `received` counts the bytes before it.
+[[noreturn]] void throw_for_code(CURLcode code, const char* detail, const std::string& url,
+                                 uint64_t received) {
+  const std::string where = str(shown_url(url), through_proxy(url));
+  const std::string why = *detail != '\0' ? detail : curl_easy_strerror(code);
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+      throw HttpFailure(str("no connection to ", where, ": ", escaped(why),
+                            "; check the network, HF_ENDPOINT and the proxy variables, or use "
+                            "--offline to use downloaded files"),
+                        true, true);
+    case CURLE_OPERATION_TIMEDOUT:
+      throw HttpFailure(str(where, " does not answer: ", escaped(why)), true, true);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      throw HttpFailure(str("the certificate of ", where, " cannot be trusted: ", escaped(why),
+                            "; set SSL_CERT_FILE to a file with its certificate authority"),
+                        false, false);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_URL_MALFORMAT:
+      throw HttpFailure(str(where, " is not a valid URL"), false, false);
+    default:
+      throw HttpFailure(
+          str("the connection to ", where, " broke after ", received, " bytes: ", escaped(why)),
+          true, received == 0);
+  }
 }
 
 }  // namespace
@@ -137,7 +165,7 @@ struct HttpClient::Transfer {
     response.headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
   }
 
-  // False breaks the transfer off.
+  /// Returns false to end the transfer.
   bool take_body(void* handle, std::string_view bytes) {
     last_byte = Clock::now();
     received += bytes.size();
@@ -151,18 +179,18 @@ struct HttpClient::Transfer {
     }
     if (good() && request.sink) {
       request.sink(bytes);
-    } else if (response.body.size() + bytes.size() <= (good() ? kLargestBody : kLargestErrorBody)) {
+    } else if (response.body.size() + bytes.size() <= (good() ? kMaxBody : kMaxErrorBody)) {
       response.body.append(bytes);
     }
     return true;
   }
 
-  // Whether to go on: called by libcurl about once a second.
-  bool go_on() {
+  /// Whether to continue; libcurl calls it about once a second.
+  bool may_continue() {
     if (stop_requested() != 0 || (cancelled != nullptr && cancelled->load())) return false;
     if (seconds_since(last_byte) > request.timeout) cut_off = true;
     if (seconds_since(window) > options.slowest_window) {
-      const auto least = static_cast<uint64_t>(options.slowest_window * kSlowestRate);
+      const auto least = static_cast<uint64_t>(options.slowest_window * kMinRate);
       if (received - received_at_window < least) cut_off = true;
       window = Clock::now();
       received_at_window = received;
@@ -181,10 +209,10 @@ struct HttpClient::Transfer {
         size, [&](Transfer& t) { return t.take_body(t.handle, std::string_view(data, size)); });
   }
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<Transfer*>(self)->go_on() ? 0 : 1;
+    return static_cast<Transfer*>(self)->may_continue() ? 0 : 1;
   }
 
-  // No exception may pass through libcurl.
+  /// Keeps exceptions from passing through libcurl.
   template <typename Function>
   size_t guarded(size_t size, const Function& function) {
     try {
@@ -201,7 +229,7 @@ struct HttpClient::Transfer {
 HttpClient::HttpClient(const HubOptions& options) : options_(options) {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   handle_ = ready ? curl_easy_init() : nullptr;
-  if (handle_ == nullptr) throw Error(ExitStatus::kUnavailable, "libcurl cannot be started");
+  if (handle_ == nullptr) throw Error(ExitStatus::kUnavailable, "libcurl cannot be initialised");
 }
 
 HttpClient::~HttpClient() { curl_easy_cleanup(handle_); }
@@ -211,40 +239,6 @@ bool HttpClient::may_have_token(const std::string& url) const {
   return target == parts_of(options_.endpoint) ||
          target == UrlParts{"https", "huggingface.co", "443"};
 }
-
-namespace {
-
-// libcurl's own failure as one of ours. `received` counts the bytes that had come.
-[[noreturn]] void throw_for_code(CURLcode code, const char* detail, const std::string& url,
-                                 uint64_t received) {
-  const std::string where = str(shown_url(url), through_proxy(url));
-  const std::string why = *detail != '\0' ? detail : curl_easy_strerror(code);
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-      throw HttpFailure(str("no connection to ", where, ": ", escaped(why),
-                            "; check the network, HF_ENDPOINT and the proxy variables, or use "
-                            "--offline with what was downloaded"),
-                        true, true);
-    case CURLE_OPERATION_TIMEDOUT:
-      throw HttpFailure(str(where, " does not answer: ", escaped(why)), true, true);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-      throw HttpFailure(str("the certificate of ", where, " cannot be trusted: ", escaped(why),
-                            "; SSL_CERT_FILE names a file of further authorities"),
-                        false, false);
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT:
-      throw HttpFailure(str(where, " is no address that can be asked"), false, false);
-    default:
-      throw HttpFailure(
-          str("the connection to ", where, " broke after ", received, " bytes: ", escaped(why)),
-          true, received == 0);
-  }
-}
-
-}  // namespace
 
 HttpResponse HttpClient::get_once(const HttpRequest& request, const std::string& url,
                                   const std::atomic<bool>* cancelled) {
@@ -309,7 +303,7 @@ HttpResponse HttpClient::get_once(const HttpRequest& request, const std::string&
 
 HttpResponse HttpClient::get(const HttpRequest& request, const std::atomic<bool>* cancelled) {
   std::string url = request.url;
-  for (int redirects = 0; redirects <= kMostRedirects; ++redirects) {
+  for (int redirects = 0; redirects <= kMaxRedirects; ++redirects) {
     HttpResponse response = get_once(request, url, cancelled);
     if (!is_redirect(response.status)) return response;
     const std::string location = response.header("location");
@@ -322,13 +316,13 @@ HttpResponse HttpClient::get(const HttpRequest& request, const std::atomic<bool>
     }
     url = next;
   }
-  throw HttpFailure(str(shown_url(request.url), " redirects more than ", kMostRedirects, " times"),
+  throw HttpFailure(str(shown_url(request.url), " redirects more than ", kMaxRedirects, " times"),
                     false, false);
 }
 
 void wait_before_retry(const HubOptions& options, int failures, double asked) {
   double wait = options.first_wait;
-  for (int i = 1; i < failures; ++i) wait = std::min(2 * wait, kLongestWait);
+  for (int i = 1; i < failures; ++i) wait = std::min(2 * wait, kMaxWait);
   wait = std::max(wait, asked);
   for (const auto begin = Clock::now(); seconds_since(begin) < wait;) {
     throw_if_stop_requested("the download");
@@ -357,18 +351,17 @@ void throw_for_status(const HttpResponse& response, const std::string& what,
       str(" (", status, " from ", shown_url(response.url), through_proxy(response.url),
           said.empty() ? "" : ": " + escaped(said.substr(0, 300)), ")");
   const std::string token_remedy =
-      options.token.empty()
-          ? "if it is private, put a token of someone who may read it into HF_TOKEN"
-          : "the token in use may not read it";
+      options.token.empty() ? "if it is private, set HF_TOKEN to a token with read access"
+                            : "the token in use has no read access to it";
   if (status == 429) {
     const double wait = asked_wait(response);
-    const bool bearable = wait <= options.longest_rate_wait;
-    throw HttpFailure(str(what, ": too many requests", where, bearable ? "" : "; try again in ",
-                          bearable ? "" : duration_text(wait)),
-                      bearable, false, wait);
+    const bool acceptable = wait <= options.longest_rate_wait;
+    throw HttpFailure(str(what, ": too many requests", where, acceptable ? "" : "; try again in ",
+                          acceptable ? "" : duration_text(wait)),
+                      acceptable, false, wait);
   }
   if (status == 408 || status >= 500) {
-    throw HttpFailure(str(what, ": the server is in trouble", where, "; try again later"),
+    throw HttpFailure(str(what, ": server error", where, "; try again later"),
                       status != 501 && status != 505, true);
   }
   std::string problem;
@@ -376,17 +369,17 @@ void throw_for_status(const HttpResponse& response, const std::string& what,
     problem = str(what, ": its terms must be accepted first, at ", options.endpoint,
                   ", by the owner of the token in HF_TOKEN");
   } else if (code == "RevisionNotFound") {
-    problem = str(what, ": has no revision ", quoted(options.revision), "; see --revision");
+    problem = str(what, ": no revision ", quoted(options.revision), "; see --revision");
   } else if (code == "EntryNotFound") {
-    problem = str(what, ": is not there");
+    problem = str(what, ": no such file");
   } else if (status == 401) {
-    problem = str(what, ": not found, or not open to all; ", token_remedy);
+    problem = str(what, ": not found or private; ", token_remedy);
   } else if (status == 403) {
-    problem = str(what, ": access is refused; ", token_remedy);
+    problem = str(what, ": access denied; ", token_remedy);
   } else if (status == 404 || code == "RepoNotFound") {
     problem = str(what, ": not found; check its name, and ", token_remedy);
   } else {
-    problem = str(what, ": an answer that makes no sense");
+    problem = str(what, ": unexpected response");
   }
   throw HttpFailure(problem + where, false, false);
 }

@@ -1,5 +1,4 @@
-// HTTP by libcurl, as far as the Hub needs it: GET with redirects that are followed by our own
-// rules.
+// HTTP GET by libcurl, with its own rules for redirects, tokens and timeouts.
 #pragma once
 
 #include <atomic>
@@ -15,9 +14,9 @@
 
 namespace sdxl {
 
-/// A request that brought no usable answer: which one, and why. `retry` says whether it may work a
-/// moment later, `wait` how many seconds the server asked for (0 if it didn't). `unreachable` is
-/// set when no server of the Hub could be asked at all or all it said is that it is ill.
+/// A failed request; the message names it. `retry` says whether it may succeed soon, `wait` how
+/// many seconds the server asks to wait (0 if it doesn't). `unreachable` is set if no server of the
+/// Hub answered, or only with a server error.
 struct HttpFailure : std::runtime_error {
   HttpFailure(const std::string& message, bool retry_later, bool cannot_reach, double seconds = 0)
       : std::runtime_error(message), retry(retry_later), unreachable(cannot_reach), wait(seconds) {}
@@ -28,24 +27,24 @@ struct HttpFailure : std::runtime_error {
 struct HttpResponse {
   long status = 0;
   std::map<std::string, std::string> headers;  ///< Names in lower case.
-  std::string url;                             ///< The one that answered, after redirects.
-  std::string body;                            ///< Of an answer that no sink took.
+  std::string url;                             ///< After redirects.
+  std::string body;                            ///< Empty if a sink took it.
 
-  /// The header's value, "" if it is not there.
+  /// The header's value; "" if it is absent.
   std::string header(const std::string& name) const;
 };
 
 struct HttpRequest {
   std::string url;
-  uint64_t from = 0;    ///< Asks for the bytes from here on, if not 0.
+  uint64_t from = 0;    ///< Request the bytes from this offset, if not 0.
   double timeout = 10;  ///< Seconds without a byte.
-  /// Called with status and headers of a 2xx answer before its body; false breaks the transfer off.
+  /// Called with status and headers of a 2xx response before its body; false ends the transfer.
   std::function<bool(const HttpResponse&)> begin = nullptr;
-  /// Takes the body of a 2xx answer; without it, the answer has it (up to 256 MiB).
+  /// Takes the body of a 2xx response. Without a sink, HttpResponse has it, up to 256 MiB.
   std::function<void(std::string_view)> sink = nullptr;
 };
 
-/// Not for several threads at once; keeps its connections open.
+/// Keeps connections open. Not thread-safe.
 class HttpClient {
  public:
   explicit HttpClient(const HubOptions& options);
@@ -53,9 +52,9 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  /// The answer that is no redirect, whatever its status. The token goes to the endpoint's host and
-  /// to huggingface.co by https alone. HttpFailure if there is none; exceptions of the callbacks
-  /// pass. Interrupted when a stop is requested; HttpFailure when `cancelled` becomes true.
+  /// Follows redirects and returns the response, whatever its status. Sends the token only to the
+  /// endpoint's host, and to huggingface.co by https. HttpFailure if there is no response or
+  /// `cancelled` becomes true; Interrupted if a stop is requested; passes on callbacks' exceptions.
   HttpResponse get(const HttpRequest& request, const std::atomic<bool>* cancelled = nullptr);
 
  private:
@@ -68,14 +67,15 @@ class HttpClient {
   void* handle_;
 };
 
-/// Calls `attempt` until it doesn't throw a HttpFailure that is worth another try, `options.tries`
-/// times; waits in between. Interrupted when a stop is requested.
+/// Calls `attempt`, up to options.tries times and with pauses, while it throws a HttpFailure with
+/// `retry` set. Interrupted if a stop is requested.
 void with_retries(const HubOptions& options, const std::function<void()>& attempt);
 
-/// Waits before the try after the `failures`-th; Interrupted when a stop is requested.
+/// Sleeps after failure number `failures`, at least for `asked` seconds. Interrupted if a stop is
+/// requested.
 void wait_before_retry(const HubOptions& options, int failures, double asked);
 
-/// Throws the HttpFailure that says what a status other than 2xx means for `what`, such as "model
+/// Throws the HttpFailure for a status other than 2xx. `what` is the subject, such as "model
 /// 'me/sdxl'".
 [[noreturn]] void throw_for_status(const HttpResponse& response, const std::string& what,
                                    const HubOptions& options);

@@ -1,4 +1,3 @@
-// Names that come from users and servers.
 #include "hub/names.h"
 
 #include <algorithm>
@@ -8,8 +7,8 @@
 namespace sdxl {
 namespace {
 
-constexpr size_t kLongestId = 96;
-constexpr size_t kLongestPath = 1024;
+constexpr size_t kMaxId = 96;
+constexpr size_t kMaxPath = 1024;
 
 bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -25,7 +24,7 @@ bool is_id_part(std::string_view part) {
 }  // namespace
 
 bool is_repository_id(std::string_view id) {
-  if (id.size() > kLongestId || id.find("--") != std::string_view::npos ||
+  if (id.size() > kMaxId || id.find("--") != std::string_view::npos ||
       id.find("..") != std::string_view::npos || id.ends_with(".git")) {
     return false;
   }
@@ -41,7 +40,7 @@ bool is_commit_hash(std::string_view revision) {
 }
 
 bool is_safe_relative_path(std::string_view path) {
-  if (path.empty() || path.size() > kLongestPath) return false;
+  if (path.empty() || path.size() > kMaxPath) return false;
   const bool clean = std::none_of(path.begin(), path.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte < 0x20 || byte == 0x7F || c == '\\';
@@ -56,7 +55,7 @@ bool is_safe_relative_path(std::string_view path) {
 std::string url_quoted(std::string_view text, bool keep_slashes) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string result;
-  for (char c : text) {
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~' ||
         (c == '/' && keep_slashes)) {

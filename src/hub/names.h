@@ -1,5 +1,4 @@
-// Names that come from users and servers: repository ids, revisions, file names inside a
-// repository.
+// Checks names from users and servers: repository ids, revisions and paths in a repository.
 #pragma once
 
 #include <string>
@@ -9,17 +8,17 @@ namespace sdxl {
 
 enum class RepositoryKind { kModel, kDataset };
 
-/// "name" or "owner/name" by the Hub's rules.
+/// Whether `id` is "name" or "owner/name" by the Hub's rules.
 bool is_repository_id(std::string_view id);
 
-/// 40 hexadecimal digits.
+/// Whether `revision` is 40 hexadecimal digits.
 bool is_commit_hash(std::string_view revision);
 
-/// Whether `path` stays inside the directory that it is relative to: no "..", no empty or absolute
-/// part, no backslash, no control character.
+/// Whether a relative `path` stays inside its directory: no "..", no empty or absolute part, no
+/// backslash, no control character.
 bool is_safe_relative_path(std::string_view path);
 
-/// Percent-encoded for a URL; with `keep_slashes` as the path of a file.
+/// Percent-encodes `text` for a URL. `keep_slashes` suits paths.
 std::string url_quoted(std::string_view text, bool keep_slashes);
 
 }  // namespace sdxl

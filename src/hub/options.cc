@@ -1,4 +1,3 @@
-// The environment variables of huggingface_hub.
 #include "hub/options.h"
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace sdxl {
@@ -36,13 +36,13 @@ double seconds(const char* name, double fallback) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !(value > 0 && value < 1e6)) {
-    throw Error(ExitStatus::kUsage,
-                str("environment variable ", name, " is ", quoted(text), "; give seconds"));
+    throw Error(ExitStatus::kUsage, "the environment variable ", name, " is ", quoted(text),
+                ": it must be a number of seconds");
   }
   return value;
 }
 
-// A leading ~ and $NAME or ${NAME}, as os.path.expanduser and expandvars do.
+/// Expands a leading ~ and $NAME or ${NAME}, as os.path.expanduser and expandvars do.
 fs::path expanded(const std::string& text) {
   std::string result;
   size_t at = 0;
@@ -72,8 +72,8 @@ fs::path expanded(const std::string& text) {
 }
 
 fs::path home() {
-  const std::string own = variable("HF_HOME");
-  if (!own.empty()) return expanded(own);
+  const std::string given = variable("HF_HOME");
+  if (!given.empty()) return expanded(given);
   const std::string cache = variable("XDG_CACHE_HOME");
   return (cache.empty() ? expanded("~/.cache") : expanded(cache)) / "huggingface";
 }
@@ -81,16 +81,19 @@ fs::path home() {
 std::string token(const fs::path& home) {
   std::string value = first_of({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"});
   if (value.empty() && !is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
-    const std::string own = variable("HF_TOKEN_PATH");
-    const fs::path path = own.empty() ? home / "token" : expanded(own);
-    if (fs::is_regular_file(path)) value = trimmed(read_file(path, 65536));
+    const std::string given = variable("HF_TOKEN_PATH");
+    const fs::path path = given.empty() ? home / "token" : expanded(given);
+    if (fs::is_regular_file(path)) {
+      value = trimmed(read_file(path, 65536));
+      log::add_secret(value);
+    }
   }
   const bool printable =
       std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7F; });
   if (!printable) {
-    throw Error(ExitStatus::kUsage,
-                "the Hub's token (HF_TOKEN or the token file) holds characters "
-                "that no token has");
+    throw Error(
+        ExitStatus::kUsage,
+        "the Hub's token (HF_TOKEN or the token file) has invalid characters: copy it again");
   }
   return value;
 }
@@ -103,8 +106,8 @@ HubOptions hub_options_from_environment() {
   if (!endpoint.empty()) options.endpoint = endpoint;
   while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
   if (!options.endpoint.starts_with("https://") && !options.endpoint.starts_with("http://")) {
-    throw Error(ExitStatus::kUsage, str("environment variable HF_ENDPOINT is ", quoted(endpoint),
-                                        "; it must begin with https:// or http://"));
+    throw Error(ExitStatus::kUsage, "the environment variable HF_ENDPOINT is ", quoted(endpoint),
+                ": it must begin with https:// or http://");
   }
   const fs::path directory = home();
   const std::string cache = first_of({"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"});

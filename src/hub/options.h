@@ -1,4 +1,4 @@
-// Where the Hub is, where its cache is and how patient to be with it.
+// Where the Hub and its cache are, and time limits.
 #pragma once
 
 #include <filesystem>
@@ -7,24 +7,25 @@
 namespace sdxl {
 
 struct HubOptions {
-  std::string endpoint = "https://huggingface.co";  ///< Without a slash at the end.
+  std::string endpoint = "https://huggingface.co";  ///< Without a trailing slash.
   std::filesystem::path cache;                      ///< Shared with Python's huggingface_hub.
   std::string token;                                ///< "" for none. Never printed.
   std::string revision = "main";
   bool offline = false;
-  bool symlinks = true;  ///< Off: snapshots hold hard links or copies.
+  bool symlinks = true;  ///< If false, snapshots have hard links or copies.
 
-  int connections = 4;           ///< Files that are fetched at a time.
-  double api_timeout = 10;       ///< Seconds without an answer to a question about a repository.
-  double download_timeout = 10;  ///< Seconds without a byte of a file.
-  double slowest_window = 60;  ///< A transfer of less than 1 KiB/s over so many seconds is cut off.
-  int tries = 5;               ///< Of a request that may succeed later.
-  double first_wait = 1;       ///< Seconds before the second try; doubles up to 8.
-  double longest_rate_wait = 600;  ///< Seconds that a server may ask to wait (429).
+  int connections = 4;             ///< Files downloaded at a time.
+  double api_timeout = 10;         ///< Seconds without a byte from the API.
+  double download_timeout = 10;    ///< Seconds without a byte of a file.
+  double slowest_window = 60;      ///< Ends a transfer slower than 1 KiB/s over these seconds.
+  int tries = 5;                   ///< Attempts at a request.
+  double first_wait = 1;           ///< Seconds before the second attempt; doubles up to 8.
+  double longest_rate_wait = 600;  ///< Longest wait, in seconds, that a server may ask for (429).
 };
 
-/// From HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE and the other
-/// variables of huggingface_hub 1.33. Error(kUsage) names one that makes no sense.
+/// Reads the environment variables of huggingface_hub 1.33, such as HF_ENDPOINT, HF_HOME,
+/// HF_HUB_CACHE, HF_TOKEN, HF_TOKEN_PATH and HF_HUB_OFFLINE. Error(kUsage) names one with an
+/// invalid value.
 HubOptions hub_options_from_environment();
 
 }  // namespace sdxl

@@ -1,4 +1,3 @@
-// A model or data set that a user names.
 #include "hub/resolve.h"
 
 #include <atomic>
@@ -35,11 +34,11 @@ Files missing_of(const RepositoryCache& cache, const std::string& commit, const 
   return missing;
 }
 
-// Fetches blobs with several connections. The first failure ends the others' work too.
-class Fetching {
+/// Downloads blobs over several connections. The first failure ends all of them.
+class Downloads {
  public:
-  Fetching(const HubApi& api, const RepositoryCache& cache, const std::string& commit,
-           const HubOptions& options, const Files& files)
+  Downloads(const HubApi& api, const RepositoryCache& cache, const std::string& commit,
+            const HubOptions& options, const Files& files)
       : api_(api), cache_(cache), commit_(commit), options_(options), files_(files) {}
 
   void run() {
@@ -47,7 +46,7 @@ class Fetching {
     for (const RepositoryFile& file : files_) total += file.size;
     cache_.prepare();
     remove_old_incomplete_files(cache_);
-    require_free_space(cache_.folder(), total - already_there());
+    require_free_space(cache_.folder(), total - bytes_on_disk());
     progress_ = std::make_unique<Progress>(str("Downloading ", api_.name()), total, "B");
     const size_t count = std::min(files_.size(), static_cast<size_t>(options_.connections));
     {
@@ -59,8 +58,8 @@ class Fetching {
   }
 
  private:
-  // Bytes of earlier tries, by their names alone.
-  uint64_t already_there() const {
+  /// Bytes that earlier attempts left, judged by file names.
+  uint64_t bytes_on_disk() const {
     uint64_t bytes = 0;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(cache_.folder() / "blobs", error)) {
@@ -79,8 +78,9 @@ class Fetching {
   void work() {
     try {
       HttpClient client(options_);
-      for (size_t i = next_++; i < files_.size() && !cancelled_; i = next_++)
+      for (size_t i = next_++; i < files_.size() && !cancelled_; i = next_++) {
         fetch(client, files_[i]);
+      }
     } catch (...) {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
@@ -117,23 +117,22 @@ class Fetching {
   std::exception_ptr failure_;
 };
 
-// What is there without asking anybody. An incomplete snapshot is an Error that `reason` explains.
+/// The cached snapshot, without any request. Error(kUnavailable), explained by `reason`, if it is
+/// incomplete.
 fs::path from_cache(const HubApi& api, const RepositoryCache& cache, const FileChoice& choice,
                     const HubOptions& options, const std::string& reason) {
   const auto commit = cache.commit_of(options.revision);
   if (!commit || !fs::is_directory(cache.snapshot(*commit))) {
-    throw Error(ExitStatus::kUnavailable,
-                str(api.name(), " at ", quoted(options.revision), " is not in the cache ",
-                    quoted(options.cache.string()), ", and ", reason));
+    throw Error(ExitStatus::kUnavailable, api.name(), " at ", quoted(options.revision),
+                " is not in the cache ", quoted(options.cache.string()), ", and ", reason);
   }
   if (const auto tree = cache.read_tree(*commit)) {
     const Files missing = missing_of(cache, *commit, chosen(*tree, choice));
     if (!missing.empty()) {
-      throw Error(ExitStatus::kUnavailable,
-                  str(quoted(missing[0].path), " of ", api.name(),
-                      missing.size() > 1 ? str(" and ", missing.size() - 1, " more files") : "",
-                      missing.size() > 1 ? " are" : " is", " not in the cache ",
-                      quoted(options.cache.string()), ", and ", reason));
+      const std::string others =
+          missing.size() > 1 ? str(" and ", missing.size() - 1, " more files are") : " is";
+      throw Error(ExitStatus::kUnavailable, quoted(missing[0].path), " of ", api.name(), others,
+                  " not in the cache ", quoted(options.cache.string()), ", and ", reason);
     }
   }
   return cache.snapshot(*commit);
@@ -151,7 +150,7 @@ fs::path from_hub(HubApi& api, const RepositoryCache& cache, const FileChoice& c
   cache.remember_commit(options.revision, commit);
   const Files missing = missing_of(cache, commit, chosen(*files, choice));
   if (!missing.empty()) {
-    Fetching(api, cache, commit, options, missing).run();
+    Downloads(api, cache, commit, options, missing).run();
   } else {
     make_directories(cache.snapshot(commit));
   }
@@ -165,9 +164,8 @@ fs::path resolve_repository(const std::string& name_or_path, RepositoryKind kind
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return name_or_path;
   if (!is_repository_id(name_or_path)) {
-    throw Error(ExitStatus::kUsage, str(quoted(name_or_path),
-                                        ": there is no such file or directory, and no repository "
-                                        "of the Hub can have that name"));
+    throw Error(ExitStatus::kUsage, quoted(name_or_path),
+                " is neither a file or directory nor a valid name of a repository of the Hub");
   }
   return fetch_repository(name_or_path, kind, choice, options);
 }
@@ -178,7 +176,7 @@ fs::path fetch_repository(const std::string& id, RepositoryKind kind, const File
   const RepositoryCache cache(kind, id, options);
   if (options.offline) {
     return from_cache(api, cache, choice, options,
-                      "nothing may be downloaded (--offline or HF_HUB_OFFLINE)");
+                      "downloads are off (--offline or HF_HUB_OFFLINE)");
   }
   try {
     return from_hub(api, cache, choice, options);
@@ -187,7 +185,7 @@ fs::path fetch_repository(const std::string& id, RepositoryKind kind, const File
     if (!commit || !fs::is_directory(cache.snapshot(*commit))) {
       throw Error(ExitStatus::kUnavailable, failure.what());
     }
-    log::warning(str(failure.what(), "; what is in the cache will be used"));
+    log::warning(str(failure.what(), "; using the cache"));
     return from_cache(api, cache, choice, options, failure.what());
   }
 }

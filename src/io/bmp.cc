@@ -1,6 +1,5 @@
-// Windows bitmaps of every kind that Pillow reads, with its rounding of 5 and 6 bits and its
-// reading of run lengths. Layout: the BITMAPFILEHEADER and BITMAPINFOHEADER pages of the Windows
-// API.
+// Decodes every kind of Windows bitmap that Pillow reads, with its rounding of 5 and 6 bits and its
+// reading of run lengths. Source: BITMAPFILEHEADER and BITMAPINFOHEADER of the Windows API.
 #include <algorithm>
 #include <array>
 
@@ -19,10 +18,10 @@ struct BmpHeader {
   uint32_t bits = 0, compression = kNone;
   uint32_t palette_entries = 0, palette_stride = 4;
   size_t palette_offset = 0, data_offset = 0;
-  std::array<uint32_t, 3> masks{};  ///< Red, green, blue of 16 and 32 bits.
+  std::array<uint32_t, 3> masks{};  ///< Red, green and blue, for 16 and 32 bits.
 };
 
-/// 16 bits as 5-6-5 or 5-5-5; 32 bits with a byte for each colour.
+/// Supports 5-6-5 and 5-5-5 of 16 bits, and one byte for each colour of 32 bits.
 bool masks_are_supported(const BmpHeader& header) {
   if (header.bits == 16) {
     return header.masks == std::array<uint32_t, 3>{0xf800, 0x7e0, 0x1f} ||
@@ -48,7 +47,7 @@ void read_masks(const ByteReader& file, BmpHeader& header) {
   if (!masks_are_supported(header)) throw BadImage{"its bit fields are not supported"};
 }
 
-/// The fields of a header of 40 bytes or more; that of OS/2's first form has 12.
+/// Reads a header of 40 bytes or more; the one of OS/2 1.x has 12.
 void read_info_header(const ByteReader& file, uint32_t header_size, BmpHeader& header) {
   const auto height = static_cast<int32_t>(file.u32(22));
   header.top_down = height < 0;
@@ -107,7 +106,7 @@ Palette read_palette(const ByteReader& file, const BmpHeader& header) {
   return palette;
 }
 
-/// One row of palette indices, one byte each.
+/// Unpacks a row of palette indices to one byte each.
 void unpack_indices(const char* row, uint32_t bits, int64_t width, uint8_t* indices) {
   const int64_t per_byte = 8 / bits;
   const unsigned mask = (1u << bits) - 1;
@@ -117,7 +116,8 @@ void unpack_indices(const char* row, uint32_t bits, int64_t width, uint8_t* indi
   }
 }
 
-/// Run lengths as Pillow unrolls them: indices in the file's order of rows, the rest zero.
+/// Decodes run lengths as Pillow does: indices in the file's order of rows, zero where none are
+/// given.
 std::vector<uint8_t> unroll(std::string_view data, const BmpHeader& header) {
   const size_t width = header.info.width, total = width * header.info.height;
   const bool rle4 = header.compression == kRle4;
@@ -139,7 +139,7 @@ std::vector<uint8_t> unroll(std::string_view data, const BmpHeader& header) {
     } else if (code == 0) {  // end of the row
       while (out.size() % width != 0) out.push_back(0);
       x = 0;
-    } else if (code == 1) {  // end of the picture
+    } else if (code == 1) {  // end of the image
       break;
     } else if (code == 2) {  // a jump to the right and up
       if (at + 2 > data.size()) break;
@@ -148,7 +148,7 @@ std::vector<uint8_t> unroll(std::string_view data, const BmpHeader& header) {
       out.resize(out.size() + std::min(total - out.size(), jump));
       x = out.size() % width;
       at += 2;
-    } else {  // values as they are, padded to an even offset in the file
+    } else {  // literal values, padded to an even offset in the file
       const size_t values = std::min(total - out.size(), code);
       const size_t size = rle4 ? (values + 1) / 2 : values;
       if (size > data.size() - at) break;
@@ -165,13 +165,13 @@ std::vector<uint8_t> unroll(std::string_view data, const BmpHeader& header) {
   return out;
 }
 
-/// Scales the bits under a mask to 0 … 255, rounding down as Pillow does.
+/// Scales the bits under a mask to 0..255, rounding down as Pillow does.
 uint8_t field(uint32_t pixel, uint32_t mask) {
   const int shift = __builtin_ctz(mask);
   return static_cast<uint8_t>(((pixel & mask) >> shift) * 255 / (mask >> shift));
 }
 
-/// One row of 16, 24 or 32 bits a pixel.
+/// Unpacks a row of 16, 24 or 32 bits a pixel.
 void unpack_colours(std::string_view row, const BmpHeader& header, uint8_t* rgb) {
   const ByteReader reader(row);
   for (int64_t x = 0; x < header.info.width; ++x, rgb += 3) {

@@ -1,10 +1,10 @@
-// Reading numbers out of bytes that a stranger wrote: every access is checked.
+// Reads numbers from untrusted bytes; every access is checked.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
-#include "io/image_formats.h"
+#include "io/bad_image.h"
 
 namespace sdxl::formats {
 
@@ -18,7 +18,7 @@ class ByteReader {
   uint32_t u24(size_t offset) const { return number(offset, 3); }
   uint32_t u32(size_t offset) const { return number(offset, 4); }
 
-  /// Throws BadImage where the bytes end before it.
+  /// Throws BadImage if the bytes end too early.
   std::string_view slice(size_t offset, size_t size) const {
     if (offset > bytes_.size() || size > bytes_.size() - offset) {
       throw BadImage{"the file is cut short"};

@@ -1,5 +1,7 @@
-// A walk over the first directory of a TIFF structure (TIFF 6.0, section 2).
+// Walks the first directory of a TIFF structure (TIFF 6.0, section 2).
 #include "io/exif.h"
+
+#include <optional>
 
 #include "io/byte_reader.h"
 
@@ -8,7 +10,7 @@ namespace {
 
 constexpr uint16_t kOrientationTag = 0x0112;
 
-/// The first value of an entry whose type is a whole number, 0 for other types.
+/// The first value of an entry of an integer type; 0 for other types.
 int entry_value(const ByteReader& tiff, size_t entry) {
   const uint16_t type = tiff.u16(entry + 2);
   const uint64_t count = tiff.u32(entry + 4);
@@ -34,13 +36,11 @@ int entry_value(const ByteReader& tiff, size_t entry) {
   return value <= 8 ? static_cast<int>(value) : 0;
 }
 
-}  // namespace
-
 std::optional<int> exif_orientation(std::string_view exif) {
   constexpr std::string_view kPrefix("Exif\0\0", 6);
-  for (int i = 0; i < 2 && exif.substr(0, 6) == kPrefix; ++i) exif.remove_prefix(6);
-  const bool big_endian = exif.substr(0, 2) == "MM";
-  if (!big_endian && exif.substr(0, 2) != "II") return std::nullopt;
+  for (int i = 0; i < 2 && exif.starts_with(kPrefix); ++i) exif.remove_prefix(6);
+  const bool big_endian = exif.starts_with("MM");
+  if (!big_endian && !exif.starts_with("II")) return std::nullopt;
   const ByteReader tiff(exif, big_endian);
   try {
     if (tiff.u16(2) != 42) return std::nullopt;
@@ -52,7 +52,7 @@ std::optional<int> exif_orientation(std::string_view exif) {
         return entry_value(tiff, entry);
       }
     }
-  } catch (const BadImage&) {  // A damaged directory ends the search, as it does in Pillow.
+  } catch (const BadImage&) {  // Pillow ends the search at a damaged directory too.
   }
   return std::nullopt;
 }
@@ -61,9 +61,9 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
   constexpr std::string_view kName = "tiff:Orientation";
   for (size_t at = xmp.find(kName); at != xmp.npos; at = xmp.find(kName, at + 1)) {
     std::string_view rest = xmp.substr(at + kName.size());
-    if (rest.substr(0, 2) == "=\"") {
+    if (rest.starts_with("=\"")) {
       rest.remove_prefix(2);
-    } else if (rest.substr(0, 1) == ">") {
+    } else if (rest.starts_with('>')) {
       rest.remove_prefix(1);
     } else {
       continue;
@@ -72,6 +72,8 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
   }
   return std::nullopt;
 }
+
+}  // namespace
 
 int orientation_of(std::string_view exif, std::string_view xmp) {
   std::optional<int> value = exif_orientation(exif);

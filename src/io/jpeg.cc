@@ -1,7 +1,7 @@
-// JPEG by libjpeg-turbo, whose pixels are those of Pillow's copy of it.
+// Decodes JPEG by libjpeg-turbo, as Pillow does, with the same pixels.
 #include <cstddef>
 #include <cstdio>
-// jpeglib.h needs the two above.
+// jpeglib.h needs these two.
 #include <jpeglib.h>
 #include <setjmp.h>
 
@@ -16,11 +16,11 @@
 namespace sdxl::formats {
 namespace {
 
-/// Against files that make a decoder run over a large picture thousands of times.
-constexpr int kMaximalScans = 500;
+/// Limits the passes over the image that a hostile file can ask for.
+constexpr int kMaxScans = 500;
 
-/// libjpeg reports errors by a function that must not return, so it jumps back into the decoder's
-/// member function that called libjpeg. Those functions hold no object with a destructor.
+/// libjpeg reports errors to a function that must not return, which longjmps back into the member
+/// function that called libjpeg. Those functions must hold no object with a destructor.
 class JpegDecoder {
  public:
   explicit JpegDecoder(std::string_view bytes) {
@@ -47,7 +47,7 @@ class JpegDecoder {
     info_.src = &source_;
 
     progress_.progress_monitor = [](j_common_ptr info) {
-      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMaximalScans) {
+      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMaxScans) {
         of(info).fail("it has more than 500 scans");
       }
     };
@@ -82,7 +82,7 @@ class JpegDecoder {
       jpeg_read_scanlines(&info_, &target, 1);
       if (cmyk) cmyk_to_rgb(target, info_.output_width, row);
     }
-    return true;  // What follows the last row is of no interest.
+    return true;
   }
 
   const jpeg_decompress_struct& info() const { return info_; }
@@ -102,8 +102,8 @@ class JpegDecoder {
     longjmp(jump_, 1);
   }
 
-  /// As Pillow does for every picture of four components: Adobe's inverted CMYK, then
-  /// (255 - K) * (255 - C) / 255 in its rounding.
+  /// Treats every image of four components as Adobe's inverted CMYK, as Pillow does:
+  /// (255 - K) * (255 - C) / 255 in Pillow's rounding.
   static void cmyk_to_rgb(const uint8_t* cmyk, size_t width, uint8_t* rgb) {
     for (size_t x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
       const int white = cmyk[3];
@@ -136,8 +136,8 @@ int jpeg_orientation(const jpeg_decompress_struct& info) {
   std::string_view xmp;
   for (auto* marker = info.marker_list; marker != nullptr; marker = marker->next) {
     const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
-    if (data.substr(0, kExif.size()) == kExif) exif += data.substr(kExif.size());
-    if (data.substr(0, kXmp.size()) == kXmp) xmp = data.substr(kXmp.size());
+    if (data.starts_with(kExif)) exif += data.substr(kExif.size());
+    if (data.starts_with(kXmp)) xmp = data.substr(kXmp.size());
   }
   return orientation_of(exif, xmp);
 }

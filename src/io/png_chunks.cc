@@ -1,4 +1,3 @@
-// Chunks, their checksums and their texts.
 #include "io/png_chunks.h"
 
 #include <zlib.h>
@@ -11,8 +10,8 @@
 namespace sdxl::formats {
 namespace {
 
-constexpr size_t kMaximalText = size_t{1} << 20;
-constexpr size_t kMaximalChunks = 1'000'000;
+constexpr size_t kMaxText = size_t{1} << 20;
+constexpr size_t kMaxChunks = 1'000'000;
 
 uint32_t checksum(std::string_view type, std::string_view data) {
   uLong crc = crc32(0, reinterpret_cast<const Bytef*>(type.data()), type.size());
@@ -43,7 +42,7 @@ std::string utf8_from_latin1(std::string_view latin1) {
   return text;
 }
 
-/// `text` with U+FFFD in the place of zero bytes and of what is not UTF-8.
+/// Replaces zero bytes and invalid UTF-8 by U+FFFD.
 std::string clean_utf8(std::string_view text) {
   std::string clean;
   for (size_t at = 0; at < text.size();) {
@@ -58,7 +57,7 @@ std::string clean_utf8(std::string_view text) {
   return clean;
 }
 
-/// Clean UTF-8 as Latin-1; false if it has other characters.
+/// Converts valid UTF-8 to Latin-1; false if it has other characters.
 bool latin1_from_utf8(const std::string& text, std::string& latin1) {
   for (size_t at = 0; at < text.size(); ++at) {
     const auto c = static_cast<unsigned char>(text[at]);
@@ -74,16 +73,16 @@ bool latin1_from_utf8(const std::string& text, std::string& latin1) {
   return true;
 }
 
-/// Unpacks a zlib stream; "" if it is damaged or its content larger than kMaximalText.
-std::string unpack(std::string_view packed) {
+/// Inflates a zlib stream; "" if it is damaged or inflates to more than kMaxText bytes.
+std::string inflated(std::string_view packed) {
   z_stream stream{};
   if (inflateInit(&stream) != Z_OK) return "";
-  std::string out(std::min(kMaximalText, packed.size() * 8 + 1024), '\0');
+  std::string out(std::min(kMaxText, packed.size() * 8 + 1024), '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
   stream.avail_in = static_cast<uInt>(packed.size());
   int status = Z_OK;
-  while (status == Z_OK && stream.total_out < kMaximalText) {
-    if (stream.total_out == out.size()) out.resize(std::min(kMaximalText, out.size() * 2));
+  while (status == Z_OK && stream.total_out < kMaxText) {
+    if (stream.total_out == out.size()) out.resize(std::min(kMaxText, out.size() * 2));
     stream.next_out = reinterpret_cast<Bytef*>(&out[stream.total_out]);
     stream.avail_out = static_cast<uInt>(out.size() - stream.total_out);
     status = inflate(&stream, Z_NO_FLUSH);
@@ -93,7 +92,7 @@ std::string unpack(std::string_view packed) {
   return status == Z_STREAM_END ? out : "";
 }
 
-/// The part of an iTXt chunk behind its key: two flags, language, key in that language, text.
+/// Parses an iTXt chunk after its key: two flags, language, key in that language, text.
 std::string international_text(std::string_view rest) {
   if (rest.size() < 2) return "";
   const bool packed = rest[0] != 0;
@@ -104,7 +103,7 @@ std::string international_text(std::string_view rest) {
     if (end == rest.npos) return "";
     rest.remove_prefix(end + 1);
   }
-  return clean_utf8(packed ? unpack(rest) : std::string(rest));
+  return clean_utf8(packed ? inflated(rest) : std::string(rest));
 }
 
 }  // namespace
@@ -120,7 +119,7 @@ std::vector<PngChunk> png_chunks(std::string_view bytes) {
     chunk.intact = chunk.whole && file.u32(at) == checksum(chunk.type, chunk.data);
     at += 4;
     if (chunk.type == "IEND") break;
-    if (chunks.size() == kMaximalChunks) throw BadImage{"it has more than a million chunks"};
+    if (chunks.size() == kMaxChunks) throw BadImage{"it has more than a million chunks"};
     chunks.push_back(chunk);
   }
   return chunks;
@@ -144,11 +143,11 @@ std::pair<std::string, std::string> chunk_text(const PngChunk& chunk) {
   if (raw_key.empty()) return {};
   std::string key = utf8_from_latin1(raw_key);
   const std::string_view rest = chunk.data.substr(raw_key.size() + 1);
-  if (chunk.type == "tEXt" && rest.size() <= kMaximalText) return {key, utf8_from_latin1(rest)};
+  if (chunk.type == "tEXt" && rest.size() <= kMaxText) return {key, utf8_from_latin1(rest)};
   if (chunk.type == "zTXt" && !rest.empty() && rest[0] == 0) {
-    return {key, utf8_from_latin1(unpack(rest.substr(1)))};
+    return {key, utf8_from_latin1(inflated(rest.substr(1)))};
   }
-  if (chunk.type == "iTXt" && rest.size() <= kMaximalText) return {key, international_text(rest)};
+  if (chunk.type == "iTXt" && rest.size() <= kMaxText) return {key, international_text(rest)};
   return {};
 }
 

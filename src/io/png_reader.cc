@@ -1,5 +1,5 @@
-// PNG by stb_image, which sees a clean copy of the file: only the chunks that make the picture, in
-// order, with the palette padded. Its memory is bounded by the size that the header states.
+// Decodes PNG by stb_image from a clean copy of the file: only the chunks that make the image, in
+// order, with the palette padded. stb_image's memory is limited by the size in the header.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -14,8 +14,8 @@
 
 namespace {
 
-/// The largest single block that stb_image may ask for in this thread. A stream that unpacks to
-/// more than the picture needs makes it ask for more.
+/// Limit of a single allocation of stb_image in this thread. It asks for more if a stream inflates
+/// to more than the image needs.
 thread_local size_t stb_limit = 0;
 
 void* stb_allocate(size_t size) { return size > stb_limit ? nullptr : std::malloc(size); }
@@ -61,15 +61,13 @@ PngHeader read_png_header(const std::vector<PngChunk>& chunks) {
                      (header.colour == 3 && (narrow || header.depth == 8)) ||
                      ((header.colour == 2 || header.colour == 4 || header.colour == 6) && wide);
   if (!known || data.u8(10) != 0 || data.u8(11) != 0 || data.u8(12) > 1) {
-    throw BadImage{
-        str("its kind (colour type ", header.colour, ", ", header.depth, " bits) does not exist")};
+    throw BadImage{str("PNG has no colour type ", header.colour, " of ", header.depth, " bits")};
   }
   header.channels = header.colour == 2 ? 3 : header.colour == 4 ? 2 : header.colour == 6 ? 4 : 1;
   return header;
 }
 
-/// Bytes from the hexadecimal text that ImageMagick stores: a name and a length on lines of their
-/// own, then digits.
+/// Parses ImageMagick's hexadecimal text: an empty line, a name, a length, then digits.
 std::string raw_profile(const std::string& text) {
   size_t at = 0;
   for (int line = 0; line < 3; ++line) {
@@ -96,7 +94,7 @@ std::string raw_profile(const std::string& text) {
 
 int png_orientation(const std::vector<PngChunk>& chunks) {
   std::string_view exif;
-  const PngChunk *profile = nullptr, *xmp = nullptr;  // unpacked once, however many there are
+  const PngChunk *profile = nullptr, *xmp = nullptr;  // the last ones, inflated once
   for (const PngChunk& chunk : chunks) {
     if (chunk.type == "eXIf" && chunk.intact) exif = chunk.data;
     const std::string_view key = chunk_key(chunk);
@@ -109,21 +107,21 @@ int png_orientation(const std::vector<PngChunk>& chunks) {
                         xmp != nullptr ? chunk_text(*xmp).second : "");
 }
 
-/// Entries that the file does not have are black; stb_image would leave them undefined.
+/// A palette of 256 entries. Missing ones are black; stb_image would leave them undefined.
 std::string full_palette(std::string_view palette) {
   std::string full(768, '\0');
   std::copy_n(palette.begin(), std::min(full.size(), palette.size() / 3 * 3), full.begin());
   return full;
 }
 
-/// Signature, header, palette, data. Transparency is left out, since alpha is dropped anyway.
+/// Writes signature, header, palette and data. Leaves out transparency, since alpha is dropped.
 std::string clean_copy(const std::vector<PngChunk>& chunks, bool indexed) {
   std::string palette, data;
   bool in_data = false;
   for (const PngChunk& chunk : chunks) {
     if (in_data && chunk.type != "IDAT") break;
     if (chunk.type != "PLTE" && chunk.type != "IDAT") continue;
-    // One that is cut short may still have all rows.
+    // A chunk that is cut short may still contain all rows.
     if (chunk.whole && !chunk.intact) {
       throw BadImage{str("the checksum of its ", chunk.type, " is wrong")};
     }
@@ -154,8 +152,8 @@ Image decode_png(std::string_view bytes, const Info& info) {
   const PngHeader header = read_png_header(chunks);
   const std::string copy = clean_copy(chunks, header.colour == 3);
 
-  // The picture unpacked, in one byte or two a channel, with room for the passes of interlacing and
-  // for the doubling of blocks by which stb_image grows them.
+  // The decoded image with one or two bytes a channel, room for interlacing's passes, and twice
+  // that since stb_image doubles its blocks to grow them.
   const size_t pixels = static_cast<size_t>(info.height * info.width);
   const size_t depth = header.depth == 16 ? 2 : 1;
   stb_limit = std::max(pixels * (header.channels + 3) * depth * 2, copy.size() * 2) + (1 << 16);

@@ -1,4 +1,3 @@
-// Finds the weights of a component in its directory, and writes them as diffusers does.
 #include "io/pretrained.h"
 
 #include <algorithm>
@@ -12,8 +11,6 @@
 
 namespace sdxl {
 namespace {
-
-[[noreturn]] void fail(const std::string& message) { throw Error(ExitStatus::kBadData, message); }
 
 std::vector<std::string> file_names(const fs::path& directory) {
   std::vector<std::string> names;
@@ -33,41 +30,47 @@ std::string conversion_hint(const std::string& name) {
   return "load it in diffusers or transformers and save it with save_pretrained(DIR)";
 }
 
-/// What to say of a directory in which no weights were found.
+/// Throws the error for a directory without weights.
 [[noreturn]] void fail_without_weights(const fs::path& directory, const std::string& stem) {
   const std::string where = quoted(directory.string());
   std::error_code error;
   if (!fs::exists(directory, error)) {
-    fail(str("there is no directory ", where, ": give one in diffusers' layout"));
+    throw Error(ExitStatus::kBadData, "there is no directory ", where,
+                ": give one in diffusers' layout");
   }
   if (!fs::is_directory(directory, error)) {
-    fail(str(where, " is not a directory: give the one that holds ", stem, kSafetensorsSuffix));
+    throw Error(ExitStatus::kBadData, where, " is not a directory: give the one that holds ", stem,
+                kSafetensorsSuffix);
   }
   const std::vector<std::string> names = file_names(directory);
   const auto foreign = std::find_if(names.begin(), names.end(), is_foreign_weights);
   if (foreign != names.end()) {
-    fail(str(where, " has its weights in ", quoted(*foreign),
-             ", which only its framework can read safely: ", conversion_hint(*foreign)));
+    throw Error(ExitStatus::kBadData, where, " has its weights in ", quoted(*foreign),
+                ", which only its framework can read safely: ", conversion_hint(*foreign));
   }
   if (std::find(names.begin(), names.end(), kModelIndexFile) != names.end()) {
-    fail(str(where, " is a whole pipeline: give one of its parts, such as its folder unet"));
+    throw Error(ExitStatus::kBadData, where,
+                " is a whole pipeline: give one of its parts, such as its folder unet");
   }
   for (const std::string& name : names) {
     if (!is_safetensors(name)) continue;
     if (name.starts_with(stem + ".")) {
       const size_t begin = stem.size() + 1;
       const size_t end = name.find_first_of(".-", begin);
-      fail(str("no ", stem, kSafetensorsSuffix, " in ", where, ", only the variant ",
-               quoted(name.substr(begin, end - begin)), ": name it with --variant"));
+      throw Error(ExitStatus::kBadData, "no ", stem, kSafetensorsSuffix, " in ", where,
+                  ", only the variant ", quoted(name.substr(begin, end - begin)),
+                  ": name it with --variant");
     }
-    fail(str("no ", stem, kSafetensorsSuffix, " in ", where, ", but ", quoted(name),
-             ": a checkpoint in one file must first be converted to diffusers' layout"));
+    throw Error(ExitStatus::kBadData, "no ", stem, kSafetensorsSuffix, " in ", where, ", but ",
+                quoted(name),
+                ": a checkpoint in one file must first be converted to diffusers' layout");
   }
-  fail(str("no ", stem, kSafetensorsSuffix, " and no ", weights_index_file(stem), " in ", where,
-           ": not a model's directory, or its download is not complete"));
+  throw Error(ExitStatus::kBadData, "no ", stem, kSafetensorsSuffix, " and no ",
+              weights_index_file(stem), " in ", where,
+              ": not a model's directory, or its download is not complete");
 }
 
-/// The file or index of `stem`, empty if there is neither.
+/// The weights or the index of `stem`; empty if there is neither.
 fs::path find_weights(const fs::path& directory, const std::string& stem,
                       const std::string& variant) {
   for (const std::string& name : {weights_file(stem, variant), weights_index_file(stem, variant)}) {
@@ -78,26 +81,29 @@ fs::path find_weights(const fs::path& directory, const std::string& stem,
   return {};
 }
 
-/// A shard must be a file of the index's own directory: an index comes from strangers, and may not
+/// Error(kBadData) unless the shard is a file in the index's directory. A downloaded index must not
 /// name files elsewhere.
 void check_shard_name(const std::string& name, const fs::path& index) {
   const bool plain = name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
   if (plain && name[0] != '.' && is_safetensors(name)) return;
-  fail(str(escaped(index.string()), " names ", quoted(name), " as a shard: it must be a ",
-           kSafetensorsSuffix, " file beside the index"));
+  throw Error(ExitStatus::kBadData, escaped(index.string()), " names ", quoted(name),
+              " as a shard: it must be a ", kSafetensorsSuffix, " file beside the index");
 }
 
-/// Tensor name -> shard name.
+/// The shard of each tensor.
 std::map<std::string, std::string> read_index(const fs::path& index) {
   const Json json = read_json(index);
   const auto found = json.is_object() ? json.find("weight_map") : json.end();
   if (found == json.end() || !found->is_object() || found->empty()) {
-    fail(str(escaped(index.string()), " has no object \"weight_map\" with the tensors' files"));
+    throw Error(ExitStatus::kBadData, escaped(index.string()),
+                " has no object \"weight_map\" with the tensors' files");
   }
   std::map<std::string, std::string> map;
   for (const auto& [tensor, shard] : found->items()) {
-    if (!shard.is_string())
-      fail(str(escaped(index.string()), ": the file of ", quoted(tensor), " is not a text"));
+    if (!shard.is_string()) {
+      throw Error(ExitStatus::kBadData, escaped(index.string()), ": the file of ", quoted(tensor),
+                  " is not a text");
+    }
     map[tensor] = shard.get<std::string>();
     check_shard_name(map[tensor], index);
   }
@@ -107,10 +113,40 @@ std::map<std::string, std::string> read_index(const fs::path& index) {
 std::shared_ptr<SafetensorsFile> open_shard(const fs::path& path, const fs::path& index) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
-    fail(str("the shard ", quoted(path.string()), " named by ", quoted(index.filename().string()),
-             " is missing: fetch the model again"));
+    throw Error(ExitStatus::kBadData, "the shard ", quoted(path.string()), " named by ",
+                quoted(index.filename().string()), " is missing: fetch the model again");
   }
   return std::make_shared<SafetensorsFile>(path);
+}
+
+const std::map<std::string, std::string> kFormat = {{"format", "pt"}};
+
+uint64_t bytes_of(const PlannedTensor& tensor) {
+  return c10::multiply_integers(tensor.shape) * c10::elementSize(tensor.dtype);
+}
+
+/// Fills shards in the order given. A tensor larger than the limit gets a shard to itself.
+std::vector<std::vector<PlannedTensor>> split_shards(const std::vector<PlannedTensor>& tensors,
+                                                     uint64_t limit) {
+  std::vector<std::vector<PlannedTensor>> shards;
+  std::vector<PlannedTensor> current;
+  uint64_t size = 0;
+  for (const PlannedTensor& tensor : tensors) {
+    const uint64_t bytes = bytes_of(tensor);
+    if (bytes > limit) {
+      shards.push_back({tensor});
+      continue;
+    }
+    if (size + bytes > limit) {
+      shards.push_back(std::move(current));
+      current.clear();
+      size = 0;
+    }
+    current.push_back(tensor);
+    size += bytes;
+  }
+  if (!current.empty() || shards.empty()) shards.push_back(std::move(current));
+  return shards;
 }
 
 }  // namespace
@@ -139,8 +175,9 @@ Weights Weights::open(const fs::path& directory, const std::string& stem,
     std::shared_ptr<SafetensorsFile>& file = shards[shard];
     if (!file) weights.files_.push_back(file = open_shard(directory / shard, found));
     if (!file->contains(tensor)) {
-      fail(str("tensor ", quoted(tensor), " is not in ", quoted((directory / shard).string()),
-               ", where ", quoted(found.filename().string()), " says that it is"));
+      throw Error(ExitStatus::kBadData, "tensor ", quoted(tensor), " is not in ",
+                  quoted((directory / shard).string()), ", where ",
+                  quoted(found.filename().string()), " says that it is");
     }
   }
   for (const auto& file : weights.files_) weights.add_file(file);
@@ -150,11 +187,13 @@ Weights Weights::open(const fs::path& directory, const std::string& stem,
 Weights Weights::open_file(const fs::path& file) {
   const std::string name = file.filename().string();
   if (is_foreign_weights(name)) {
-    fail(str(quoted(file.string()),
-             " can only be read safely by its framework: ", conversion_hint(name)));
+    throw Error(ExitStatus::kBadData, quoted(file.string()),
+                " can only be read safely by its framework: ", conversion_hint(name));
   }
   std::error_code error;
-  if (!fs::exists(file, error)) fail(str("there is no file ", quoted(file.string())));
+  if (!fs::exists(file, error)) {
+    throw Error(ExitStatus::kBadData, "there is no file ", quoted(file.string()));
+  }
   Weights weights;
   weights.source_ = file.string();
   weights.files_.push_back(std::make_shared<SafetensorsFile>(file));
@@ -178,9 +217,10 @@ Weights Weights::open_parts(const fs::path& file, const TensorParts& parts) {
   }
   const std::vector<std::string>& first = missing.empty() ? unfit : missing;
   if (first.empty()) return weights;
-  fail(str(quoted(file.string()), " does not fit its configs: ", missing.size(),
-           " tensors missing, ", unfit.size(), " of the wrong shape, the first ", quoted(first[0]),
-           "; --single_file_config names the model whose configs belong to it"));
+  throw Error(ExitStatus::kBadData, quoted(file.string()),
+              " does not fit its configs: ", missing.size(), " tensors missing, ", unfit.size(),
+              " of the wrong shape, the first ", quoted(first[0]),
+              "; --single_file_config names the model whose configs belong to it");
 }
 
 Weights Weights::from_tensors(TensorMap tensors, std::string source) {
@@ -193,8 +233,8 @@ Weights Weights::from_tensors(TensorMap tensors, std::string source) {
 void Weights::add_file(const std::shared_ptr<SafetensorsFile>& file) {
   for (const SafetensorsEntry& entry : file->entries()) {
     if (!places_.emplace(entry.name, Place{file, entry.name, {}}).second) {
-      fail(str("tensor ", quoted(entry.name), " is in two files, one of them ",
-               quoted(file->path().string())));
+      throw Error(ExitStatus::kBadData, "tensor ", quoted(entry.name),
+                  " is in two files, one of them ", quoted(file->path().string()));
     }
   }
 }
@@ -212,11 +252,13 @@ std::vector<std::string> Weights::names() const {
   return names;
 }
 
-bool Weights::contains(const std::string& name) const { return places_.count(name) != 0; }
+bool Weights::contains(const std::string& name) const { return places_.contains(name); }
 
 at::Tensor Weights::tensor(const std::string& name) const {
   const auto found = places_.find(name);
-  if (found == places_.end()) fail(str(escaped(source_), " has no tensor ", quoted(name)));
+  if (found == places_.end()) {
+    throw Error(ExitStatus::kBadData, escaped(source_), " has no tensor ", quoted(name));
+  }
   const Place& place = found->second;
   if (!place.file) return place.tensor;
   const at::Tensor tensor = place.file->tensor(place.name);
@@ -231,8 +273,8 @@ Weights Weights::renamed(const std::function<std::string(const std::string&)>& r
     const std::string new_name = rename(name);
     if (new_name.empty()) continue;
     if (!result.places_.emplace(new_name, place).second) {
-      fail(str(escaped(source_), " has two tensors that stand for ", quoted(new_name),
-               ", one of them ", quoted(name)));
+      throw Error(ExitStatus::kBadData, escaped(source_), " has two tensors that stand for ",
+                  quoted(new_name), ", one of them ", quoted(name));
     }
   }
   return result;
@@ -255,15 +297,17 @@ Json read_component_config(const fs::path& directory, const std::string& class_n
     if (fs::exists(directory / kModelIndexFile, error)) {
       remedy = "it is a whole pipeline, give one of its parts, such as its folder unet";
     }
-    fail(str("no config.json in ", quoted(directory.string()), " for the ", class_name, ": ",
-             remedy));
+    throw Error(ExitStatus::kBadData, "no config.json in ", quoted(directory.string()), " for the ",
+                class_name, ": ", remedy);
   }
   Json config = read_json(path);
-  if (!config.is_object()) fail(str(escaped(path.string()), " does not hold a JSON object"));
+  if (!config.is_object()) {
+    throw Error(ExitStatus::kBadData, escaped(path.string()), " does not hold a JSON object");
+  }
   const std::string found = json_value<std::string>(config, "_class_name", "", path.string());
   if (!found.empty() && found != class_name) {
-    fail(str(escaped(path.string()), " is of class ", quoted(found), " where ", class_name,
-             " is needed"));
+    throw Error(ExitStatus::kBadData, escaped(path.string()), " is of class ", quoted(found),
+                " where ", class_name, " is needed");
   }
   return config;
 }
@@ -272,41 +316,6 @@ std::string config_dtype_name(at::ScalarType dtype) {
   if (dtype == at::kHalf) return "float16";
   return dtype == at::kBFloat16 ? "bfloat16" : "float32";
 }
-
-namespace {
-
-const std::map<std::string, std::string> kFormat = {{"format", "pt"}};
-
-uint64_t bytes_of(const PlannedTensor& tensor) {
-  return c10::multiply_integers(tensor.shape) * c10::elementSize(tensor.dtype);
-}
-
-/// In the order given, a new shard whenever the limit would be passed; a tensor above the limit has
-/// one of its own.
-std::vector<std::vector<PlannedTensor>> split_shards(const std::vector<PlannedTensor>& tensors,
-                                                     uint64_t limit) {
-  std::vector<std::vector<PlannedTensor>> shards;
-  std::vector<PlannedTensor> current;
-  uint64_t size = 0;
-  for (const PlannedTensor& tensor : tensors) {
-    const uint64_t bytes = bytes_of(tensor);
-    if (bytes > limit) {
-      shards.push_back({tensor});
-      continue;
-    }
-    if (size + bytes > limit) {
-      shards.push_back(std::move(current));
-      current.clear();
-      size = 0;
-    }
-    current.push_back(tensor);
-    size += bytes;
-  }
-  if (!current.empty() || shards.empty()) shards.push_back(std::move(current));
-  return shards;
-}
-
-}  // namespace
 
 void write_pretrained_weights(const fs::path& directory, const std::string& stem,
                               const std::vector<PlannedTensor>& tensors, uint64_t shard_limit) {

@@ -1,5 +1,5 @@
-// Directories in the layout of diffusers and transformers: config.json and weights with or without
-// a variant, in one file or sharded.
+// Components in the layout of diffusers and transformers: a directory with config.json and weights,
+// with or without a variant, in one file or sharded.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -18,38 +18,38 @@
 
 namespace sdxl {
 
-/// The tensors of a component, whatever number of files they lie in.
+/// The tensors of a component, from one or more files.
 class Weights {
  public:
-  /// Looks for `stem`[.variant].safetensors, its index, then the plain names when the variant is
-  /// missing (with a warning). `stem` is "diffusion_pytorch_model" or "model". Pickles are refused
-  /// with the way to convert them; a missing file or shard is Error(kBadData) that names it.
+  /// Opens `stem`[.variant].safetensors or its index. Falls back to the names without the variant,
+  /// with a warning. `stem` is kDiffusersStem or kTransformersStem. Error(kBadData) names a missing
+  /// file or shard, and says how to convert pickles.
   static Weights open(const std::filesystem::path& directory, const std::string& stem,
                       const std::string& variant = "");
-  /// One file.
+  /// Opens one file.
   static Weights open_file(const std::filesystem::path& file);
-  /// Parts of one file. Error(kBadData) that lists what is missing or does not fit.
+  /// Opens parts of one file. Error(kBadData) names a part that is missing or does not fit.
   static Weights open_parts(const std::filesystem::path& file, const TensorParts& parts);
-  /// Tensors in memory; `source` names them in errors.
+  /// Takes tensors in memory; `source` names them in errors.
   static Weights from_tensors(TensorMap tensors, std::string source);
 
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const;
   at::Tensor tensor(const std::string& name) const;
-  /// What errors call it: the file or directory.
+  /// The file or directory, for error messages.
   const std::string& source() const { return source_; }
-  /// The files, in the order of their names; none for tensors in memory.
+  /// The files sorted by name; none for tensors in memory.
   std::vector<std::filesystem::path> files() const;
-  /// The same tensors with every name rewritten; names for which `rename` returns "" are left out.
+  /// The same tensors under new names; leaves out those for which `rename` returns "".
   Weights renamed(const std::function<std::string(const std::string&)>& rename) const;
-  /// The memory of a tensor's mapping is given back until it is read again. What was written to it
-  /// is lost: for tensors that were copied elsewhere.
+  /// Frees the pages of a tensor, once copied elsewhere, until it is read again. Discards what was
+  /// written to it.
   void release(const std::string& name) const;
-  /// Reads the files into the page cache, piece by piece until `stop` says so.
+  /// Reads the files into the page cache, in pieces until `stop` returns true.
   void prefetch(const std::function<bool()>& stop) const;
 
  private:
-  /// Error(kBadData) if a tensor of `file` is there already.
+  /// Error(kBadData) if another file has a tensor of the same name.
   void add_file(const std::shared_ptr<SafetensorsFile>& file);
 
   std::string source_;
@@ -63,17 +63,17 @@ class Weights {
   std::map<std::string, Place> places_;
 };
 
-/// directory/config.json, checked to be an object whose _class_name (where it has one) is
-/// `class_name`.
+/// Reads `directory`/config.json. Error(kBadData) unless it is an object whose _class_name, if any,
+/// is `class_name`.
 Json read_component_config(const std::filesystem::path& directory, const std::string& class_name);
 
-/// "float16", "bfloat16" or "float32", as config.json says in dtype or torch_dtype.
+/// The name of a dtype in config.json: "float16", "bfloat16" or "float32".
 std::string config_dtype_name(at::ScalarType dtype);
 
-constexpr uint64_t kShardLimit = 10'000'000'000;  ///< Bytes, as diffusers'.
+constexpr uint64_t kShardLimit = 10'000'000'000;  ///< In bytes; diffusers' default.
 
-/// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors up to the limit, past
-/// that `stem`-0000i-of-0000n.safetensors with an index. The caller publishes the directory.
+/// Writes weights as diffusers' save_pretrained does: one `stem`.safetensors, or beyond
+/// `shard_limit` bytes shards with an index. The caller publishes the directory.
 void write_pretrained_weights(const std::filesystem::path& directory, const std::string& stem,
                               const std::vector<PlannedTensor>& tensors,
                               uint64_t shard_limit = kShardLimit);

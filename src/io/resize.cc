@@ -1,7 +1,8 @@
-// Pillow's resampling of 8-bit pictures, bit for bit: weights in fixed point of 22 bits, one pass
-// along each axis, rounding to 8 bits after each. The algorithm is that of Pillow 13's
-// ImagingResample; both passes here run one vectorised kernel over blocks of bytes, the horizontal
-// one on turned blocks of rows.
+// Pillow 13's ImagingResample for 8-bit images, bit for bit: fixed-point weights of 22 bits and one
+// pass along each axis that rounds to 8 bits. Both passes run one vectorised kernel over blocks of
+// bytes; the horizontal one transposes blocks of rows first.
+#include "io/resize.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,7 +11,6 @@
 #include "base/error.h"
 #include "base/simd.h"
 #include "base/text.h"
-#include "io/image.h"
 
 namespace sdxl {
 namespace {
@@ -69,10 +69,10 @@ Filter filter_of(ResizeFilter filter) {
   }
 }
 
-/// For each output position the input positions that it is made of.
+/// For each output position the input positions it is a weighted sum of.
 struct Taps {
   std::vector<int64_t> first, count;
-  std::vector<int32_t> weights;  ///< `stride` for each output position
+  std::vector<int32_t> weights;  ///< `stride` for each output position.
   int64_t stride = 0;
 };
 
@@ -106,10 +106,10 @@ Taps make_taps(int64_t in, int64_t out, const Filter& filter) {
   return taps;
 }
 
-/// Bytes that the kernel makes at once.
+/// Bytes that the kernel computes at once.
 constexpr int64_t kBlock = 48;
 
-/// out[i] = the sum over taps t of weights[t] * in[t * stride + i], rounded to 8 bits.
+/// out[i] = sum over taps t of weights[t] * in[t * stride + i], rounded to 8 bits.
 inline __attribute__((always_inline)) void weighted_block(const uint8_t* in, int64_t stride,
                                                           const int32_t* weights, int64_t count,
                                                           uint8_t* out) {
@@ -138,7 +138,7 @@ SDXL_SIMD void resize_column(const uint8_t* in, int64_t width, const int32_t* we
   }
 }
 
-/// All output columns of kBlock / 3 rows, turned so that the bytes of a column lie together.
+/// All output columns of kBlock / 3 rows, transposed so that a column's bytes are contiguous.
 SDXL_SIMD void resize_turned(const uint8_t* in, const int64_t* first, const int64_t* count,
                              const int32_t* weights, int64_t stride, int64_t width, uint8_t* out) {
   for (int64_t x = 0; x < width; ++x, weights += stride, out += kBlock) {
@@ -168,8 +168,9 @@ Image resize_horizontally(const Image& image, int64_t width, const Filter& filte
     const int64_t rows = std::min(kRows, image.height - top);
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* from = &image.rgb[(top + r) * image.width * 3];
-      for (int64_t x = 0; x < image.width; ++x)
+      for (int64_t x = 0; x < image.width; ++x) {
         std::memcpy(&turned[x * kBlock + r * 3], from + x * 3, 3);
+      }
     }
     resize_turned(turned.data(), taps.first.data(), taps.count.data(), taps.weights.data(),
                   taps.stride, width, resized.data());
@@ -181,8 +182,8 @@ Image resize_horizontally(const Image& image, int64_t width, const Filter& filte
   return out;
 }
 
-/// The input position of each output position, -1 where rounding leads past the end: positions are
-/// summed up step by step, as Pillow does.
+/// The input position of each output position, -1 if rounding leads past the end. Adds up the
+/// positions step by step, as Pillow does.
 std::vector<int64_t> nearest_positions(int64_t in, int64_t out) {
   const double step = static_cast<double>(in) / static_cast<double>(out);
   double position = step * 0.5;
@@ -219,26 +220,24 @@ ResizeFilter resize_filter_from_name(const std::string& name) {
       {"lanczos", ResizeFilter::kLanczos}};
   const auto found = kFilters.find(name);
   if (found != kFilters.end()) return found->second;
-  throw Error(
-      ExitStatus::kUsage,
-      str("--image_interpolation_mode: ", quoted(name),
-          " is not one of nearest, nearest_exact, box, bilinear, hamming, bicubic, lanczos"));
+  throw Error(ExitStatus::kUsage, "--image_interpolation_mode: ", quoted(name),
+              " is not one of nearest, nearest_exact, box, bilinear, hamming, bicubic, lanczos");
 }
 
 Image resize(const Image& image, int64_t height, int64_t width, ResizeFilter filter) {
-  if (height < 1 || width < 1 || height > kMaximalPixels / width) {
-    throw Error(ExitStatus::kBadData, str("a picture of ", image.width, "x", image.height,
-                                          " cannot be resized to ", width, "x", height));
+  if (height < 1 || width < 1 || height > kMaxPixels / width) {
+    throw Error(ExitStatus::kBadData, "an image of ", image.width, "x", image.height,
+                " cannot be resized to ", width, "x", height);
   }
   if (height == image.height && width == image.width) return image;
-  // torchvision gives Pillow the same filter for both names.
+  // torchvision passes the same filter to Pillow for both names.
   if (filter == ResizeFilter::kNearest || filter == ResizeFilter::kNearestExact) {
     return resize_nearest(image, height, width);
   }
   const Filter chosen = filter_of(filter);
   if (width == image.width) return resize_vertically(image, height, chosen);
   if (height == image.height) return resize_horizontally(image, width, chosen);
-  // Pillow 13 takes the vertical pass first where that removes much more than the horizontal one.
+  // Pillow 13 runs the vertical pass first if it removes much more than the horizontal one.
   const int64_t fewer_rows = image.height - height, fewer_columns = image.width - width;
   if (fewer_rows > 0 && fewer_rows > 2 * fewer_columns) {
     return resize_horizontally(resize_vertically(image, height, chosen), width, chosen);

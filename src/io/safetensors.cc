@@ -1,4 +1,3 @@
-// Tensors as views of a mapped file, and files written tensor by tensor.
 #include "io/safetensors.h"
 
 #include <fcntl.h>
@@ -22,8 +21,8 @@ struct DtypeName {
   at::ScalarType type;
 };
 
-/// In the order in which the reference writer sorts tensors, last first (the widest lie in front,
-/// so that every tensor is aligned).
+/// The reverse of the order in which the reference writer sorts tensors: it puts the widest first,
+/// so that every tensor is aligned.
 constexpr DtypeName kDtypes[] = {
     {"BOOL", at::kBool},
     {"U8", at::kByte},
@@ -46,108 +45,24 @@ constexpr DtypeName kDtypes[] = {
     {"U64", at::kUInt64},
 };
 
-}  // namespace
-
-struct SafetensorsFile::Mapping {
-  std::byte* data = nullptr;
-  size_t size = 0;
-
-  explicit Mapping(const std::filesystem::path& path) {
-    const Descriptor file(path, O_RDONLY, "open");
-    struct stat status {};
-    if (::fstat(file.get(), &status) != 0) throw_file_error("read", path, errno);
-    if (!S_ISREG(status.st_mode)) throw_file_error("map", path, EINVAL);
-    if (status.st_size == 0) return;
-    size = static_cast<size_t>(status.st_size);
-    // Private and writable: a tensor may be changed in place, and only its own pages are copied.
-    void* mapped =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
-    if (mapped == MAP_FAILED) throw_file_error("map", path, errno);
-    data = static_cast<std::byte*>(mapped);
-  }
-  ~Mapping() {
-    if (data != nullptr) munmap(data, size);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-};
-
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
-    : path_(path), mapping_(std::make_shared<Mapping>(path)) {
-  const std::string_view bytes(reinterpret_cast<const char*>(mapping_->data), mapping_->size);
-  header_ = parse_safetensors_header(bytes, bytes.size(), path.string());
-  for (size_t i = 0; i < header_.entries.size(); ++i) index_[header_.entries[i].name] = i;
-}
-
-at::Tensor SafetensorsFile::tensor(const std::string& name) const {
-  auto found = index_.find(name);
-  if (found == index_.end()) {
-    throw Error(ExitStatus::kBadData,
-                str(escaped(path_.string()), " has no tensor ", quoted(name)));
-  }
-  const SafetensorsEntry& entry = header_.entries[found->second];
-  const auto* dtype =
-      std::find_if(std::begin(kDtypes), std::end(kDtypes),
-                   [&](const DtypeName& known) { return entry.dtype == known.name; });
-  if (dtype == std::end(kDtypes)) {
-    throw Error(ExitStatus::kBadData,
-                str(escaped(path_.string()), ": tensor ", quoted(name), " is of dtype ",
-                    entry.dtype, ", which is not supported"));
-  }
-  const auto options = at::TensorOptions(dtype->type);
-  if (entry.begin == entry.end) return at::empty(entry.shape, options);
-  std::byte* data = mapping_->data + header_.data_offset + entry.begin;
-  at::Tensor view = at::from_blob(
-      data, entry.shape, [mapping = mapping_](void*) {}, options);
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype->type) == 0;
-  return aligned ? view : view.clone();
-}
-
-TensorMap SafetensorsFile::tensors() const {
-  TensorMap result;
-  for (const SafetensorsEntry& entry : header_.entries) result[entry.name] = tensor(entry.name);
-  return result;
-}
-
-void SafetensorsFile::release(const std::string& name) const {
-  const auto found = index_.find(name);
-  if (found == index_.end()) return;
-  const SafetensorsEntry& entry = header_.entries[found->second];
-  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  // Whole pages alone: those at the edges belong to the neighbours too.
-  const size_t begin = (header_.data_offset + entry.begin + page - 1) / page * page;
-  const size_t end = (header_.data_offset + entry.end) / page * page;
-  if (begin < end) madvise(mapping_->data + begin, end - begin, MADV_DONTNEED);
-}
-
-void SafetensorsFile::prefetch(const std::function<bool()>& stop) const {
-  // Of one request the kernel reads no more than the device's read-ahead, 128 KiB by default.
-  constexpr size_t kPiece = size_t{128} << 10;
-  for (size_t at = 0; at < mapping_->size && !stop(); at += kPiece) {
-    madvise(mapping_->data + at, std::min(kPiece, mapping_->size - at), MADV_WILLNEED);
-  }
-}
-
-namespace {
-
-[[noreturn]] void fail_to_write(const std::string& name, const std::string& why) {
-  throw Error(ExitStatus::kFailure,
-              str("tensor ", quoted(name), " cannot be written to a safetensors file: it ", why));
+Error unwritable(const std::string& name, const std::string& why) {
+  return Error(ExitStatus::kFailure, "cannot write the tensor ", quoted(name),
+               " to a safetensors file: it ", why);
 }
 
 size_t dtype_rank(const PlannedTensor& tensor) {
   for (size_t i = 0; i < std::size(kDtypes); ++i) {
     if (kDtypes[i].type == tensor.dtype) return i;
   }
-  fail_to_write(tensor.name, str("is of type ", c10::toString(tensor.dtype)));
+  throw unwritable(tensor.name, str("has the dtype ", c10::toString(tensor.dtype)));
 }
 
-/// By dtype, the widest first, then by name.
+/// Sorts by dtype, the widest first, then by name.
 std::vector<const PlannedTensor*> in_file_order(const std::vector<PlannedTensor>& tensors) {
   std::vector<std::pair<size_t, const PlannedTensor*>> ranked;
   std::set<std::string_view> names = {"__metadata__"};
   for (const PlannedTensor& tensor : tensors) {
-    if (!names.insert(tensor.name).second) fail_to_write(tensor.name, "is there twice");
+    if (!names.insert(tensor.name).second) throw unwritable(tensor.name, "occurs twice");
     ranked.emplace_back(dtype_rank(tensor), &tensor);
   }
   std::sort(ranked.begin(), ranked.end(), [](const auto& left, const auto& right) {
@@ -159,7 +74,7 @@ std::vector<const PlannedTensor*> in_file_order(const std::vector<PlannedTensor>
   return order;
 }
 
-/// Length and JSON, padded with spaces so that the data section starts at a multiple of 8.
+/// Returns length and JSON, padded with spaces so that the data starts at a multiple of 8.
 std::string header_text(const std::vector<const PlannedTensor*>& order,
                         const std::map<std::string, std::string>& metadata) {
   std::string text = "{";
@@ -186,7 +101,7 @@ void write_data(AtomicFile& file, const PlannedTensor& planned) {
   constexpr size_t kChunk = size_t{64} << 20;
   const at::Tensor tensor = planned.value();
   if (tensor.scalar_type() != planned.dtype || tensor.sizes() != at::IntArrayRef(planned.shape)) {
-    fail_to_write(planned.name, "is not what was planned");
+    throw unwritable(planned.name, "differs from its plan in dtype or shape");
   }
   const at::Tensor plain = tensor.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
   const auto* data = static_cast<const std::byte*>(plain.const_data_ptr());
@@ -197,6 +112,84 @@ void write_data(AtomicFile& file, const PlannedTensor& planned) {
 }
 
 }  // namespace
+
+struct SafetensorsFile::Mapping {
+  std::byte* data = nullptr;
+  size_t size = 0;
+
+  explicit Mapping(const std::filesystem::path& path) {
+    const Descriptor file(path, O_RDONLY, "open");
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) throw_file_error("read", path, errno);
+    if (!S_ISREG(status.st_mode)) throw_file_error("map", path, EINVAL);
+    if (status.st_size == 0) return;
+    size = static_cast<size_t>(status.st_size);
+    // Private and writable, so that tensors may be changed in place at the cost of their own pages.
+    void* mapped =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
+    if (mapped == MAP_FAILED) throw_file_error("map", path, errno);
+    data = static_cast<std::byte*>(mapped);
+  }
+  ~Mapping() {
+    if (data != nullptr) munmap(data, size);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+};
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : path_(path), mapping_(std::make_shared<Mapping>(path)) {
+  const std::string_view bytes(reinterpret_cast<const char*>(mapping_->data), mapping_->size);
+  header_ = parse_safetensors_header(bytes, bytes.size(), path.string());
+  for (size_t i = 0; i < header_.entries.size(); ++i) index_[header_.entries[i].name] = i;
+}
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  auto found = index_.find(name);
+  if (found == index_.end()) {
+    throw bad_data(path_.string(), "there is no tensor ", quoted(name));
+  }
+  const SafetensorsEntry& entry = header_.entries[found->second];
+  const auto* dtype =
+      std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                   [&](const DtypeName& known) { return entry.dtype == known.name; });
+  if (dtype == std::end(kDtypes)) {
+    throw bad_data(path_.string(), "tensor ", quoted(name), " has the unsupported dtype ",
+                   entry.dtype);
+  }
+  const auto options = at::TensorOptions(dtype->type);
+  if (entry.begin == entry.end) return at::empty(entry.shape, options);
+  std::byte* data = mapping_->data + header_.data_offset + entry.begin;
+  at::Tensor view = at::from_blob(
+      data, entry.shape, [mapping = mapping_](void*) {}, options);
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype->type) == 0;
+  return aligned ? view : view.clone();
+}
+
+TensorMap SafetensorsFile::tensors() const {
+  TensorMap result;
+  for (const SafetensorsEntry& entry : header_.entries) result[entry.name] = tensor(entry.name);
+  return result;
+}
+
+void SafetensorsFile::release(const std::string& name) const {
+  const auto found = index_.find(name);
+  if (found == index_.end()) return;
+  const SafetensorsEntry& entry = header_.entries[found->second];
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // Only whole pages: those at the edges contain parts of other tensors.
+  const size_t begin = (header_.data_offset + entry.begin + page - 1) / page * page;
+  const size_t end = (header_.data_offset + entry.end) / page * page;
+  if (begin < end) madvise(mapping_->data + begin, end - begin, MADV_DONTNEED);
+}
+
+void SafetensorsFile::prefetch(const std::function<bool()>& stop) const {
+  // The kernel limits a request to the device's read-ahead, 128 KiB by default.
+  constexpr size_t kPiece = size_t{128} << 10;
+  for (size_t at = 0; at < mapping_->size && !stop(); at += kPiece) {
+    madvise(mapping_->data + at, std::min(kPiece, mapping_->size - at), MADV_WILLNEED);
+  }
+}
 
 void stream_safetensors(const std::filesystem::path& path,
                         const std::vector<PlannedTensor>& tensors,
@@ -211,7 +204,7 @@ void stream_safetensors(const std::filesystem::path& path,
 std::vector<PlannedTensor> planned(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   std::vector<PlannedTensor> result;
   for (const auto& [name, tensor] : tensors) {
-    if (!tensor.defined()) fail_to_write(name, "is undefined");
+    if (!tensor.defined()) throw unwritable(name, "is undefined");
     result.push_back(
         {name, tensor.scalar_type(), tensor.sizes().vec(), [value = tensor] { return value; }});
   }

@@ -1,4 +1,4 @@
-// Reading safetensors files by mapping and writing them as a stream.
+// Reads safetensors files by mapping them and writes them as a stream.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,8 +16,8 @@ namespace sdxl {
 
 using TensorMap = std::map<std::string, at::Tensor>;
 
-/// A mapped file. Tensors are views of the mapping (private: writing to one never reaches the file)
-/// and keep it alive; one whose offset is not aligned for its type is copied.
+/// A mapped file. Its tensors are views of the mapping, which they keep alive. The mapping is
+/// private: writing to a tensor never changes the file. A tensor misaligned for its type is copied.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -25,14 +25,13 @@ class SafetensorsFile {
   const std::vector<SafetensorsEntry>& entries() const { return header_.entries; }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   const std::filesystem::path& path() const { return path_; }
-  bool contains(const std::string& name) const { return index_.count(name) != 0; }
-  /// Error(kBadData) if there is none of this name or its dtype has no ATen type.
+  bool contains(const std::string& name) const { return index_.contains(name); }
+  /// Error(kBadData) if the file has no such tensor or ATen lacks its dtype.
   at::Tensor tensor(const std::string& name) const;
   TensorMap tensors() const;
-  /// Gives the memory of a tensor's mapping back until it is read again; what was written to it is
-  /// lost.
+  /// Frees the pages of a tensor until it is read again. Discards what was written to it.
   void release(const std::string& name) const;
-  /// Reads the file into the page cache, piece by piece until `stop` says so.
+  /// Reads the file into the page cache, in pieces until `stop` returns true.
   void prefetch(const std::function<bool()>& stop) const;
 
  private:
@@ -43,29 +42,30 @@ class SafetensorsFile {
   std::shared_ptr<Mapping> mapping_;
 };
 
-/// A tensor that is made when it is written, and gone after.
+/// A tensor that is computed when it is written and freed afterwards.
 struct PlannedTensor {
   std::string name;
   at::ScalarType dtype;
   std::vector<int64_t> shape;
-  std::function<at::Tensor()> value;  ///< Of this dtype and shape, on any device, of any strides.
+  std::function<at::Tensor()>
+      value;  ///< Has this dtype and shape, on any device, with any strides.
 };
 
-/// Tensors that are there, as such; they are kept until the result is gone.
+/// Plans existing tensors; the result keeps them alive.
 std::vector<PlannedTensor> planned(const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
-/// Writes tensors as the reference writer lays them out: by alignment, then name. Streamed, one
-/// tensor in memory at a time; published by rename, so that `path` is whole or untouched.
-/// `metadata` gains nothing by itself: pass {"format", "pt"} where Python reads it.
+/// Writes tensors in the order of the reference writer: by alignment, then by name. Computes one
+/// tensor at a time and publishes the file by rename. Python readers need {"format", "pt"} in
+/// `metadata`, which nothing adds implicitly.
 void stream_safetensors(const std::filesystem::path& path,
                         const std::vector<PlannedTensor>& tensors,
                         const std::map<std::string, std::string>& metadata);
-/// The same of tensors that are there (any device, any strides).
+/// Writes existing tensors, of any device and strides.
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
-/// The same for tensors of which `tensors` has shape and dtype alone (meta tensors): `fetch` gives
-/// each in its turn.
+/// Writes tensors whose shapes and dtypes are those of `tensors` (meta tensors will do); `fetch`
+/// returns each when it is written.
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::function<at::Tensor(const std::string& name)>& fetch);

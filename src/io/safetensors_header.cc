@@ -1,5 +1,5 @@
-// Reads the header by events, so that a hostile one costs no more memory than its entries, and
-// checks every rule before any tensor is touched.
+// Reads the header by SAX events, so that a hostile one takes no more memory than its entries, and
+// checks every rule before any tensor is read.
 #include "io/safetensors_header.h"
 
 #include <algorithm>
@@ -14,15 +14,15 @@
 namespace sdxl {
 namespace {
 
-constexpr uint64_t kLargestHeader = 100'000'000;
-constexpr size_t kDeepestNesting = 64;
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kMaxNesting = 64;
 
-/// What is wrong, without the name of the file.
+/// What is wrong, without the file's name.
 struct Malformed {
   std::string what;
 };
 
-/// Bits of one element; 0 for a name that the format does not know.
+/// Bits of one element; 0 for an unknown dtype.
 uint64_t dtype_bits(std::string_view dtype) {
   static const std::map<std::string_view, uint64_t> kBits = {
       {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
@@ -34,9 +34,9 @@ uint64_t dtype_bits(std::string_view dtype) {
   return found == kBits.end() ? 0 : found->second;
 }
 
-/// Receives the JSON's events. The format is flat, so that a state says where in it we are: the top
-/// object, the metadata, a tensor's entry, its shape or its offsets; anything else inside an entry
-/// is skipped, as the reference reader does.
+/// Receives the JSON's events. A state suffices to track the place, since the format is flat: the
+/// top object, the metadata, a tensor's entry, its shape or its offsets. Skips other fields of an
+/// entry, as the reference reader does.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::vector<SafetensorsEntry> entries;
@@ -113,8 +113,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& name) override {
     if (skipped_ > 0) return true;
     std::set<std::string>& seen = state_ == State::kTop ? names_ : fields_;
-    if (!seen.insert(name).second)
-      throw Malformed{str("the key ", quoted(name), " is there twice")};
+    if (!seen.insert(name).second) throw Malformed{str("the key ", quoted(name), " occurs twice")};
     key_ = name;
     return true;
   }
@@ -152,7 +151,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     return state_ == State::kEntry && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets";
   }
 
-  /// A scalar that is not what this place is for.
+  /// Handles a scalar of a kind that does not belong here.
   bool other_value(const char* kind) {
     if (skipped_ > 0 || is_extra_field()) return true;
     if (state_ == State::kStart) throw Malformed{"the header is not a JSON object"};
@@ -162,16 +161,16 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     throw Malformed{str(where, " holds ", kind)};
   }
 
-  /// A list or an object that is not what this place is for.
+  /// Handles a list or an object that does not belong here.
   bool start_skipped(const char* kind) {
     other_value(kind);
-    if (++skipped_ > kDeepestNesting) throw Malformed{"the header is nested too deeply"};
+    if (++skipped_ > kMaxNesting) throw Malformed{"the header is nested too deeply"};
     return true;
   }
 
   void finish_entry() {
     for (const char* field : {"dtype", "shape", "data_offsets"}) {
-      if (fields_.count(field) == 0) {
+      if (!fields_.contains(field)) {
         throw Malformed{str("tensor ", quoted(entry_.name), " has no ", quoted(field))};
       }
     }
@@ -185,14 +184,14 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   State state_ = State::kStart;
-  size_t skipped_ = 0;  ///< Depth of nesting inside a value that is skipped.
+  size_t skipped_ = 0;  ///< Nesting depth inside a skipped value.
   std::string key_;
   std::set<std::string> names_, fields_;
   SafetensorsEntry entry_;
   std::vector<uint64_t> offsets_;
 };
 
-/// The number of bytes that dtype and shape ask for.
+/// The bytes that dtype and shape require.
 uint64_t tensor_bytes(const SafetensorsEntry& entry) {
   const uint64_t bits = dtype_bits(entry.dtype);
   if (bits == 0) {
@@ -200,7 +199,7 @@ uint64_t tensor_bytes(const SafetensorsEntry& entry) {
         str("tensor ", quoted(entry.name), " has the unknown dtype ", quoted(entry.dtype))};
   }
   uint64_t count = 1;
-  int64_t stride = 1;  // which a tensor has even where another dimension is 0
+  int64_t stride = 1;  // may overflow even if another dimension is 0
   bool overflow = false;
   for (int64_t size : entry.shape) {
     overflow |= __builtin_mul_overflow(count, static_cast<uint64_t>(size), &count);
@@ -214,8 +213,7 @@ uint64_t tensor_bytes(const SafetensorsEntry& entry) {
   return count / 8;
 }
 
-/// In the order of their offsets the tensors must cover the data section without a gap or an
-/// overlap.
+/// Sorts the entries by offset and checks that they cover the data section without gap or overlap.
 void check_entries(std::vector<SafetensorsEntry>& entries, uint64_t data_size) {
   std::sort(entries.begin(), entries.end(), [](const auto& left, const auto& right) {
     return std::tie(left.begin, left.end) < std::tie(right.begin, right.end);
@@ -224,7 +222,7 @@ void check_entries(std::vector<SafetensorsEntry>& entries, uint64_t data_size) {
   for (const SafetensorsEntry& entry : entries) {
     if (entry.begin != position || entry.end < entry.begin) {
       throw Malformed{str("tensor ", quoted(entry.name), " lies at bytes ", entry.begin, " to ",
-                          entry.end, " where one that starts at ", position, " must follow")};
+                          entry.end, " but must start at ", position)};
     }
     const uint64_t bytes = tensor_bytes(entry);
     if (entry.end - entry.begin != bytes) {
@@ -234,23 +232,23 @@ void check_entries(std::vector<SafetensorsEntry>& entries, uint64_t data_size) {
     position = entry.end;
   }
   if (position > data_size) {
-    throw Malformed{str("the file is cut short: its tensors need ", position, " bytes and ",
-                        data_size, " are there; fetch it again")};
+    throw Malformed{str("the file is cut short: its tensors need ", position, " bytes and it has ",
+                        data_size, "; download it again")};
   }
   if (position < data_size) {
     throw Malformed{str(data_size - position, " bytes follow the last tensor")};
   }
 }
 
-/// The length of the JSON, from the first 8 bytes.
+/// Reads the length of the JSON from the first 8 bytes.
 uint64_t header_length(std::string_view prefix, uint64_t file_size) {
   if (file_size < 8 || prefix.size() < 8) throw Malformed{"it is shorter than 8 bytes"};
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(prefix[i]);
-  if (length > kLargestHeader) throw Malformed{str("it claims a header of ", length, " bytes")};
+  if (length > kMaxHeader) throw Malformed{str("it claims a header of ", length, " bytes")};
   if (length > file_size - 8 || length > prefix.size() - 8) {
-    throw Malformed{str("the file is cut short: its header needs ", length, " bytes and ",
-                        file_size - 8, " are there; fetch it again")};
+    throw Malformed{str("the file is cut short: its header needs ", length, " bytes and it has ",
+                        file_size - 8, "; download it again")};
   }
   if (length == 0 || prefix[8] != '{') throw Malformed{"its header does not begin with '{'"};
   return length;
@@ -263,15 +261,14 @@ SafetensorsHeader parse_safetensors_header(std::string_view prefix, uint64_t fil
   try {
     const uint64_t length = header_length(prefix, file_size);
     const std::string_view text = prefix.substr(8, length);
-    // nlohmann's parser takes a zero byte for the end of the text.
+    // nlohmann's parser would stop at a zero byte.
     if (text.find('\0') != text.npos) throw Malformed{"its header holds a zero byte"};
     HeaderEvents events;
     nlohmann::json::sax_parse(text.begin(), text.end(), &events);
     check_entries(events.entries, file_size - 8 - length);
     return {std::move(events.entries), std::move(events.metadata), 8 + length};
   } catch (const Malformed& malformed) {
-    throw Error(ExitStatus::kBadData,
-                str(escaped(source), ": not a valid safetensors file: ", malformed.what));
+    throw bad_data(source, "not a valid safetensors file: ", malformed.what);
   }
 }
 

@@ -1,6 +1,6 @@
-// The header of a safetensors file, checked by the format's rules and stricter where the rules
-// leave room for two readings (duplicate keys). Free of LibTorch, so that the fuzzer links in
-// seconds. Format: https://github.com/huggingface/safetensors (README and tensor.rs).
+// The header of a safetensors file. Checks the format's rules, and refuses duplicate keys, which
+// the rules leave ambiguous. Free of LibTorch, so that the fuzzer links in seconds. Source of the
+// format: https://github.com/huggingface/safetensors (README and tensor.rs).
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@ struct SafetensorsEntry {
   std::string name;
   std::string dtype;  ///< As in the file: "F32", "BF16", …
   std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0;  ///< Bytes, counted from the start of the data section.
+  uint64_t begin = 0, end = 0;  ///< In bytes from the start of the data section.
 };
 
 struct SafetensorsHeader {
-  std::vector<SafetensorsEntry> entries;  ///< In the order of their offsets.
+  std::vector<SafetensorsEntry> entries;  ///< Sorted by offset.
   std::map<std::string, std::string> metadata;
-  uint64_t data_offset = 0;  ///< Of the data section in the file.
+  uint64_t data_offset = 0;  ///< Where the data section starts in the file.
 };
 
-/// `prefix` holds at least the first 8 + N bytes of a file of `file_size` bytes (the whole file may
-/// be given). Throws Error(kBadData) that names `source` and what is wrong.
+/// Parses the header of a file of `file_size` bytes. `prefix` contains at least its first 8 + N
+/// bytes, where N is the header's length. Error(kBadData) names `source`.
 SafetensorsHeader parse_safetensors_header(std::string_view prefix, uint64_t file_size,
                                            const std::string& source);
 

@@ -1,4 +1,3 @@
-// Parts of files: their description as JSON, and cutting them out.
 #include "io/tensor_view.h"
 
 #include <algorithm>
@@ -32,7 +31,7 @@ TensorPart part_from_json(const Json& json) {
   return part;
 }
 
-/// Whether `directory` lies below single_file_views().
+/// Whether `directory` is below single_file_views().
 bool may_hold_view(const fs::path& directory) {
   std::error_code error;
   const fs::path views = fs::weakly_canonical(single_file_views(), error);
@@ -82,8 +81,7 @@ std::optional<TensorView> read_tensor_view(const fs::path& directory, const std:
     }
     return view;
   } catch (const Json::exception&) {
-    throw Error(ExitStatus::kBadData,
-                str(quoted(path.string()), " is no view of a file: remove its directory"));
+    throw bad_data(path.string(), "not a valid view of a file: remove its directory");
   }
 }
 

@@ -1,5 +1,5 @@
-// Components whose tensors lie in a file that names and shapes them otherwise: single-file
-// checkpoints in the naming of SDXL's original code.
+// Views of a component's tensors in a file with other names and shapes: single-file checkpoints,
+// which use the names of SDXL's original code.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -12,38 +12,38 @@
 
 namespace sdxl {
 
-/// Where a tensor of a component lies in a file that names and shapes its tensors otherwise.
+/// The part of a file's tensor that is a component's tensor.
 struct TensorPart {
-  std::string name;         ///< Of the file's tensor.
-  int64_t first_row = 0;    ///< Of the rows that the tensor is, where it is not all of it…
-  int64_t rows = -1;        ///< … and their number, -1 for all.
-  bool transposed = false;  ///< The file's is the transpose of it.
-  bool pointwise = false;   ///< The file may hold it as a 1x1 convolution.
-  std::vector<int64_t> shape = {};  ///< That it is read with.
+  std::string name;                 ///< The file's tensor.
+  int64_t first_row = 0;            ///< The first row to take.
+  int64_t rows = -1;                ///< The number of rows to take; -1 for all.
+  bool transposed = false;          ///< The file has the transpose.
+  bool pointwise = false;           ///< The file may have it as a 1x1 convolution.
+  std::vector<int64_t> shape = {};  ///< The component's shape.
 };
-/// By the component's own names.
+/// By the component's names.
 using TensorParts = std::map<std::string, TensorPart>;
 
-/// Whether a file's tensor of these sides has the part.
+/// Whether a file's tensor with shape `sizes` contains the part.
 bool has_part(at::IntArrayRef sizes, const TensorPart& part);
-/// The part of a file's tensor that has it; a view of it where its layout allows.
+/// Cuts the part out of a file's tensor; a view if possible.
 at::Tensor part_of(const at::Tensor& tensor, const TensorPart& part);
 
-/// Parts of one file.
+/// The parts of one file.
 struct TensorView {
   std::filesystem::path file;
   TensorParts parts;
 };
 
-/// Writes `directory`/`stem`.view.json, with which Weights::open() finds `parts` of `file` where a
-/// component's own weights would lie. Only directories below single_file_views() may hold one.
+/// Writes `directory`/`stem`.view.json, which makes Weights::open() read `parts` of `file` instead
+/// of weights in `directory`. Views are only valid below single_file_views().
 void write_tensor_view(const std::filesystem::path& directory, const std::string& stem,
                        const std::filesystem::path& file, const TensorParts& parts);
-/// Where views are kept: in the user's cache, since one names a file elsewhere and so may not come
-/// from strangers.
+/// The folder of all views, in the user's cache. Views elsewhere are ignored, since a downloaded
+/// one could name any file.
 std::filesystem::path single_file_views();
 
-/// What write_tensor_view() wrote, if there is one that counts.
+/// Reads the view that write_tensor_view() wrote; nothing if there is no valid one.
 std::optional<TensorView> read_tensor_view(const std::filesystem::path& directory,
                                            const std::string& stem);
 

@@ -1,5 +1,5 @@
-// WebP by libwebp; of an animation the first frame, as Pillow shows it. Container:
-// https://developers.google.com/speed/webp/docs/riff_container
+// Decodes WebP by libwebp; of an animation the first frame, as Pillow does. Source of the
+// container: https://developers.google.com/speed/webp/docs/riff_container
 #include <webp/decode.h>
 
 #include <algorithm>
@@ -11,11 +11,11 @@
 namespace sdxl::formats {
 namespace {
 
-/// What lies in the container around the picture.
+/// The contents of the container.
 struct Container {
   Info canvas;
   std::string_view exif, xmp;
-  std::string_view frame;  ///< Of an animation's first frame: its picture alone, else empty.
+  std::string_view frame;  ///< The image of an animation's first frame; else empty.
   int64_t frame_top = 0, frame_left = 0, frame_height = 0, frame_width = 0;
 };
 
@@ -27,11 +27,11 @@ void read_first_frame(const ByteReader& chunk, Container& container) {
   container.frame = chunk.slice(16, chunk.size() - 16);
   if (container.frame_left + container.frame_width > container.canvas.width ||
       container.frame_top + container.frame_height > container.canvas.height) {
-    throw BadImage{"its first frame is larger than the picture"};
+    throw BadImage{"its first frame is larger than the image"};
   }
 }
 
-/// Only the extended form ("VP8X") has chunks beside the picture.
+/// Reads the extended form ("VP8X"), the only one with chunks beside the image.
 Container read_extended(const ByteReader& file) {
   constexpr int kXmpFlag = 0x04, kExifFlag = 0x08, kAnimationFlag = 0x02;
   Container container;
@@ -81,19 +81,19 @@ Image decode_webp(std::string_view bytes, const Info& info) {
   Image image{info.height, info.width, {}};
   image.rgb.resize(static_cast<size_t>(info.height * info.width * 3));
   const bool animated = !container.frame.empty();
-  const std::string_view picture = animated ? container.frame : bytes;
-  const auto* data = reinterpret_cast<const uint8_t*>(picture.data());
+  const std::string_view image_bytes = animated ? container.frame : bytes;
+  const auto* data = reinterpret_cast<const uint8_t*>(image_bytes.data());
 
   int width = 0, height = 0;
-  const bool known = WebPGetInfo(data, picture.size(), &width, &height) != 0;
+  const bool known = WebPGetInfo(data, image_bytes.size(), &width, &height) != 0;
   if (!known || width != (animated ? container.frame_width : info.width) ||
       height != (animated ? container.frame_height : info.height)) {
-    throw BadImage{"its picture is damaged or not of the size that its header says"};
+    throw BadImage{"its data is damaged or differs in size from its header"};
   }
   const size_t start = (container.frame_top * info.width + container.frame_left) * 3;
-  if (WebPDecodeRGBInto(data, picture.size(), image.rgb.data() + start, image.rgb.size() - start,
-                        static_cast<int>(info.width * 3)) == nullptr) {
-    throw BadImage{"its picture is damaged or cut short"};
+  if (WebPDecodeRGBInto(data, image_bytes.size(), image.rgb.data() + start,
+                        image.rgb.size() - start, static_cast<int>(info.width * 3)) == nullptr) {
+    throw BadImage{"its data is damaged or cut short"};
   }
   return image;
 }

@@ -89,7 +89,7 @@ at::Tensor call_unet(const UNet2DConditionModel& unet, const at::Tensor& sample,
 void UNetReplay::begin(const UNet2DConditionModel& unet) {
   decided_ = false;
   const at::Device device = unet.parameters().front().tensor->device();
-  const bool records = recorder_ != nullptr || records_graphs(device);
+  const bool records = recorder_ != nullptr || supports_graphs(device);
   if (disabled_ || !records || has_method(unet)) {
     clear();
     decided_ = true;
@@ -151,7 +151,7 @@ void UNetReplay::record(const at::Tensor& sample, const at::Tensor& timestep,
   timestep_ = timestep.clone();
   prompt_ = copy_of(prompt);
   loaded_ = prompt.cache.added_embedding;
-  const Recorder& recorder = recorder_ ? recorder_ : Recorder(record_graph);
+  const Recorder& recorder = recorder_ ? recorder_ : Recorder(capture_graph);
   graph_ = recorder(sample.device(),
                     [this] { output_ = call_unet(*unet_, sample_, timestep_, prompt_); });
   if (graph_ == nullptr) return disable();

@@ -63,7 +63,7 @@ class UNetReplay {
   /// Copies the prompt to where the recorded call reads it.
   void load(UNetPrompt& prompt);
 
-  Recorder recorder_;  // null: record_graph
+  Recorder recorder_;  // null: capture_graph
   const UNet2DConditionModel* unet_ = nullptr;
   Json config_;
   std::vector<const void*> weights_;  // addresses

@@ -8,7 +8,7 @@
 namespace sdxl {
 namespace {
 
-TEST(Crc32c, OfRfc3720) {
+TEST(Crc32c, MatchesRfc3720) {
   EXPECT_EQ(crc32c("123456789"), 0xE3069283u);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAu);
   EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43u);

@@ -1,4 +1,4 @@
-// Hashes, against the published test vectors.
+// Hashes against published test vectors.
 #include "base/hash.h"
 
 #include "base/atomic_files.h"
@@ -8,17 +8,17 @@
 namespace sdxl {
 namespace {
 
-TEST(Hash, Sha256OfTheStandardsExamples) {
+TEST(Hash, MatchesTheExamplesOfSha256) {
   EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
-TEST(Hash, Sha1OfAGitBlob) {
+TEST(Hash, MatchesGitsSha1) {
   EXPECT_EQ(Hasher(HashKind::kSha1).update("blob 0").update(std::string(1, '\0')).hex(),
             "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
 }
 
-TEST(Hash, OfAFileEqualsThatOfItsBytes) {
+TEST(Hash, HashesFilesAsTheirBytes) {
   const test::TemporaryDirectory directory;
   const std::string bytes(3'000'000, 'x');
   write_file_atomically(directory / "f", bytes);

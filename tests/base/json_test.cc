@@ -1,4 +1,3 @@
-// Strict JSON.
 #include "base/json.h"
 
 #include <fstream>
@@ -17,7 +16,7 @@ TEST(Json, KeepsTheOrderOfKeysAndEveryDigit) {
   EXPECT_EQ(parse_json("-9223372036854775808", "x").get<int64_t>(), INT64_MIN);
 }
 
-TEST(Json, RefusesWhatTheStandardLeavesOpen) {
+TEST(Json, RefusesDuplicateKeysAndInvalidText) {
   EXPECT_SDXL_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "f.json"), ExitStatus::kBadData,
                     "f.json: the key 'a' occurs twice");
   EXPECT_SDXL_ERROR(parse_json("\"\xff\"", "f"), ExitStatus::kBadData, "UTF-8");

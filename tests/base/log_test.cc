@@ -1,4 +1,4 @@
-// Log lines and what they must not show.
+// Log lines, redaction and progress.
 #include "base/log.h"
 
 #include "base/progress.h"

@@ -1,4 +1,3 @@
-// Keeping freed blocks.
 #include "base/memory.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +8,7 @@
 namespace sdxl {
 namespace {
 
-TEST(LargeBlock, IsGivenOutAgainForTheSameSize) {
+TEST(LargeBlock, IsReusedForTheSameSize) {
   void* first = allocate_large_block(kLargeBlock);
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % 4096, 0u);
@@ -20,7 +19,7 @@ TEST(LargeBlock, IsGivenOutAgainForTheSameSize) {
   EXPECT_TRUE(free_large_block(second));
 }
 
-TEST(LargeBlock, IsNoneThatWasNotGivenOut) {
+TEST(LargeBlock, RefusesForeignAddresses) {
   void* block = allocate_large_block(kLargeBlock);
   EXPECT_FALSE(free_large_block(static_cast<char*>(block) + 4096));
   EXPECT_TRUE(free_large_block(block));

@@ -10,7 +10,7 @@
 namespace sdxl {
 namespace {
 
-TEST(Stop, ASignalAsksForIt) {
+TEST(Stop, IsRequestedByASignal) {
   install_stop_handlers();
   EXPECT_EQ(stop_requested(), 0);
   throw_if_stop_requested("testing");
@@ -21,7 +21,7 @@ TEST(Stop, ASignalAsksForIt) {
   request_stop(0);
 }
 
-TEST(Stop, ASecondInterruptEndsTheProcess) {
+TEST(Stop, KillsTheProcessOnASecondInterrupt) {
   EXPECT_EXIT(
       {
         install_stop_handlers();
@@ -31,14 +31,14 @@ TEST(Stop, ASecondInterruptEndsTheProcess) {
       testing::KilledBySignal(SIGINT), "");
 }
 
-TEST(Random, SeedsAreThoseOfTheDesign) {
+TEST(Random, GivesTheDocumentedSeeds) {
   EXPECT_EQ(stream_seed(0, Stream::kShuffle, 0), 16294208416658607535u);
   EXPECT_EQ(stream_seed(0, Stream::kNoise, 0), 1961750202426094747u);
   EXPECT_EQ(stream_seed(42, Stream::kNoise, 1), 9470486766231111398u);
   EXPECT_EQ(stream_seed(42, Stream::kTimestep, 123456789), 12964146863383894812u);
 }
 
-TEST(DynamicLibrary, SaysWhatIsMissing) {
+TEST(DynamicLibrary, NamesAMissingLibrary) {
   EXPECT_SDXL_ERROR(DynamicLibrary("libno_such_thing.so"), ExitStatus::kUnavailable,
                     "'libno_such_thing.so'");
   const DynamicLibrary library("libm.so.6");

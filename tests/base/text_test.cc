@@ -1,4 +1,3 @@
-// Text helpers.
 #include "base/text.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +14,7 @@ TEST(Text, EscapesControlCharactersAndBadUtf8) {
   EXPECT_EQ(escaped(std::string_view("\0x", 2)), "\\x00x");
 }
 
-TEST(Text, QuotesStringsOfAnyKindTheSameWay) {
+TEST(Text, QuotesAllStringTypesTheSame) {
   std::string changeable = "a\nb";
   const std::string constant = changeable;
   EXPECT_EQ(quoted(changeable), "'a\\x0Ab'");

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "base/atomic_files.h"
 #include "base/files.h"
 #include "base/text.h"
 

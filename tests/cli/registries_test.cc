@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "config/choices.h"
-#include "io/image.h"
+#include "io/resize.h"
 #include "schedulers/scheduler.h"
 #include "training/lr_schedule.h"
 #include "training/optimizers/optimizer.h"

@@ -6,6 +6,7 @@
 
 #include "base/atomic_files.h"
 #include "base/files.h"
+#include "io/decode.h"
 #include "io/image.h"
 #include "io/pretrained.h"
 #include "io/safetensors.h"

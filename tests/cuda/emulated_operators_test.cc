@@ -1,5 +1,5 @@
-// The CUDA plugin's kernels, run on the CPU by the emulation beside this file: group norm and GEGLU
-// against ATen in float64, AdamW bit for bit against the CPU's optimizers.
+// The CUDA plugin's kernels, emulated on the CPU: group norm and GEGLU against ATen in float64,
+// AdamW bit for bit against the CPU's optimizers.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ struct Norm {
 
   const void* shift_pointer() const { return shift.defined() ? shift.const_data_ptr() : nullptr; }
 
-  /// In float64, with leaves whose gradients are wanted.
+  /// A float64 leaf that requires a gradient.
   at::Tensor exact(const std::vector<at::Tensor>& leaves) const {
     at::Tensor input = leaves[0];
     if (shift.defined()) input = input + shift.to(at::kDouble).unsqueeze(-1).unsqueeze(-1);
@@ -93,7 +93,7 @@ void check_group_norm(std::array<int64_t, 5> sizes, at::ScalarType type, bool si
   EXPECT_LT(difference(to_bias, leaves[2].grad()) / scale, 1e-4) << type << sizes[1];
 }
 
-TEST(EmulatedCudaOperators, GroupNormAndItsGradientsAreExact) {
+TEST(EmulatedCudaOperators, GroupNormMatchesAten) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     check_group_norm({2, 64, 5, 7, 16}, type, true);
     check_group_norm({1, 320, 6, 6, 32}, type, false);
@@ -103,7 +103,7 @@ TEST(EmulatedCudaOperators, GroupNormAndItsGradientsAreExact) {
   check_group_norm({1, 16, 40, 40, 4}, at::kFloat, true);
 }
 
-TEST(EmulatedCudaOperators, GegluAndItsGradientAreThoseOfAten) {
+TEST(EmulatedCudaOperators, GegluMatchesAten) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     const at::Tensor x = at::randn({5, 2 * 80}).to(type), gradient = at::randn({5, 80}).to(type);
     const at::Tensor exact = x.to(at::kDouble).set_requires_grad(true);
@@ -135,7 +135,7 @@ ParameterGroup random_group(at::ScalarType value, at::ScalarType gradient) {
   return group;
 }
 
-/// Steps `optimizer` on the CPU and a copy of its tensors and states with the kernel, and compares.
+/// Runs a step of `optimizer` on the CPU and of the kernel on copies, and compares the results.
 void check_adamw(const std::string& name, at::ScalarType value, at::ScalarType gradient) {
   OptimizerOptions options;
   options.seed = 5;
@@ -199,14 +199,14 @@ void check_adamw(const std::string& name, at::ScalarType value, at::ScalarType g
   }
 }
 
-TEST(EmulatedCudaOperators, AdamWGivesTheBitsOfTheCpu) {
+TEST(EmulatedCudaOperators, AdamWMatchesTheCpuBitForBit) {
   check_adamw("adamw", at::kFloat, at::kFloat);
   check_adamw("adamw", at::kFloat, at::kBFloat16);
   check_adamw("adamw", at::kFloat, at::kHalf);
   check_adamw("adamw", at::kBFloat16, at::kBFloat16);
 }
 
-TEST(EmulatedCudaOperators, EightBitAdamWGivesTheBitsOfTheCpu) {
+TEST(EmulatedCudaOperators, EightBitAdamWMatchesTheCpuBitForBit) {
   check_adamw("adamw8bit", at::kFloat, at::kFloat);
   check_adamw("adamw8bit", at::kBFloat16, at::kBFloat16);
 }

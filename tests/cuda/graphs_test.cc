@@ -1,5 +1,4 @@
-// CUDA graphs of the UNet beside the calls that they stand for. Skipped where there is no GPU or no
-// plugin.
+// CUDA graphs of the UNet against plain calls. Skipped without a GPU or the plugin.
 #include "device/graph.h"
 
 #include <ATen/core/grad_mode.h>
@@ -18,13 +17,13 @@ class CudaGraphs : public testing::TestWithParam<at::ScalarType> {
   void SetUp() override {
     const std::string reason = test::select_gpu(&device_);
     if (!reason.empty()) GTEST_SKIP() << reason;
-    if (!records_graphs(device_)) GTEST_SKIP() << "no libsdxl_cuda.so beside the test";
+    if (!supports_graphs(device_)) GTEST_SKIP() << "no libsdxl_cuda.so beside the test";
     unet_.initialize(1, {device_, GetParam()});
     inputs_.emplace(at::TensorOptions(device_).dtype(GetParam()));
     replay_.begin(unet_);
   }
 
-  /// A call, replayed or not, which must give what one without a recording gives.
+  /// Calls the UNet, replayed or not, and compares with a plain call.
   void call(UNetPrompt& prompt, bool replayed) {
     const int64_t batch = prompt.embeds.prompt_embeds.size(0);
     const at::Tensor sample = inputs_->sample(batch), timestep = inputs_->timestep();
@@ -45,13 +44,13 @@ class CudaGraphs : public testing::TestWithParam<at::ScalarType> {
   UNetReplay replay_;
 };
 
-TEST_P(CudaGraphs, GiveWhatTheCallsGive) {
+TEST_P(CudaGraphs, MatchTheCalls) {
   UNetPrompt prompt = inputs_->prompt(2);
   call(prompt, /*replayed=*/false);
   for (int i = 0; i < 4; ++i) call(prompt, /*replayed=*/true);
 }
 
-TEST_P(CudaGraphs, ReadTheWeightsThatAreThereNow) {
+TEST_P(CudaGraphs, ReadTheCurrentWeights) {
   UNetPrompt before = inputs_->prompt(2), after = inputs_->prompt(2);
   call(before, /*replayed=*/false);
   call(before, /*replayed=*/true);
@@ -60,7 +59,7 @@ TEST_P(CudaGraphs, ReadTheWeightsThatAreThereNow) {
   for (int i = 0; i < 3; ++i) call(after, /*replayed=*/true);
 }
 
-TEST_P(CudaGraphs, AreMadeAnewForAnotherBatchSize) {
+TEST_P(CudaGraphs, AreCapturedAgainForAnotherBatchSize) {
   for (const int64_t batch : {2, 1, 4}) {
     UNetPrompt prompt = inputs_->prompt(batch);
     replay_.begin(unet_);
@@ -78,10 +77,10 @@ TEST_P(CudaGraphs, TakeAnotherPromptAtEachCall) {
   }
 }
 
-TEST_P(CudaGraphs, LeaveTheDeviceUsableWhereWorkCannotBeRecorded) {
+TEST_P(CudaGraphs, LeaveTheDeviceUsableAfterAFailedCapture) {
   const at::Tensor x = at::ones({1000}, at::TensorOptions(device_));
   double read = 0;
-  EXPECT_EQ(record_graph(device_, [&] { read = (x * 2).sum().item<double>(); }), nullptr);
+  EXPECT_EQ(capture_graph(device_, [&] { read = (x * 2).sum().item<double>(); }), nullptr);
   EXPECT_EQ((x * 2).sum().item<double>(), 2000);
   UNetPrompt prompt = inputs_->prompt(2);
   call(prompt, /*replayed=*/false);

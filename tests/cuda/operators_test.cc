@@ -1,5 +1,5 @@
-// The CUDA plugin's operators beside ATen's, and its AdamW beside the CPU's. Skipped where there is
-// no GPU or no plugin.
+// The CUDA plugin's operators against ATen's, and its AdamW against the CPU's. Skipped without a
+// GPU or the plugin.
 #include "device/operators.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ at::Tensor exact_group_norm(const at::Tensor& x, const at::Tensor& shift, const 
   return options.silu ? at::silu(normed) : normed;
 }
 
-TEST_F(CudaOperators, GroupNormGivesTheExactValues) {
+TEST_F(CudaOperators, GroupNormMatchesFloat64) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     for (const auto [channels, groups, side] : {std::array<int64_t, 3>{320, 32, 64},
                                                 {1280, 32, 17},
@@ -69,7 +69,7 @@ TEST_F(CudaOperators, GroupNormGivesTheExactValues) {
   }
 }
 
-TEST_F(CudaOperators, GroupNormGivesTheExactGradients) {
+TEST_F(CudaOperators, GroupNormGradientsMatchFloat64) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     const GroupNormOptions options{32, 1e-5, true};
     std::vector<at::Tensor> leaves = {
@@ -92,7 +92,7 @@ TEST_F(CudaOperators, GroupNormGivesTheExactGradients) {
   }
 }
 
-TEST_F(CudaOperators, GroupNormWithoutShiftGivesTheExactGradients) {
+TEST_F(CudaOperators, GroupNormGradientsWithoutShiftMatchFloat64) {
   const GroupNormOptions options{32, 1e-5, false};
   at::Tensor x = random({1, 320, 8, 8}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor weight = random({320}, at::kFloat), bias = random({320}, at::kFloat);
@@ -104,7 +104,7 @@ TEST_F(CudaOperators, GroupNormWithoutShiftGivesTheExactGradients) {
   EXPECT_LT(difference(x.grad(), exact.grad()), tolerance(at::kFloat));
 }
 
-TEST_F(CudaOperators, GroupNormRepeatsItsBits) {
+TEST_F(CudaOperators, GroupNormIsDeterministic) {
   const at::Tensor x =
       random({2, 320, 96, 96}, at::kHalf).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor weight = random({320}, at::kHalf), bias = random({320}, at::kHalf);
@@ -113,7 +113,7 @@ TEST_F(CudaOperators, GroupNormRepeatsItsBits) {
   EXPECT_TRUE(at::equal(once, again));
 }
 
-TEST_F(CudaOperators, GegluIsThatOfAten) {
+TEST_F(CudaOperators, GegluMatchesAten) {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     at::Tensor x = random({2, 77, 2 * 1280}, type);
     at::Tensor plain = x.clone();
@@ -130,7 +130,7 @@ TEST_F(CudaOperators, GegluIsThatOfAten) {
   }
 }
 
-/// Three steps of an optimizer on a device; the values, states and working copies afterwards.
+/// Runs three steps of an optimizer on a device; returns values, states and working copies.
 std::vector<at::Tensor> stepped(const std::string& name, at::Device device, at::ScalarType value,
                                 at::ScalarType gradient) {
   ParameterGroup group{"unet", 1e-3, 1e-2, {}};
@@ -173,7 +173,7 @@ void expect_same_steps(const std::string& name, at::Device device, at::ScalarTyp
   }
 }
 
-TEST_F(CudaOperators, AdamWGivesTheBitsOfTheCpu) {
+TEST_F(CudaOperators, AdamWMatchesTheCpuBitForBit) {
   expect_same_steps("adamw", device_, at::kFloat, at::kFloat);
   expect_same_steps("adamw", device_, at::kFloat, at::kBFloat16);
   expect_same_steps("adamw", device_, at::kFloat, at::kHalf);
@@ -183,7 +183,7 @@ TEST_F(CudaOperators, AdamWRoundsBfloat16WeightsAsTheCpu) {
   expect_same_steps("adamw", device_, at::kBFloat16, at::kBFloat16);
 }
 
-TEST_F(CudaOperators, EightBitAdamWGivesTheBitsOfTheCpu) {
+TEST_F(CudaOperators, EightBitAdamWMatchesTheCpuBitForBit) {
   expect_same_steps("adamw8bit", device_, at::kFloat, at::kFloat);
   expect_same_steps("adamw8bit", device_, at::kBFloat16, at::kBFloat16);
 }

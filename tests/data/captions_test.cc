@@ -26,16 +26,17 @@ TEST(Captions, TextOrListOfTexts) {
 
 TEST(Captions, OtherTypesAreRefused) {
   for (const char* text : {"3", "{}", "[1]", "[\"a\", null]", "true"}) {
-    EXPECT_NE(
-        error_of([&] { captions_from_json(Json::parse(text), "text", "row 3"); }).find("'row 3'"),
-        std::string::npos);
+    EXPECT_NE(test::error_message([&] {
+                captions_from_json(Json::parse(text), "text", "row 3");
+              }).find("'row 3'"),
+              std::string::npos);
   }
 }
 
 TEST(Captions, FilesAreTrimmedAndMustBeUtf8) {
   EXPECT_EQ(caption_from_file("\xEF\xBB\xBF a cat\r\n\n", "f"), "a cat");
   EXPECT_EQ(caption_from_file("", "f"), "");
-  EXPECT_NE(error_of([] { caption_from_file("caf\xE9", "f.txt"); }).find("f.txt"),
+  EXPECT_NE(test::error_message([] { caption_from_file("caf\xE9", "f.txt"); }).find("f.txt"),
             std::string::npos);
 }
 

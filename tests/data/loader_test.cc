@@ -67,7 +67,7 @@ TEST(Loader, FailuresAreThrownInTheirTurn) {
         },
         {2, 1, 0}, 0, workers);
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(loader.next());
-    EXPECT_EQ(error_of([&] { loader.next(); }), "draw 6");
+    EXPECT_EQ(test::error_message([&] { loader.next(); }), "draw 6");
   }
 }
 

@@ -60,7 +60,7 @@ TEST(TrainingSet, UnreadablePicturesFailOrAreLeftOut) {
   folder.add("a", formula_png(20, 30));
   folder.add("b", "not a picture");
   folder.add("c", formula_png(20, 31));
-  EXPECT_THAT(error_of([&] { open_training_set(folder.options()); }),
+  EXPECT_THAT(test::error_message([&] { open_training_set(folder.options()); }),
               HasSubstr("1 pictures that cannot be read, the first: "));
   TrainingSetOptions options = folder.options();
   options.skip_bad_images = true;

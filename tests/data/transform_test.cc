@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "data/data_test_files.h"
+#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -65,7 +66,7 @@ TEST(Transform, CoversATargetThatIsNotSquare) {
 }
 
 TEST(Transform, RefusesAShapeThatWouldBecomeHuge) {
-  const std::string message = error_of([] {
+  const std::string message = test::error_message([] {
     plan_transform({1, 65535}, {1024, 1024}, {}, 0, 0, "long.png");
   });
   EXPECT_NE(message.find("'long.png' of 65535x1"), std::string::npos) << message;

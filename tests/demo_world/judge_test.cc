@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "io/decode.h"
+#include "io/resize.h"
 
 namespace sdxl::world {
 namespace {

@@ -1,5 +1,4 @@
-// What sdxl says of CUDA where the driver, the library or its version is missing, with a driver
-// that only describes a device.
+// Messages about a missing CUDA driver or library. The simulated driver only describes a device.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -10,7 +9,7 @@
 namespace sdxl {
 namespace {
 
-/// `sdxl devices --json` and its report on CUDA, with the simulated driver and no Python in sight.
+/// The report on CUDA of `sdxl devices --json`, with the simulated driver and without Python.
 Json cuda_report(bool with_driver) {
   const std::string driver = with_driver ? SIMULATED_CUDA_DRIVER : "";
   const auto result =
@@ -24,7 +23,7 @@ Json cuda_report(bool with_driver) {
   return Json();
 }
 
-TEST(Cuda, DescribesTheDeviceAndSaysThatTheLibraryHasNoKernelsForIt) {
+TEST(Cuda, ReportsAnUnsupportedDevice) {
   const Json report = cuda_report(/*with_driver=*/true);
   EXPECT_FALSE(report.at("usable").get<bool>());
   const Json& device = report.at("devices").at(0);
@@ -34,13 +33,13 @@ TEST(Cuda, DescribesTheDeviceAndSaysThatTheLibraryHasNoKernelsForIt) {
             std::string::npos);
 }
 
-TEST(Cuda, SaysHowToGetTheLibraryThatIsMissing) {
+TEST(Cuda, SaysHowToInstallAMissingLibrary) {
   const std::string problem = cuda_report(/*with_driver=*/true).at("problem");
   if (problem.find("is not in") == std::string::npos) GTEST_SKIP() << "torch is installed here";
   EXPECT_NE(problem.find("pip install torch==2.11"), std::string::npos) << problem;
 }
 
-TEST(Cuda, SaysThatThereIsNoDriver) {
+TEST(Cuda, ReportsAMissingDriver) {
   const Json report = cuda_report(/*with_driver=*/false);
   if (!report.at("devices").empty()) GTEST_SKIP() << "a driver is installed here";
   EXPECT_NE(report.at("problem").get<std::string>().find("no NVIDIA driver"), std::string::npos);

@@ -1,4 +1,4 @@
-// --device as users give it: what is taken, what is refused and why.
+// The values of --device: which are accepted, which are refused and why.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 
 const Environment kSimulated = {{"SDXL_TORCH_NPU_LIB", SIMULATED_NPU}};
 
-/// A training command that ends before it trains.
+/// Runs a training command that ends before it trains.
 ProcessResult select(const std::string& device, const Environment& environment,
                      const std::vector<std::string>& flags = {"--dry_run"}) {
   const TemporaryDirectory directory;
@@ -42,13 +42,13 @@ ProcessResult select(const std::string& device, const Environment& environment,
   return test::run_process(command, {environment});
 }
 
-TEST(DeviceSelection, TakesTheDeviceOfTheIndex) {
+TEST(DeviceSelection, SelectsTheDeviceByIndex) {
   const ProcessResult result = select("npu:1", kSimulated);
   ASSERT_EQ(result.status, 0) << result.error;
   EXPECT_THAT(result.output, HasSubstr(R"("device":"npu:1")"));
 }
 
-TEST(DeviceSelection, AutoTakesWhatWorksAndSaysWhyTheOthersDont) {
+TEST(DeviceSelection, AutoSelectsAWorkingDeviceAndExplains) {
   if (fs::exists("/dev/nvidiactl")) GTEST_SKIP() << "here CUDA works";
   const ProcessResult npu = select("auto", kSimulated);
   ASSERT_EQ(npu.status, 0) << npu.error;
@@ -60,7 +60,7 @@ TEST(DeviceSelection, AutoTakesWhatWorksAndSaysWhyTheOthersDont) {
                                HasSubstr("SDXL_TORCH_NPU_LIB='/nowhere'")));
 }
 
-TEST(DeviceSelection, RefusesAnIndexThatIsNotThere) {
+TEST(DeviceSelection, RefusesAnIndexOutOfRange) {
   const ProcessResult result = select("npu:9", kSimulated);
   EXPECT_EQ(result.status, 69);
   EXPECT_THAT(result.error, HasSubstr("there are 2 such devices, the last is npu:1"));
@@ -81,7 +81,7 @@ TEST(DeviceSelection, CountsTheVisibleDevices) {
   EXPECT_THAT(none.error, HasSubstr("ASCEND_RT_VISIBLE_DEVICES"));
 }
 
-TEST(DeviceSelection, RefusesAnotherTorchNpuBeforeOpeningIt) {
+TEST(DeviceSelection, ChecksTorchNpusVersionBeforeOpeningIt) {
   const TemporaryDirectory directory;
   create_directories(directory.path() / "lib");
   write_file_atomically(directory.path() / "lib/libtorch_npu.so", "no library");
@@ -89,10 +89,11 @@ TEST(DeviceSelection, RefusesAnotherTorchNpuBeforeOpeningIt) {
   const ProcessResult result =
       select("npu", {{"SDXL_TORCH_NPU_LIB", (directory.path() / "lib").string()}});
   EXPECT_EQ(result.status, 69);
-  EXPECT_THAT(result.error, HasSubstr("is of torch_npu 2.6.0.post1, and this program needs 2.11"));
+  EXPECT_THAT(result.error,
+              HasSubstr("is from torch_npu 2.6.0.post1, but this program needs 2.11"));
 }
 
-TEST(DeviceSelection, TheCpuOpensNoVendorsLibrary) {
+TEST(DeviceSelection, CpuOpensNoVendorLibrary) {
   const ProcessResult result =
       select("cpu", {kSimulated[0], {"LD_DEBUG", "files"}}, {"--log_level=warning"});
   ASSERT_EQ(result.status, 0);
@@ -103,7 +104,7 @@ TEST(DeviceSelection, TheCpuOpensNoVendorsLibrary) {
   }
 }
 
-TEST(DeviceSelection, FusedAttentionIsTorchNpus) {
+TEST(DeviceSelection, UsesTorchNpusFusedAttention) {
   const ProcessResult result =
       select("npu", kSimulated,
              {"--enable_npu_flash_attention", "--mixed_precision=bf16", "--log_level=debug"});
@@ -128,10 +129,11 @@ TEST(Devices, AreListed) {
 
 TEST(Remedies, NameTheMissingLibrary) {
   const std::string missing = ": cannot open shared object file: No such file or directory";
-  EXPECT_THAT(remedy_for("cannot open the library 'x': libhccl.so" + missing),
-              AllOf(HasSubstr("libhccl.so is of CANN"), HasSubstr("source /usr/local/Ascend/")));
+  EXPECT_THAT(
+      remedy_for("cannot open the library 'x': libhccl.so" + missing),
+      AllOf(HasSubstr("libhccl.so belongs to CANN"), HasSubstr("source /usr/local/Ascend/")));
   EXPECT_THAT(remedy_for("cannot open the library 'x': libascend_hal.so" + missing),
-              HasSubstr("libascend_hal.so is of the Ascend driver"));
+              HasSubstr("libascend_hal.so belongs to the Ascend driver"));
 }
 
 }  // namespace

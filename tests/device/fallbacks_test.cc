@@ -1,4 +1,3 @@
-// Which operators back ends could not compute, by their warnings.
 #include "device/fallbacks.h"
 
 #include <gtest/gtest.h>
@@ -6,14 +5,14 @@
 namespace sdxl {
 namespace {
 
-TEST(Fallbacks, AreReadFromTorchNpusWarning) {
+TEST(Fallbacks, RecognisesTorchNpusWarning) {
   EXPECT_EQ(fallback_in("CAUTION: The operator 'aten::erfinv' is not currently supported on the "
                         "NPU backend and will fall back to run on the CPU. This may have "
                         "performance implications. (function npu_cpu_fallback)"),
             "aten::erfinv");
 }
 
-TEST(Fallbacks, AreNotReadFromOtherWarnings) {
+TEST(Fallbacks, IgnoresOtherWarnings) {
   EXPECT_EQ(fallback_in("The operator 'aten::add' is slow"), "");
   EXPECT_EQ(fallback_in("Device do not support double dtype now"), "");
 }

@@ -1,6 +1,6 @@
-// Training and inference as users run them, on the simulated NPU (tests/simulated_npu): the same
-// numbers and pictures as on the CPU. Whatever is left on the wrong device, is read by the host
-// where it can't be, or is drawn on the device fails there.
+// Training and inference on the simulated NPU (tests/simulated_npu) give the CPU's numbers and
+// images. The simulation fails on tensors of the wrong device, on host access to device memory and
+// on random numbers drawn on the device.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "io/decode.h"
 #include "io/image.h"
 #include "support/process.h"
 #include "support/run_files.h"
@@ -45,7 +46,7 @@ Flags training_flags(const fs::path& output) {
           "--output_dir=" + output.string()};
 }
 
-/// The largest difference of two pictures' bytes; 256 where their shapes differ.
+/// The largest difference of two images' bytes; 256 if their shapes differ.
 int largest_difference(const fs::path& a, const fs::path& b) {
   const Image left = read_image(a), right = read_image(b);
   if (left.rgb.size() != right.rgb.size() || left.width != right.width) return 256;
@@ -67,7 +68,7 @@ std::ostream& operator<<(std::ostream& stream, const Training& run) { return str
 
 class SimulatedNpuTraining : public testing::TestWithParam<Training> {};
 
-TEST_P(SimulatedNpuTraining, HasTheCpusLosses) {
+TEST_P(SimulatedNpuTraining, MatchesTheCpusLosses) {
   const Training& run = GetParam();
   const TemporaryDirectory directory;
   const fs::path cpu = directory.path() / "cpu", npu = directory.path() / "npu";
@@ -121,7 +122,7 @@ TEST(SimulatedNpu, ResumesBitForBit) {
   }
 }
 
-TEST(SimulatedNpu, ContinuesACheckpointOfTheCpu) {
+TEST(SimulatedNpu, ResumesACheckpointOfTheCpu) {
   const TemporaryDirectory directory;
   const fs::path cpu = directory.path() / "cpu", npu = directory.path() / "npu";
   const Flags flags = {"--checkpointing_steps=2"};
@@ -135,7 +136,7 @@ TEST(SimulatedNpu, ContinuesACheckpointOfTheCpu) {
   EXPECT_NEAR(test::metrics(npu).back()["loss"].get<double>(), expected, 1e-5 * expected);
 }
 
-TEST(SimulatedNpu, DrawsTheCpusValidationPictures) {
+TEST(SimulatedNpu, DrawsTheCpusValidationImages) {
   const TemporaryDirectory directory;
   const fs::path cpu = directory.path() / "cpu", npu = directory.path() / "npu";
   const Flags flags = {"--validation_prompt=a circle", "--num_validation_images=1",
@@ -149,7 +150,7 @@ TEST(SimulatedNpu, DrawsTheCpusValidationPictures) {
 
 class SimulatedNpuSamplers : public testing::TestWithParam<const char*> {};
 
-TEST_P(SimulatedNpuSamplers, DrawTheCpusPictures) {
+TEST_P(SimulatedNpuSamplers, DrawTheCpusImages) {
   const TemporaryDirectory directory;
   const Flags flags = {"--prompt=a red circle",
                        "--height=64",
@@ -169,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(All, SimulatedNpuSamplers,
                                          "lcm"),
                          [](const auto& info) { return std::string(info.param); });
 
-TEST(SimulatedNpu, ListsTheOperatorsThatFellBack) {
+TEST(SimulatedNpu, ListsOperatorsThatFallBack) {
   const TemporaryDirectory directory;
   const ProcessResult result =
       run_on("npu", "infer",
@@ -179,7 +180,7 @@ TEST(SimulatedNpu, ListsTheOperatorsThatFellBack) {
   EXPECT_THAT(result.error, testing::ContainsRegex("computed on the CPU: aten::[a-z_.]+ [0-9]+"));
 }
 
-TEST(SimulatedNpu, RunsOutOfMemoryWithStatus71) {
+TEST(SimulatedNpu, ReportsOutOfMemoryWithStatus71) {
   const TemporaryDirectory directory;
   const ProcessResult result = run_on("npu", "train-full", training_flags(directory.path() / "run"),
                                       {{"SIMULATED_NPU_MEMORY", "4"}});

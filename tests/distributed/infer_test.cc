@@ -1,4 +1,4 @@
-// Drawing with several processes: the pictures of one.
+// Inference with several processes.
 #include <gtest/gtest.h>
 
 #include "base/text.h"
@@ -34,7 +34,7 @@ std::vector<ProcessResult> draw(int ranks, const fs::path& output,
 const std::vector<std::string> kPrompts = {"--prompt=a", "--prompt=b", "--prompt=c",
                                            "--prompt=d", "--prompt=e", "--batch_size=2"};
 
-TEST(RankInference, DrawsThePicturesOfOneRank) {
+TEST(RankInference, DrawsTheImagesOfASingleRank) {
   const TemporaryDirectory directory;
   const fs::path one = directory.path() / "one", three = directory.path() / "three";
   ASSERT_EQ(draw(1, one, kPrompts)[0].status, 0);
@@ -54,7 +54,7 @@ TEST(RankInference, DrawsThePicturesOfOneRank) {
   EXPECT_NE(again[0].output.find("kept"), std::string::npos) << again[0].output;
 }
 
-TEST(RankInference, SharesOutCheckpoints) {
+TEST(RankInference, DistributesCheckpoints) {
   const TemporaryDirectory directory;
   const fs::path run = directory.path() / "run";
   for (const char* name : {"checkpoint-1", "checkpoint-2"}) {

@@ -1,4 +1,4 @@
-// What launchers say, and what is made of it.
+// Launchers' environment variables.
 #include "distributed/launch.h"
 
 #include <gtest/gtest.h>
@@ -20,9 +20,9 @@ Launch launch(const Variables& variables, int64_t local_rank = -1) {
   });
 }
 
-TEST(Launch, WithoutALauncherThereIsOneProcess) {
-  EXPECT_TRUE(launch({}).alone());
-  EXPECT_TRUE(launch({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).alone());
+TEST(Launch, IsASingleProcessWithoutALauncher) {
+  EXPECT_TRUE(launch({}).is_single());
+  EXPECT_TRUE(launch({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).is_single());
   EXPECT_EQ(device_index(launch({})), 0);
 }
 
@@ -69,18 +69,18 @@ TEST(Launch, ReadsSrunAndTakesTheFirstHost) {
   EXPECT_GE(found.port, 20000);
 }
 
-TEST(Launch, ABatchScriptOfSlurmIsOneProcess) {
-  EXPECT_TRUE(launch({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "16"}}).alone());
+TEST(Launch, TreatsASlurmBatchScriptAsASingleProcess) {
+  EXPECT_TRUE(launch({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "16"}}).is_single());
 }
 
-TEST(Launch, FirstHosts) {
+TEST(Launch, ParsesTheFirstHost) {
   EXPECT_EQ(first_host("login1"), "login1");
   EXPECT_EQ(first_host("a,b"), "a");
   EXPECT_EQ(first_host("gpu[007-012,20],login1"), "gpu007");
   EXPECT_EQ(first_host("rack[3,5]-node,x"), "rack3-node");
 }
 
-TEST(Launch, NamesWhatIsMissing) {
+TEST(Launch, NamesMissingVariables) {
   EXPECT_SDXL_ERROR(launch({{"RANK", "0"}}), ExitStatus::kUsage, "RANK without WORLD_SIZE");
   EXPECT_SDXL_ERROR(launch({{"RANK", "0"}, {"WORLD_SIZE", "2"}}), ExitStatus::kUsage,
                     "export MASTER_ADDR");
@@ -88,7 +88,7 @@ TEST(Launch, NamesWhatIsMissing) {
                     "RANK is '2': it must be a whole number from 0 to 1");
 }
 
-TEST(Launch, TheLaunchersLocalRankCountsMoreThanTheOption) {
+TEST(Launch, PrefersTheLaunchersLocalRank) {
   const Variables plain = {{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}};
   EXPECT_EQ(device_index(launch(plain)), -1);
   EXPECT_EQ(device_index(launch(plain, 1)), 1);

@@ -1,5 +1,4 @@
-// Training with several processes on one machine: the same numbers as one, and an end that names
-// the rank when something breaks.
+// Training with several processes on one machine: equal numbers, and errors that name the rank.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -49,7 +48,7 @@ void expect_done(const std::vector<ProcessResult>& results) {
   for (const ProcessResult& result : results) EXPECT_EQ(result.status, 0) << result.error;
 }
 
-/// loss and grad_norm of each step; a step that was written twice counts as last written.
+/// loss and grad_norm of each step; of a step that was logged twice, the last.
 std::map<int64_t, std::pair<double, double>> curve(const fs::path& output) {
   std::map<int64_t, std::pair<double, double>> curve;
   for (const Json& json : test::metrics(output)) {
@@ -73,7 +72,7 @@ std::string bytes(const fs::path& file) { return read_file(file); }
 constexpr const char* kUNet = "unet/diffusion_pytorch_model.safetensors";
 constexpr const char* kLora = "pytorch_lora_weights.safetensors";
 
-TEST(RankTraining, FullTrainingLosesTheSameOnOneTwoAndFourRanks) {
+TEST(RankTraining, FullTrainingIsEqualOnOneTwoAndFourRanks) {
   const TemporaryDirectory directory;
   const fs::path one = directory.path() / "1", two = directory.path() / "2",
                  four = directory.path() / "4";
@@ -90,7 +89,7 @@ TEST(RankTraining, FullTrainingLosesTheSameOnOneTwoAndFourRanks) {
   expect_same_curve(one, four, 1e-6);
 }
 
-TEST(RankTraining, LoraWithDropoutLosesTheSameOnOneAndTwoRanks) {
+TEST(RankTraining, LoraWithDropoutIsEqualOnOneAndTwoRanks) {
   const TemporaryDirectory directory;
   const fs::path one = directory.path() / "1", two = directory.path() / "2";
   auto with = [](std::vector<std::string> flags) {
@@ -105,7 +104,7 @@ TEST(RankTraining, LoraWithDropoutLosesTheSameOnOneAndTwoRanks) {
   EXPECT_TRUE(fs::exists(two / kLora));
 }
 
-TEST(RankTraining, ShardedOptimizerTrainsTheSame) {
+TEST(RankTraining, ShardedOptimizerTrainsEqually) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole", sharded = directory.path() / "sharded";
   const std::vector<std::string> flags = {"--max_train_steps=4", "--train_batch_size=2",
@@ -124,7 +123,7 @@ TEST(RankTraining, ShardedOptimizerTrainsTheSame) {
             fs::file_size(whole / "checkpoint-4/optimizer.safetensors"));
 }
 
-TEST(RankTraining, ResumesOnFewerAndMoreRanksAndBitForBitOnAsMany) {
+TEST(RankTraining, ResumesOnAnyNumberOfRanks) {
   const TemporaryDirectory directory;
   const fs::path whole = directory.path() / "whole";
   auto flags = [](int batch, bool resume) {
@@ -148,7 +147,7 @@ TEST(RankTraining, ResumesOnFewerAndMoreRanksAndBitForBitOnAsMany) {
   }
 }
 
-TEST(RankTraining, RanksShareOutValidation) {
+TEST(RankTraining, DistributesValidation) {
   const TemporaryDirectory directory;
   const fs::path one = directory.path() / "1", two = directory.path() / "2";
   const std::vector<std::string> flags = {"--max_train_steps=1",      "--validation_steps=1",
@@ -174,13 +173,13 @@ TEST(RankTraining, RanksShareOutValidation) {
   EXPECT_NEAR(validation_loss(one), validation_loss(two), 1e-6);
 }
 
-/// A run that would take for ever.
+/// The flags of an endless run.
 std::vector<std::string> endless() {
   return {"--train_batch_size=1", "--max_train_steps=1000000", "--checkpointing_steps=2",
           "--checkpoints_total_limit=2", "--ddp_timeout=20"};
 }
 
-/// The steps of the checkpoints that a run left.
+/// The steps of a run's checkpoints.
 std::set<int64_t> checkpoints(const fs::path& output) {
   const std::string prefix = "checkpoint-";
   std::set<int64_t> steps;
@@ -191,7 +190,7 @@ std::set<int64_t> checkpoints(const fs::path& output) {
   return steps;
 }
 
-TEST(RankTraining, AKilledRankEndsTheRunWithItsNameAndLeavesCheckpoints) {
+TEST(RankTraining, NamesAKilledRankAndKeepsCheckpoints) {
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
   RankProcesses ranks(3, directory.path() / "printed",
@@ -211,7 +210,7 @@ TEST(RankTraining, AKilledRankEndsTheRunWithItsNameAndLeavesCheckpoints) {
                     {"--train_batch_size=1", steps, "--resume_from_checkpoint=latest"}));
 }
 
-TEST(RankTraining, AStoppedRankEndsTheRunWithinTheTimeout) {
+TEST(RankTraining, EndsWithinTheTimeoutIfARankStops) {
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
   std::vector<std::string> flags = endless();
@@ -225,7 +224,7 @@ TEST(RankTraining, AStoppedRankEndsTheRunWithinTheTimeout) {
   EXPECT_NE(result.error.find("rank 1 "), std::string::npos) << result.error;
 }
 
-TEST(RankTraining, ANanEndsAllRanksWithStatus70) {
+TEST(RankTraining, EndsAllRanksWithStatus70OnNan) {
   const TemporaryDirectory directory;
   const std::vector<ProcessResult> results = train("train-full", 2, directory.path() / "run",
                                                    {"--train_batch_size=1", "--max_train_steps=20",
@@ -237,7 +236,7 @@ TEST(RankTraining, ANanEndsAllRanksWithStatus70) {
   }
 }
 
-TEST(RankTraining, ASignalToOneRankSavesOnceAndStopsAll) {
+TEST(RankTraining, SavesOnceAndStopsAllRanksOnASignal) {
   const TemporaryDirectory directory;
   const fs::path output = directory.path() / "run";
   std::vector<std::string> flags = {"--train_batch_size=1", "--max_train_steps=1000000"};
@@ -283,7 +282,7 @@ TEST(RankTraining, RefusesRanksWithAnotherBuild) {
   }
 }
 
-TEST(RankTraining, NamesARankThatDoesNotCome) {
+TEST(RankTraining, NamesARankThatDoesNotStart) {
   const TemporaryDirectory directory;
   RankProcesses ranks(2, directory.path() / "printed", [&](int rank) -> std::vector<std::string> {
     if (rank == 1) return {"/bin/true"};

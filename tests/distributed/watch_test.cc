@@ -1,4 +1,4 @@
-// What a rank makes of a store that answers late, or never.
+// A rank whose store answers late or never.
 #include "distributed/watch.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Answers whether a key is there only after a while.
+/// Delays check().
 class LateStore : public c10d::HashStore {
  public:
   explicit LateStore(milliseconds delay) : delay_(delay) {}
@@ -24,20 +24,20 @@ class LateStore : public c10d::HashStore {
   const milliseconds delay_;
 };
 
-TEST(Watch, AStoreThatAnswersWithinTheTimeoutIsNoFailure) {
+TEST(Watch, ToleratesASlowStore) {
   Watch watch(c10::make_intrusive<LateStore>(milliseconds(500)), 1, 2, seconds(2));
   std::this_thread::sleep_for(seconds(4));
   EXPECT_FALSE(watch.failure());
 }
 
-TEST(Watch, AStoreThatNeverAnswersEndsTheProcessThoughNothingElseFails) {
+TEST(Watch, EndsTheProcessIfTheStoreNeverAnswers) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
         const Watch watch(c10::make_intrusive<LateStore>(seconds(3600)), 1, 2, seconds(1));
         std::this_thread::sleep_for(seconds(60));
       },
-      testing::ExitedWithCode(69), "rank 0, which keeps the run's store, does not answer");
+      testing::ExitedWithCode(69), "rank 0, which serves the run's store, does not answer");
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "io/decode.h"
 #include "io/image.h"
+#include "io/png.h"
 
 namespace {
 

@@ -22,7 +22,7 @@ class FakeHub {
   static constexpr const char* kCommit = "0123456789abcdef0123456789abcdef01234567";
 
   using Files = std::map<std::string, std::string>;
-  /// Called before the Hub answers; true if it answered instead.
+  /// Called before the Hub answers; returns true if it has answered itself.
   using Fault = std::function<bool(const ServedRequest&, ServedConnection&)>;
 
   explicit FakeHub(Files files, Fault fault = nullptr)
@@ -38,7 +38,7 @@ class FakeHub {
   const HttpServer& server() const { return server_; }
   const std::string& file(const std::string& path) const { return files_.at(path); }
 
-  /// Quick to give up; the cache is `directory`.
+  /// Options with short waits and the cache `directory`.
   HubOptions options(const std::filesystem::path& directory) const {
     HubOptions options;
     options.endpoint = server_.url();
@@ -69,7 +69,7 @@ class FakeHub {
     return is_large(path) ? sha256(bytes) : git_hash(bytes);
   }
 
-  /// The rest of `bytes` that a Range asks for.
+  /// The part of `bytes` that a Range asks for.
   static void send_file(const ServedRequest& request, ServedConnection& connection,
                         const std::string& bytes) {
     const std::string range = request.header("range");
@@ -86,8 +86,9 @@ class FakeHub {
     const std::string path = request.path();
     const size_t resolve = path.find("/resolve/");
     if (path.find("/revision/") != std::string::npos) {
-      if (!path.ends_with("/main"))
+      if (!path.ends_with("/main")) {
         return connection.answer(404, "", {{"X-Error-Code", "RevisionNotFound"}});
+      }
       connection.answer(200, Json{{"id", "me/sdxl"}, {"sha", kCommit}}.dump());
     } else if (path.find("/tree/") != std::string::npos) {
       connection.answer(200, tree().dump());
@@ -95,8 +96,9 @@ class FakeHub {
       send_file(request, connection, files_.at(path.substr(5)));
     } else if (resolve != std::string::npos) {
       const std::string name = path.substr(path.find('/', resolve + 9) + 1);
-      if (!files_.contains(name))
+      if (!files_.contains(name)) {
         return connection.answer(404, "", {{"X-Error-Code", "EntryNotFound"}});
+      }
       if (!is_large(name)) return send_file(request, connection, files_.at(name));
       // Large files are elsewhere, on a host that must not see the token.
       connection.answer(302, "",
@@ -111,8 +113,9 @@ class FakeHub {
     for (const auto& [path, bytes] : files_) {
       Json entry = {
           {"type", "file"}, {"oid", git_hash(bytes)}, {"size", bytes.size()}, {"path", path}};
-      if (is_large(path))
+      if (is_large(path)) {
         entry["lfs"] = {{"oid", sha256(bytes)}, {"size", bytes.size()}, {"pointerSize", 134}};
+      }
       list.push_back(entry);
     }
     return list;
@@ -123,7 +126,7 @@ class FakeHub {
   HttpServer server_;
 };
 
-/// A megabyte that compresses badly.
+/// A megabyte of incompressible bytes.
 inline std::string large_bytes(size_t size = 1 << 20) {
   std::string bytes(size, '\0');
   uint32_t state = 1;

@@ -1,5 +1,5 @@
-// A Hub that misbehaves: every fault ends in the right file or in an error that names it, and wrong
-// bytes never become a blob.
+// A faulty Hub: every fault ends in the right file or in an error that names it, never in a wrong
+// blob.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -25,7 +25,7 @@ using test::TemporaryDirectory;
 
 const std::string kFile = "unet/diffusion_pytorch_model.safetensors";
 
-// One large file, and a fault for requests of its bytes, told how many there were before.
+/// A Hub with one large file and a fault, which is passed the number of earlier requests.
 class Faulty {
  public:
   using Answer = std::function<bool(int, const ServedRequest&, ServedConnection&)>;
@@ -52,7 +52,7 @@ class Faulty {
   FakeHub hub;
 };
 
-TEST(HubFaults, ABrokenConnectionIsTakenUpWhereItBroke) {
+TEST(HubFaults, ResumesABrokenTransfer) {
   const Faulty faulty([](int n, const ServedRequest& request, ServedConnection& connection) {
     if (n > 3) return false;
     const std::string bytes = large_bytes();
@@ -69,7 +69,7 @@ TEST(HubFaults, ABrokenConnectionIsTakenUpWhereItBroke) {
   EXPECT_EQ(faulty.blobs(), 1u);
 }
 
-TEST(HubFaults, AKilledProcessIsTakenUpByTheNext) {
+TEST(HubFaults, ResumesTheFileOfAKilledProcess) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection&) { return false; });
   const fs::path blobs = faulty.cache / "models--me--sdxl/blobs";
   fs::create_directories(blobs);
@@ -81,7 +81,7 @@ TEST(HubFaults, AKilledProcessIsTakenUpByTheNext) {
   EXPECT_EQ(faulty.blobs(), 1u);
 }
 
-TEST(HubFaults, WhatAKilledProcessLeftIsNotTrusted) {
+TEST(HubFaults, ChecksTheFileOfAKilledProcess) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection&) { return false; });
   const fs::path blobs = faulty.cache / "models--me--sdxl/blobs";
   fs::create_directories(blobs);
@@ -90,7 +90,7 @@ TEST(HubFaults, WhatAKilledProcessLeftIsNotTrusted) {
   EXPECT_EQ(faulty.fetch(), large_bytes());
 }
 
-TEST(HubFaults, AServerWithoutRangesSendsTheWholeFileAgain) {
+TEST(HubFaults, RestartsIfTheServerLacksRanges) {
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     connection.head(200, 1 << 20);
     connection.send(std::string_view(large_bytes()).substr(0, n == 0 ? 300000 : 1 << 20));
@@ -100,7 +100,7 @@ TEST(HubFaults, AServerWithoutRangesSendsTheWholeFileAgain) {
   EXPECT_EQ(faulty.fetch(), large_bytes());
 }
 
-TEST(HubFaults, ARangeThatWasNotAskedForIsThrownAway) {
+TEST(HubFaults, DiscardsAWrongRange) {
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     if (n > 1) return false;
     connection.head(n == 0 ? 200 : 206, 1 << 20, {{"Content-Range", "bytes 5-1048575/1048576"}});
@@ -111,7 +111,7 @@ TEST(HubFaults, ARangeThatWasNotAskedForIsThrownAway) {
   EXPECT_EQ(faulty.fetch(), large_bytes());
 }
 
-TEST(HubFaults, AfterARefusedRangeTheFileBeginsAnew) {
+TEST(HubFaults, RestartsAfterARefusedRange) {
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     if (n > 1) return false;
     if (n == 1) {
@@ -126,7 +126,7 @@ TEST(HubFaults, AfterARefusedRangeTheFileBeginsAnew) {
   EXPECT_EQ(faulty.fetch(), large_bytes());
 }
 
-TEST(HubFaults, WrongBytesOfTheRightLengthNeverBecomeABlob) {
+TEST(HubFaults, NeverPublishesWrongBytes) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.answer(200, std::string(1 << 20, 'x'));
     return true;
@@ -136,7 +136,7 @@ TEST(HubFaults, WrongBytesOfTheRightLengthNeverBecomeABlob) {
   EXPECT_EQ(faulty.count, 3);
 }
 
-TEST(HubFaults, WrongBytesOnceAreFetchedAgain) {
+TEST(HubFaults, RetriesAfterWrongBytes) {
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     if (n > 0) return false;
     connection.answer(200, std::string(1 << 20, 'x'));
@@ -145,7 +145,7 @@ TEST(HubFaults, WrongBytesOnceAreFetchedAgain) {
   EXPECT_EQ(faulty.fetch(), large_bytes());
 }
 
-TEST(HubFaults, AnotherLengthOrPackedBytesAreRefused) {
+TEST(HubFaults, RefusesOtherLengthsAndEncodings) {
   for (const auto& headers : {ServedConnection::Headers{{"Content-Length", "5"}},
                               ServedConnection::Headers{{"Content-Encoding", "gzip"}}}) {
     const Faulty faulty([&](int, const ServedRequest&, ServedConnection& connection) {
@@ -158,7 +158,7 @@ TEST(HubFaults, AnotherLengthOrPackedBytesAreRefused) {
   }
 }
 
-TEST(HubFaults, MoreBytesThanTheFileHasAreRefused) {
+TEST(HubFaults, RefusesTooManyBytes) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.send("HTTP/1.1 200 -\r\nConnection: close\r\n\r\n");
     connection.send(large_bytes(1100000));
@@ -168,7 +168,7 @@ TEST(HubFaults, MoreBytesThanTheFileHasAreRefused) {
   EXPECT_SDXL_ERROR(faulty.fetch(), ExitStatus::kUnavailable, "more than 1048576 bytes");
 }
 
-TEST(HubFaults, AServerInTroubleIsAskedAgainAndThenNamed) {
+TEST(HubFaults, RetriesServerErrorsAndNamesThem) {
   for (int status : {408, 500, 502, 503, 504}) {
     const Faulty recovers([&](int n, const ServedRequest&, ServedConnection& connection) {
       if (n < 2) connection.answer(status, "oops");
@@ -184,7 +184,7 @@ TEST(HubFaults, AServerInTroubleIsAskedAgainAndThenNamed) {
   }
 }
 
-TEST(HubFaults, TooManyRequestsWaitsAsTold) {
+TEST(HubFaults, WaitsAsLongAsTheServerAsks) {
   const auto begin = std::chrono::steady_clock::now();
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     if (n == 0) connection.answer(429, "", {{"Retry-After", "0.2"}});
@@ -195,7 +195,7 @@ TEST(HubFaults, TooManyRequestsWaitsAsTold) {
   EXPECT_GT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(1300));
 }
 
-TEST(HubFaults, AnUnbearableWaitIsAnError) {
+TEST(HubFaults, RefusesToWaitTooLong) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.answer(429, "", {{"Retry-After", "7200"}});
     return true;
@@ -204,7 +204,7 @@ TEST(HubFaults, AnUnbearableWaitIsAnError) {
   EXPECT_EQ(faulty.count, 1);
 }
 
-TEST(HubFaults, RedirectsThatNeverEndAreNotFollowedForEver) {
+TEST(HubFaults, LimitsRedirects) {
   const Faulty faulty([](int, const ServedRequest& request, ServedConnection& connection) {
     connection.answer(302, "", {{"Location", request.target}});
     return true;
@@ -212,7 +212,7 @@ TEST(HubFaults, RedirectsThatNeverEndAreNotFollowedForEver) {
   EXPECT_SDXL_ERROR(faulty.fetch(), ExitStatus::kUnavailable, "redirects more than 10 times");
 }
 
-TEST(HubFaults, ARelativeRedirectKeepsItsQuery) {
+TEST(HubFaults, KeepsTheQueryOfARelativeRedirect) {
   const Faulty faulty([](int n, const ServedRequest&, ServedConnection& connection) {
     if (n == 0) connection.answer(307, "", {{"Location", "/cdn/" + kFile + "?again=1&x=%2F"}});
     return n == 0;
@@ -221,7 +221,7 @@ TEST(HubFaults, ARelativeRedirectKeepsItsQuery) {
   EXPECT_EQ(faulty.hub.count("?again=1&x=%2F"), 1);
 }
 
-TEST(HubFaults, ASilentServerIsNotWaitedForForEver) {
+TEST(HubFaults, TimesOutOnASilentServer) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.head(200, 1 << 20);
     connection.send("abc");
@@ -234,7 +234,7 @@ TEST(HubFaults, ASilentServerIsNotWaitedForForEver) {
   EXPECT_SDXL_ERROR(faulty.fetch(options), ExitStatus::kUnavailable, "timed out after 3 bytes");
 }
 
-TEST(HubFaults, ADrippingServerIsCutOff) {
+TEST(HubFaults, CutsOffATooSlowServer) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.head(200, 1 << 20);
     for (int i = 0; i < 20 && connection.send("a"); ++i) {
@@ -249,15 +249,15 @@ TEST(HubFaults, ADrippingServerIsCutOff) {
   EXPECT_SDXL_ERROR(faulty.fetch(options), ExitStatus::kUnavailable, "timed out after");
 }
 
-TEST(HubFaults, RefusalsSayWhatToDo) {
+TEST(HubFaults, ExplainsRefusals) {
   const std::vector<std::tuple<int, std::string, std::string>> cases = {
-      {401, "", "put a token of someone who may read it into HF_TOKEN"},
+      {401, "", "set HF_TOKEN to a token with read access"},
       {401, "RepoNotFound", "not found"},
       {403, "GatedRepo", "its terms must be accepted first"},
-      {403, "", "access is refused"},
+      {403, "", "access denied"},
       {404, "RepoNotFound", "not found; check its name"},
-      {404, "RevisionNotFound", "has no revision 'main'"},
-      {418, "", "makes no sense"}};
+      {404, "RevisionNotFound", "no revision 'main'"},
+      {418, "", "unexpected response"}};
   for (const auto& [status, code, part] : cases) {
     const FakeHub hub({}, [&](const ServedRequest&, ServedConnection& connection) {
       connection.answer(status, "", {{"X-Error-Code", code}, {"X-Error-Message", "because"}});
@@ -271,7 +271,7 @@ TEST(HubFaults, RefusalsSayWhatToDo) {
   }
 }
 
-TEST(HubFaults, AnswersThatAreNoHubsAreBadData) {
+TEST(HubFaults, RejectsResponsesOfOtherServers) {
   for (const char* body : {"<html>", "[]", "{}", R"({"sha": "main"})", R"({"sha": 5})"}) {
     const FakeHub hub({}, [&](const ServedRequest&, ServedConnection& connection) {
       connection.answer(200, body);
@@ -284,7 +284,7 @@ TEST(HubFaults, AnswersThatAreNoHubsAreBadData) {
   }
 }
 
-TEST(HubFaults, APagedListIsReadToItsEnd) {
+TEST(HubFaults, ReadsAllPagesOfAList) {
   const std::string first = "/api/models/me/sdxl/tree/" + std::string(FakeHub::kCommit);
   const FakeHub hub({{"a.json", "1"}, {"b.json", "22"}}, [&](const ServedRequest& request,
                                                              ServedConnection& connection) {
@@ -296,8 +296,9 @@ TEST(HubFaults, APagedListIsReadToItsEnd) {
                         {"size", bytes.size()},
                         {"oid", FakeHub::git_hash(bytes)}}};
     ServedConnection::Headers headers;
-    if (!second)
+    if (!second) {
       headers = {{"Link", "<https://huggingface.co" + first + "?cursor=2>; rel=\"next\""}};
+    }
     connection.answer(200, page.dump(), headers);
     return true;
   });
@@ -307,7 +308,7 @@ TEST(HubFaults, APagedListIsReadToItsEnd) {
   EXPECT_EQ(read_file(snapshot / "b.json"), "22");
 }
 
-TEST(HubFaults, AFullDiskIsAFileErrorAndLeavesNoBlob) {
+TEST(HubFaults, ReportsAFullDisk) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection&) { return false; });
   rlimit limit, old;
   ::getrlimit(RLIMIT_FSIZE, &old);
@@ -320,7 +321,7 @@ TEST(HubFaults, AFullDiskIsAFileErrorAndLeavesNoBlob) {
   EXPECT_EQ(faulty.fetch(), large_bytes());  // And goes on when there is room.
 }
 
-TEST(HubFaults, AStopRequestEndsADownload) {
+TEST(HubFaults, StopsADownloadOnRequest) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection& connection) {
     connection.head(200, 1 << 20);
     connection.send("abc");
@@ -332,7 +333,7 @@ TEST(HubFaults, AStopRequestEndsADownload) {
   request_stop(0);
 }
 
-TEST(HubFaults, EightDownloadsAtOnceFetchEachFileOnce) {
+TEST(HubFaults, FetchesEachFileOnceInParallelDownloads) {
   const Faulty faulty([](int, const ServedRequest&, ServedConnection&) { return false; });
   std::vector<std::jthread> threads;
   for (int i = 0; i < 8; ++i) {

@@ -1,4 +1,3 @@
-// The environment variables of huggingface_hub.
 #include "hub/options.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +11,7 @@
 namespace sdxl {
 namespace {
 
-// Sets variables for one test; all others of the Hub are unset.
+/// Sets variables for one test and unsets all others of the Hub.
 class HubEnvironment : public testing::Test {
  protected:
   void SetUp() override {

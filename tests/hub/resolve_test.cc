@@ -1,4 +1,4 @@
-// Repositories of a fake Hub come into the cache whole, once, and by Python's layout.
+// Downloads from a fake Hub to the cache, in Python's layout.
 #include "hub/resolve.h"
 
 #include <gtest/gtest.h>
@@ -33,15 +33,15 @@ TEST(ResolveRepository, ReturnsAPathThatExists) {
       directory.path());
 }
 
-TEST(ResolveRepository, RefusesWhatIsNeitherPathNorRepository) {
+TEST(ResolveRepository, RefusesNamesOfNeitherPathNorRepository) {
   for (const char* name :
        {"", "/nowhere/at/all", "a/b/c", "../x", "a--b/c", "me/x.git", "me/ x", "-a/b"}) {
     EXPECT_SDXL_ERROR(resolve_repository(name, RepositoryKind::kModel, kEverything, {}),
-                      ExitStatus::kUsage, "no such file");
+                      ExitStatus::kUsage, "neither a file or directory");
   }
 }
 
-TEST(ResolveRepository, BringsEveryFileAndLaysTheCacheOutAsPythonDoes) {
+TEST(ResolveRepository, FetchesEveryFileInPythonsLayout) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   const fs::path snapshot = fetch(hub, cache);
@@ -62,7 +62,7 @@ TEST(ResolveRepository, BringsEveryFileAndLaysTheCacheOutAsPythonDoes) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "blobs"), {}), 7);
 }
 
-TEST(ResolveRepository, AsksForNothingTwice) {
+TEST(ResolveRepository, RequestsNothingTwice) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   fetch(hub, cache);
@@ -75,7 +75,7 @@ TEST(ResolveRepository, AsksForNothingTwice) {
   EXPECT_EQ(hub.server().requests().size(), before + 1);
 }
 
-TEST(ResolveRepository, FetchesDataSetsFromTheirOwnAddresses) {
+TEST(ResolveRepository, FetchesDataSetsFromTheirUrls) {
   const FakeHub hub(FakeHub::Files{{"data/train-00000-of-00001.parquet", "PAR1"}});
   const TemporaryDirectory cache;
   const fs::path snapshot = resolve_repository("me/pictures", RepositoryKind::kDataset, kEverything,
@@ -85,7 +85,7 @@ TEST(ResolveRepository, FetchesDataSetsFromTheirOwnAddresses) {
   EXPECT_EQ(hub.count("/datasets/me/pictures/resolve/"), 1);
 }
 
-TEST(ResolveRepository, SendsTheTokenToTheHubAlone) {
+TEST(ResolveRepository, SendsTheTokenOnlyToTheHub) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   HubOptions options = hub.options(cache.path());
@@ -101,7 +101,7 @@ TEST(ResolveRepository, SendsTheTokenToTheHubAlone) {
   EXPECT_GE(with_token, 9);
 }
 
-TEST(ResolveRepository, WorksOfflineFromWhatWasFetched) {
+TEST(ResolveRepository, WorksOfflineFromTheCache) {
   const TemporaryDirectory cache;
   HubOptions options;
   {
@@ -135,7 +135,7 @@ TEST(ResolveRepository, UsesTheCacheWhenTheHubCannotBeReached) {
                     ExitStatus::kUnavailable, "no connection to");
 }
 
-TEST(ResolveRepository, CopiesWhereThereAreNoSymbolicLinks) {
+TEST(ResolveRepository, CopiesWithoutSymbolicLinks) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   HubOptions options = hub.options(cache.path());
@@ -146,7 +146,7 @@ TEST(ResolveRepository, CopiesWhereThereAreNoSymbolicLinks) {
   EXPECT_EQ(read_file(file), "# hello");
 }
 
-TEST(ResolveRepository, ReplacesALinkWhoseBlobIsGone) {
+TEST(ResolveRepository, ReplacesADanglingLink) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   const fs::path file = fetch(hub, cache) / "unet/diffusion_pytorch_model.safetensors";
@@ -164,7 +164,7 @@ TEST(ResolveRepository, RefusesFileNamesThatLeadOutside) {
   }
 }
 
-TEST(ResolveRepository, GoesThroughTheProxyOfTheEnvironment) {
+TEST(ResolveRepository, UsesTheProxyOfTheEnvironment) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   HubOptions options = hub.options(cache.path());
@@ -178,7 +178,7 @@ TEST(ResolveRepository, GoesThroughTheProxyOfTheEnvironment) {
             "http://hub.invalid/api/models/me/sdxl/revision/main");
 }
 
-TEST(FileChoice, TakesOfAModelWhatIsNeeded) {
+TEST(FileChoice, ChoosesTheNeededFilesOfAModel) {
   const FakeHub hub(small_model());
   const TemporaryDirectory cache;
   const fs::path snapshot = fetch(hub, cache, model_parts({"unet", "vae", "tokenizer"}, "fp16"));
@@ -196,7 +196,7 @@ std::vector<RepositoryFile> listing(const std::vector<std::string>& paths) {
   return files;
 }
 
-TEST(FileChoice, KnowsShardsOfBothNamings) {
+TEST(FileChoice, RecognisesShardsOfBothNamings) {
   const auto files = listing({"unet/diffusion_pytorch_model-00001-of-00002.safetensors",
                               "unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
                               "unet/diffusion_pytorch_model-00002-of-00002.fp16.safetensors",
@@ -206,12 +206,12 @@ TEST(FileChoice, KnowsShardsOfBothNamings) {
   EXPECT_EQ(model_parts({"unet"}, "")(files).size(), 2u);
 }
 
-TEST(FileChoice, RefusesWeightsThatAreOnlyPickles) {
+TEST(FileChoice, RefusesPickles) {
   EXPECT_SDXL_ERROR(model_parts({"unet"}, "")(listing({"unet/diffusion_pytorch_model.bin"})),
                     ExitStatus::kBadData, "pickles");
 }
 
-TEST(FileChoice, PrefersTheUsualNameOfLoRAWeights) {
+TEST(FileChoice, PrefersTheUsualNameOfLoraWeights) {
   EXPECT_EQ(lora_weights()(listing({"a.safetensors", "pytorch_lora_weights.safetensors"})),
             std::vector<std::string>{"pytorch_lora_weights.safetensors"});
   EXPECT_EQ(lora_weights()(listing({"a.safetensors", "x/b.safetensors"})),

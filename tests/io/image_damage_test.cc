@@ -1,11 +1,14 @@
-// Damaged, foreign and hostile files: an Error that names the file, at once and in little memory.
+// Damaged, foreign and hostile files give an Error that names the file, quickly and in little
+// memory.
 #include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <ctime>
 #include <random>
 
+#include "io/decode.h"
 #include "io/image.h"
+#include "io/png.h"
 #include "io/png_chunks.h"
 #include "io/safetensors.h"
 #include "support/expect_error.h"
@@ -61,7 +64,7 @@ std::string gray_png(uint32_t width, uint32_t height, const std::string& data) {
   return png;
 }
 
-TEST(ImageDamage, EveryBeginningOfAFileIsReadOrRefused) {
+TEST(ImageDamage, SurvivesEveryPrefixOfAFile) {
   for (const std::string& file : files()) {
     int refused = 0;
     for (size_t size = 0; size < file.size(); size += 1 + file.size() / 100) {
@@ -71,7 +74,7 @@ TEST(ImageDamage, EveryBeginningOfAFileIsReadOrRefused) {
   }
 }
 
-TEST(ImageDamage, ChangedBytesAreReadOrRefused) {
+TEST(ImageDamage, SurvivesChangedBytes) {
   std::mt19937 random(1);
   for (const std::string& file : files()) {
     for (int i = 0; i < 40; ++i) {
@@ -87,14 +90,13 @@ TEST(ImageDamage, RefusesSizesBeyondTheLimitsFromTheHeader) {
   for (const auto& [width, height] : std::vector<std::pair<uint32_t, uint32_t>>{
            {65535, 65535}, {65536, 1}, {1, 65536}, {20000, 20000}, {0xffffffff, 0xffffffff}}) {
     EXPECT_SDXL_ERROR(decode_image(gray_png(width, height, packed("")), "bomb.png"),
-                      ExitStatus::kBadData,
-                      "bomb.png: not a readable picture: a PNG, but its size");
+                      ExitStatus::kBadData, "bomb.png: not a readable image: a PNG, but its size");
   }
   EXPECT_SDXL_ERROR(decode_image(gray_png(0, 3, packed("")), "f"), ExitStatus::kBadData, "0x3");
   EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC);
 }
 
-TEST(ImageDamage, RefusesDataThatUnpacksToMuchMoreThanThePicture) {
+TEST(ImageDamage, RefusesDataThatInflatesBeyondTheImage) {
   const std::string bomb = gray_png(8, 8, packed(std::string(100 << 20, '\0')));
   EXPECT_SDXL_ERROR(decode_image(bomb, "bomb.png"), ExitStatus::kBadData, "bomb.png");
 }
@@ -106,7 +108,7 @@ TEST(ImageDamage, RefusesAPngWhoseChecksumIsWrong) {
   EXPECT_SDXL_ERROR(decode_image(png, "f"), ExitStatus::kBadData, "the checksum of its IDAT");
 }
 
-TEST(ImageDamage, NamesFormatsThatAreNotRead) {
+TEST(ImageDamage, NamesUnsupportedFormats) {
   const std::vector<std::pair<std::string, std::string>> kForeign = {
       {"GIF89a......", "it is a GIF; convert it"},
       {std::string("II*\0....", 8), "it is a TIFF"},
@@ -126,7 +128,7 @@ TEST(ImageDamage, NamesFormatsThatAreNotRead) {
   for (const auto& [bytes, part] : kForeign) {
     EXPECT_SDXL_ERROR(decode_image(bytes, "a\nb.png"), ExitStatus::kBadData, part);
     EXPECT_SDXL_ERROR(image_size(bytes, "a\nb.png"), ExitStatus::kBadData,
-                      "a\\x0Ab.png: not a readable picture: ");
+                      "a\\x0Ab.png: not a readable image: ");
   }
   EXPECT_SDXL_ERROR(read_image("/nowhere/a.png"), ExitStatus::kFileError, "/nowhere/a.png");
 }

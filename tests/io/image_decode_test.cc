@@ -1,6 +1,7 @@
-// Pictures of every format, mode and orientation, against Pillow's pixels.
+// Images of every format, mode and orientation against Pillow's pixels.
 #include <gtest/gtest.h>
 
+#include "io/decode.h"
 #include "io/image.h"
 #include "io/png_chunks.h"
 #include "io/safetensors.h"
@@ -41,7 +42,7 @@ TEST(ImageDecode, EqualsPillow) {
   }
 }
 
-TEST(ImageDecode, SizeFromTheHeaderIsThatOfThePicture) {
+TEST(ImageDecode, ReadsTheSizeFromTheHeader) {
   for (const Case& item : cases()) {
     const auto [height, width] = image_size(item.file, item.name);
     EXPECT_EQ(height, item.expected.height) << item.name;
@@ -49,7 +50,7 @@ TEST(ImageDecode, SizeFromTheHeaderIsThatOfThePicture) {
   }
 }
 
-TEST(ImageDecode, ReadsTheSizeOfAFileThatEndsBehindItsHeader) {
+TEST(ImageDecode, ReadsTheSizeOfATruncatedFile) {
   for (const Case& item : cases()) {
     if (item.name != "jpeg orientation 6" && item.name != "png rgb 8" && item.name != "bmp 24") {
       continue;

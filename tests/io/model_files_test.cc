@@ -24,7 +24,7 @@ TEST(ModelFiles, FindsStemAndVariantInAName) {
   EXPECT_EQ(parse_weights_file("diffusion_pytorch_model-00001-of-00002.safetensors")->variant, "");
 }
 
-TEST(ModelFiles, KnowsNoWeightsInOtherNames) {
+TEST(ModelFiles, RejectsOtherNames) {
   for (const char* name :
        {"sd_xl_base_1.0.safetensors", "model.bin", "model.safetensors.index.json", ".safetensors",
         "-00001-of-00002.safetensors"}) {

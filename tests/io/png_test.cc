@@ -1,8 +1,10 @@
-// Our PNGs come back as they went in, texts included.
+// PNGs and their texts, written and read back.
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "io/decode.h"
 #include "io/image.h"
+#include "io/png.h"
 #include "support/expect_error.h"
 
 namespace sdxl {
@@ -18,7 +20,7 @@ Image gradient(int64_t height, int64_t width) {
   return image;
 }
 
-TEST(Png, PixelsComeBack) {
+TEST(Png, RoundTripsPixels) {
   for (const auto& [height, width] :
        std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 50}, {50, 1}, {33, 47}, {64, 512}}) {
     const Image image = gradient(height, width);
@@ -28,29 +30,29 @@ TEST(Png, PixelsComeBack) {
   }
 }
 
-TEST(Png, FlatPicturesAreSmall) {
+TEST(Png, CompressesFlatImagesWell) {
   const Image flat{512, 512, std::vector<uint8_t>(512 * 512 * 3, 200)};
   EXPECT_LT(encode_png(flat).size(), 3000u);
 }
 
-TEST(Png, TextsComeBack) {
+TEST(Png, RoundTripsTexts) {
   const Texts texts = {
       {"parameters", "a cat\nSteps: 30"}, {"latin", "é ÿ ©"}, {"unicode", "猫 🐈"}, {"empty", ""}};
   EXPECT_EQ(png_texts(encode_png(gradient(2, 2), texts)), texts);
 }
 
-TEST(Png, TextsOfAsciiAndLatin1AreOfTheOldKind) {
+TEST(Png, WritesLatin1TextsAsTextChunks) {
   const std::string png = encode_png(gradient(2, 2), {{"a", "é"}, {"b", "猫"}});
   EXPECT_NE(png.find(std::string("tEXta\0\xe9", 7)), std::string::npos);
   EXPECT_NE(png.find(std::string("iTXtb\0\0\0\0\0猫", 13)), std::string::npos);
 }
 
-TEST(Png, WhatATextCannotHoldIsReplaced) {
+TEST(Png, ReplacesInvalidTextBytes) {
   const Texts texts = {{"k", std::string("a\0b\xff", 4)}};
   EXPECT_EQ(png_texts(encode_png(gradient(2, 2), texts))[0].second, "a\uFFFDb\uFFFD");
 }
 
-TEST(Png, ReadsTextsThatPillowWrote) {
+TEST(Png, ReadsPillowsTexts) {
   std::string packed, unicode;
   for (int i = 0; i < 50; ++i) {
     packed += "zip ";

@@ -1,4 +1,4 @@
-// Directories as diffusers writes them, whole and broken.
+// Directories in diffusers' layout, intact and broken.
 #include "io/pretrained.h"
 
 #include <ATen/ATen.h>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kStem = "diffusion_pytorch_model";
 
-/// A model's directory in which each test lays down the files that it needs.
+/// A model's directory, to which each test adds files.
 class Pretrained : public testing::Test {
  protected:
   fs::path file(const std::string& suffix) const { return directory_ / (kStem + suffix); }
@@ -41,7 +41,7 @@ TEST_F(Pretrained, OpensOneFile) {
   EXPECT_EQ(open().names(), std::vector<std::string>{"w"});
 }
 
-TEST_F(Pretrained, TakesTheVariantWhereItIsThereElseThePlainFile) {
+TEST_F(Pretrained, PrefersTheVariantToThePlainFile) {
   write(".safetensors", 1);
   write(".fp16.safetensors", 2);
   EXPECT_EQ(value(open("fp16")), 2);
@@ -49,7 +49,7 @@ TEST_F(Pretrained, TakesTheVariantWhereItIsThereElseThePlainFile) {
   EXPECT_EQ(value(open()), 1);
 }
 
-TEST_F(Pretrained, OpensShardsInBothFormsOfVariantNames) {
+TEST_F(Pretrained, OpensShardsOfBothNamings) {
   write("-00001-of-00002.fp16.safetensors", 1, "a");
   write(".fp16-00002-of-00002.safetensors", 2, "b");
   write_index(".safetensors.index.fp16.json",
@@ -71,7 +71,7 @@ TEST_F(Pretrained, RenamesAndDropsTensors) {
                     ExitStatus::kBadData, "memory has no tensor 'c'");
 }
 
-TEST_F(Pretrained, RefusesShardsOutsideOfTheDirectory) {
+TEST_F(Pretrained, RefusesShardsOutsideTheDirectory) {
   write(".safetensors", 1);
   for (const char* name :
        {"../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "a\\b.safetensors", "..",
@@ -104,7 +104,7 @@ TEST_F(Pretrained, RefusesPicklesWithTheWayToConvertThem) {
   EXPECT_SDXL_ERROR(open(), ExitStatus::kBadData, "to_diffusers=True");
 }
 
-TEST_F(Pretrained, SaysWhatIsInADirectoryThatHoldsNoWeights) {
+TEST_F(Pretrained, DescribesADirectoryWithoutWeights) {
   EXPECT_SDXL_ERROR(open(), ExitStatus::kBadData, "not a model's directory");
   write(".fp16.safetensors", 1);
   EXPECT_SDXL_ERROR(open(), ExitStatus::kBadData,

@@ -1,9 +1,10 @@
-// Resizing against hashes of Pillow's results, and the steps around it.
+// Resizing against hashes of Pillow's results; cropping and flipping.
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
 #include "base/json.h"
 #include "io/image.h"
+#include "io/resize.h"
 #include "support/expect_error.h"
 
 namespace sdxl {
@@ -49,9 +50,9 @@ TEST(Resize, RefusesUnknownFiltersAndImpossibleSizes) {
   EXPECT_SDXL_ERROR(resize_filter_from_name("Lanczos"), ExitStatus::kUsage,
                     "--image_interpolation_mode: 'Lanczos' is not one of nearest");
   EXPECT_SDXL_ERROR(resize(noise(2, 2), 0, 4, ResizeFilter::kBox), ExitStatus::kBadData,
-                    "a picture of 2x2 cannot be resized to 4x0");
+                    "an image of 2x2 cannot be resized to 4x0");
   EXPECT_SDXL_ERROR(resize_shorter_side(noise(1, 60000), 1024, ResizeFilter::kBox),
-                    ExitStatus::kBadData, "a picture of 60000x1 cannot be resized");
+                    ExitStatus::kBadData, "an image of 60000x1 cannot be resized");
 }
 
 TEST(Crop, TakesTheRectangle) {
@@ -61,8 +62,8 @@ TEST(Crop, TakesTheRectangle) {
   EXPECT_EQ(part.width, 4);
   EXPECT_EQ(part.rgb[0], image.rgb[(2 * 7 + 3) * 3]);
   EXPECT_EQ(part.rgb.back(), image.rgb[(3 * 7 + 6) * 3 + 2]);
-  EXPECT_SDXL_ERROR(crop(image, 4, 0, 2, 2), ExitStatus::kFailure, "not inside of a picture");
-  EXPECT_SDXL_ERROR(crop(image, 0, -1, 2, 2), ExitStatus::kFailure, "not inside of a picture");
+  EXPECT_SDXL_ERROR(crop(image, 4, 0, 2, 2), ExitStatus::kFailure, "not inside an image");
+  EXPECT_SDXL_ERROR(crop(image, 0, -1, 2, 2), ExitStatus::kFailure, "not inside an image");
 }
 
 TEST(Flip, ExchangesLeftAndRight) {

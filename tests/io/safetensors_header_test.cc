@@ -1,4 +1,4 @@
-// The header's rules, against the verdicts of the reference reader.
+// The header's rules against the verdicts of the reference reader.
 #include "io/safetensors_header.h"
 
 #include <gtest/gtest.h>
@@ -51,7 +51,7 @@ TEST(SafetensorsHeader, AgreesWithTheReferenceReaderOrIsStricter) {
   }
 }
 
-TEST(SafetensorsHeader, ReportsEntriesInTheOrderOfTheirOffsets) {
+TEST(SafetensorsHeader, SortsEntriesByOffset) {
   const std::string file = file_with(
       R"({"__metadata__":{"k":"v"},"b":{"dtype":"U8","shape":[2,2],"data_offsets":[4,8]},)"
       R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})",
@@ -73,7 +73,7 @@ TEST(SafetensorsHeader, NeedsOnlyTheHeaderOfALargeFile) {
   EXPECT_EQ(header.entries[0].end, 2199023255552u);
 }
 
-TEST(SafetensorsHeader, ErrorNamesFileTensorAndValues) {
+TEST(SafetensorsHeader, NamesFileTensorAndValuesInErrors) {
   const std::string file =
       file_with(R"({"w\u001b":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "0000");
   EXPECT_SDXL_ERROR(parse_safetensors_header(file, file.size(), "unet.safetensors"),
@@ -82,18 +82,18 @@ TEST(SafetensorsHeader, ErrorNamesFileTensorAndValues) {
                     "but its shape and dtype need 8");
 }
 
-/// A tensor without numbers has strides all the same, and they must fit into 64 bits.
-TEST(SafetensorsHeader, RefusesEmptyTensorsOfSizesWithoutStrides) {
+/// Even an empty tensor has strides, which must fit into 64 bits.
+TEST(SafetensorsHeader, RefusesEmptyTensorsWhoseStridesOverflow) {
   const std::string bytes = file_with(
       R"({"w":{"dtype":"F32","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}})", "");
   EXPECT_THROW(parse_safetensors_header(bytes, bytes.size(), "x"), Error);
 }
 
-TEST(SafetensorsHeader, TruncationIsNamedAsSuch) {
+TEST(SafetensorsHeader, ReportsTruncation) {
   const std::string file =
       file_with(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "0000");
   EXPECT_SDXL_ERROR(parse_safetensors_header(file, file.size(), "f"), ExitStatus::kBadData,
-                    "the file is cut short: its tensors need 8 bytes and 4 are there");
+                    "the file is cut short: its tensors need 8 bytes and it has 4");
 }
 
 TEST(SafetensorsHeader, RefusesAHundredMegabytesOfNesting) {

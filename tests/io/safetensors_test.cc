@@ -1,4 +1,4 @@
-// Files that the reference writer made are read, and ours equal its own byte for byte.
+// Reads the reference writer's files and writes the same bytes.
 #include "io/safetensors.h"
 
 #include <ATen/ATen.h>
@@ -25,7 +25,7 @@ const char* const kReferenceFile = SDXL_TEST_DATA "/safetensors/dtypes.safetenso
 
 at::Tensor counting() { return at::arange(6, at::kFloat).reshape({2, 3}); }
 
-TEST(Safetensors, ReadsEveryDtypeThatAtenHas) {
+TEST(Safetensors, ReadsEveryDtypeOfAten) {
   const TensorMap tensors = SafetensorsFile(kReferenceFile).tensors();
   ASSERT_EQ(tensors.size(), 22u);
   for (const auto& [name, tensor] : tensors) {
@@ -40,7 +40,7 @@ TEST(Safetensors, ReadsEveryDtypeThatAtenHas) {
   EXPECT_EQ(tensors.at("scalar").item<float>(), 2.5f);
 }
 
-TEST(Safetensors, WritesWhatTheReferenceWriterWrites) {
+TEST(Safetensors, WritesTheReferenceWritersBytes) {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   for (auto& [name, tensor] : SafetensorsFile(kReferenceFile).tensors()) {
     tensors.emplace_back(name, tensor);
@@ -50,7 +50,7 @@ TEST(Safetensors, WritesWhatTheReferenceWriterWrites) {
   EXPECT_EQ(read_file(directory / "ours.safetensors"), read_file(kReferenceFile));
 }
 
-TEST(Safetensors, WritesStridedTensorsAsTheyRead) {
+TEST(Safetensors, WritesStridedTensorsInLogicalOrder) {
   const test::TemporaryDirectory directory;
   const at::Tensor matrix = counting();
   const at::Tensor image = at::arange(2 * 3 * 4 * 5).reshape({2, 3, 4, 5});
@@ -66,7 +66,7 @@ TEST(Safetensors, WritesStridedTensorsAsTheyRead) {
   EXPECT_TRUE(at::equal(file.tensor("conjugate"), at::complex(matrix, -matrix)));
 }
 
-TEST(Safetensors, TensorsOutliveTheFileObject) {
+TEST(Safetensors, KeepsTheMappingForItsTensors) {
   at::Tensor tensor;
   {
     const SafetensorsFile file(kReferenceFile);
@@ -76,14 +76,14 @@ TEST(Safetensors, TensorsOutliveTheFileObject) {
   EXPECT_TRUE(at::equal(tensor, counting()));
 }
 
-TEST(Safetensors, WritingToATensorLeavesTheFile) {
+TEST(Safetensors, NeverWritesToTheFile) {
   const test::TemporaryDirectory directory;
   write_safetensors(directory / "f.safetensors", {{"a", counting()}});
   SafetensorsFile(directory / "f.safetensors").tensor("a").zero_();
   EXPECT_TRUE(at::equal(SafetensorsFile(directory / "f.safetensors").tensor("a"), counting()));
 }
 
-TEST(Safetensors, CopiesATensorThatIsNotAligned) {
+TEST(Safetensors, CopiesMisalignedTensors) {
   const test::TemporaryDirectory directory;
   const std::string header = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
                              R"("b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})";
@@ -97,35 +97,35 @@ TEST(Safetensors, CopiesATensorThatIsNotAligned) {
   EXPECT_EQ(tensor.item<float>(), value);
 }
 
-TEST(Safetensors, MetadataArrivesAsWritten) {
+TEST(Safetensors, RoundTripsMetadata) {
   const test::TemporaryDirectory directory;
   const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"text", "\"ä\n\u2028"}};
   write_safetensors(directory / "f.safetensors", {}, metadata);
   EXPECT_EQ(SafetensorsFile(directory / "f.safetensors").metadata(), metadata);
 }
 
-TEST(Safetensors, AFailedWriteLeavesTheOldFile) {
+TEST(Safetensors, KeepsTheOldFileAfterAFailedWrite) {
   const test::TemporaryDirectory directory;
   write_safetensors(directory / "f.safetensors", {{"a", counting()}});
   EXPECT_SDXL_ERROR(
       write_safetensors(directory / "f.safetensors", {{"a", counting()}, {"a", counting()}}),
-      ExitStatus::kFailure, "'a' cannot be written to a safetensors file: it is there twice");
+      ExitStatus::kFailure, "cannot write the tensor 'a' to a safetensors file: it occurs twice");
   EXPECT_TRUE(SafetensorsFile(directory / "f.safetensors").contains("a"));
   EXPECT_EQ(std::distance(fs::directory_iterator(directory.path()), {}), 1);
 }
 
-TEST(Safetensors, ErrorsNameFileAndTensor) {
+TEST(Safetensors, NamesFileAndTensorInErrors) {
   EXPECT_SDXL_ERROR(SafetensorsFile("/nowhere/f.safetensors"), ExitStatus::kFileError,
                     "cannot open '/nowhere/f.safetensors': No such file");
   EXPECT_SDXL_ERROR(SafetensorsFile(kReferenceFile).tensor("nothing"), ExitStatus::kBadData,
-                    "dtypes.safetensors has no tensor 'nothing'");
+                    "dtypes.safetensors: there is no tensor 'nothing'");
   const test::TemporaryDirectory directory;
   EXPECT_SDXL_ERROR(SafetensorsFile{directory.path()}, ExitStatus::kFileError, "cannot map '");
   write_file_atomically(directory / "empty", "");
   EXPECT_SDXL_ERROR(SafetensorsFile{directory / "empty"}, ExitStatus::kBadData, "8 bytes");
 }
 
-TEST(Safetensors, OpensALargeFileAtOnce) {
+TEST(Safetensors, OpensALargeFileInstantly) {
   const test::TemporaryDirectory directory;
   const uint64_t size = uint64_t{5} << 30;
   std::string header =
@@ -141,7 +141,7 @@ TEST(Safetensors, OpensALargeFileAtOnce) {
   EXPECT_EQ(tensor[static_cast<int64_t>(size) - 1].item<int>(), 0);
 }
 
-/// Bytes of a file that the page cache holds, which it is made to forget first if so wished.
+/// The bytes of a file in the page cache, after dropping them first if asked.
 size_t bytes_in_page_cache(const std::filesystem::path& path, bool forget) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (forget) {

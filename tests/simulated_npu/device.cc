@@ -1,5 +1,5 @@
-// Registration with ATen as PrivateUse1, as torch_npu does it: the device guard counts the devices,
-// the hooks do not.
+// Registers with ATen as PrivateUse1, as torch_npu does: the device guard counts devices, the hooks
+// don't.
 #include "simulated_npu/device.h"
 
 #include <ATen/Functions.h>
@@ -111,7 +111,8 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
 };
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
-/// A generator of the device. Kernels refuse to draw from it: all random numbers are the CPU's.
+/// A generator of the device. Kernels refuse to draw from it, since all random numbers must come
+/// from the CPU.
 struct Generator final : c10::GeneratorImpl {
   explicit Generator(c10::DeviceIndex device)
       : GeneratorImpl({kDeviceType, device}, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1)) {}
@@ -138,7 +139,7 @@ struct Generator final : c10::GeneratorImpl {
   std::array<uint64_t, 2> state_{};  // seed, offset
 };
 
-/// Pinned memory: the host's, remembered so that it can be told from other memory.
+/// Pinned memory: host memory whose addresses are recorded.
 struct PinnedAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t size) override {
     void* block = std::malloc(std::max<size_t>(size, 1));
@@ -197,7 +198,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 }  // namespace
 }  // namespace simulated_npu
 
-// The part of CANN's interface that the adapter asks.
+// The functions of CANN that device/npu.cc calls.
 extern "C" {
 __attribute__((visibility("default"))) const char* aclrtGetSocName() { return "Simulated NPU"; }
 __attribute__((visibility("default"))) int aclrtGetMemInfo(int, size_t* free, size_t* total) {

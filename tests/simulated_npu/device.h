@@ -9,13 +9,13 @@ namespace simulated_npu {
 
 constexpr size_t kMostDevices = 8;
 
-/// SIMULATED_NPU_DEVICES (2), or as many as ASCEND_RT_VISIBLE_DEVICES names.
+/// The number of devices in ASCEND_RT_VISIBLE_DEVICES, or else SIMULATED_NPU_DEVICES (default 2).
 c10::DeviceIndex device_count();
 c10::DeviceIndex current_device();
 void set_current_device(c10::DeviceIndex device);
 
-/// Work that the host asked for without waiting. It is done when a kernel starts, or when the host
-/// waits for the device; until then the result isn't there, as on a real device.
+/// Queues work, which runs when a kernel starts or the host waits for the device. Until then its
+/// result is missing, as on a real device.
 void postpone(std::function<void()> work);
 void do_postponed_work();
 

@@ -1,6 +1,6 @@
-// Operators of the simulated NPU: memory and copies of its own, everything else computed on the
-// CPU. It refuses what a real NPU would refuse or do slowly: tensors of several devices, numbers
-// drawn on the device, float64.
+// Operators of the simulated NPU: memory and copies are implemented here, everything else is
+// computed on the CPU. Refuses what a real NPU refuses or does slowly: tensors of several devices,
+// random numbers drawn on the device, float64.
 #include <ATen/EmptyTensor.h>
 #include <ATen/Functions.h>
 #include <ATen/native/CPUFallback.h>
@@ -24,14 +24,14 @@ using Optional = std::optional<T>;
 
 const c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
 
-/// torch_npu's words for an operator that it computes on the CPU, at every call.
+/// Warns, with torch_npu's words, at every call of an operator that falls back to the CPU.
 void warn_of_fallback(const std::string& name) {
   TORCH_WARN(
       "CAUTION: The operator '", name,
       "' is not currently supported on the NPU backend and will fall back to run on the CPU.");
 }
 
-/// The same memory as a tensor of the CPU, to be used within a kernel only.
+/// The same memory as a CPU tensor, for use within a kernel.
 Tensor within_kernel(const Tensor& tensor) {
   if (tensor.device().type() != kDeviceType) return tensor;
   return at::from_blob(seen_by_kernels(tensor.data_ptr()), tensor.sizes(), tensor.strides(),
@@ -71,8 +71,8 @@ const Tensor& resize(const Tensor& self, IntArrayRef size, Optional<at::MemoryFo
   return self;
 }
 
-/// Between the host and a device, or within one. Without waiting, the result is there later: until
-/// then a host tensor holds NaN.
+/// Copies between the host and a device, or within one. An asynchronous copy to the host takes
+/// effect later; until then the host tensor holds NaN.
 Tensor copy_from(const Tensor& from, const Tensor& to, bool non_blocking) {
   do_postponed_work();
   if (non_blocking && from.device() != to.device()) {
@@ -107,7 +107,7 @@ Tensor reshape_alias(const Tensor& self, IntArrayRef size, IntArrayRef stride) {
   return at::native::_reshape_alias(self, size, stride);
 }
 
-// --- Convolutions, which have entry points of their own ------------------------------------------
+// --- Convolutions, which have separate entry points ----------------------------------------------
 
 Tensor convolution(const Tensor& input, const Tensor& weight, const Optional<Tensor>& bias,
                    IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool transposed,
@@ -142,7 +142,7 @@ void check_argument(const std::string& name, const Tensor& tensor, c10::Device& 
   if (!tensor.defined()) return;
   TORCH_CHECK(tensor.dim() == 0 || tensor.scalar_type() != at::kDouble, name,
               ": the NPU does not compute in float64");
-  if (tensor.is_cpu() && tensor.dim() == 0) return;  // goes along as a number
+  if (tensor.is_cpu() && tensor.dim() == 0) return;  // is passed as a number
   if (device.is_cpu()) device = tensor.device();
   TORCH_CHECK(tensor.device() == device && !tensor.is_cpu(), name, ": a tensor on ",
               tensor.device(), " among tensors on an NPU");
@@ -159,8 +159,9 @@ void check_arguments(const std::string& name, const c10::OperatorHandle& op,
     } else if (argument.isTensorList()) {
       for (const Tensor& tensor : argument.toTensorVector()) check_argument(name, tensor, device);
     } else if (argument.isOptionalTensorList()) {
-      for (const Optional<Tensor>& tensor : argument.toOptionalTensorList().vec())
+      for (const Optional<Tensor>& tensor : argument.toOptionalTensorList().vec()) {
         if (tensor) check_argument(name, *tensor, device);
+      }
     }
   }
 }
@@ -187,7 +188,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("as_strided", &as_strided);
   library.impl("view", &view);
   library.impl("_reshape_alias", &reshape_alias);
-  // Without kernels of their own, ATen takes these apart, which torch_npu does not do.
+  // Without these kernels ATen would decompose the operators, which torch_npu doesn't.
   for (const char* name : {"native_group_norm", "native_layer_norm"}) {
     library.impl(name, torch::CppFunction::makeFromBoxedFunction<&fallback>());
   }
@@ -195,7 +196,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("convolution_backward_overrideable", &convolution_backward);
 }
 
-/// torch_npu's attention, with its schema; differentiable by its parts.
+/// torch_npu's attention, with its schema, composed of differentiable operators.
 using Attention = std::tuple<Tensor, Tensor, Tensor, Tensor, int64_t, int64_t, int64_t>;
 Attention fusion_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                            int64_t heads, c10::string_view layout, const Optional<Tensor>&,

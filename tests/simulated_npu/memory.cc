@@ -1,5 +1,5 @@
-// A sparse file of memory mapped twice: without any access, which is what tensors point to, and
-// readable and writable at another address.
+// Maps a sparse file in memory twice: without access, where tensors point to, and readable and
+// writable at another address.
 #include "simulated_npu/memory.h"
 
 #include <c10/core/alignment.h>
@@ -24,10 +24,10 @@ namespace {
 
 constexpr size_t kArena = size_t{1} << 40;  // addresses, not memory
 constexpr size_t kGranularity = 512;
-constexpr size_t kReturned = size_t{1} << 20;  // blocks from this size on give their pages back
+constexpr size_t kReturned = size_t{1} << 20;  // larger blocks return their pages when freed
 
 struct Arena {
-  std::byte* device = nullptr;   // what tensors point to
+  std::byte* device = nullptr;   // where tensors point to
   std::byte* kernels = nullptr;  // the same pages, readable and writable
 
   Arena() {
@@ -54,7 +54,7 @@ void write_text(const char* text) {
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, std::strlen(text));
 }
 
-/// Ends the process where the host touched device memory; any other fault stays what it was.
+/// Ends the process if the host accesses device memory; passes on other faults.
 void on_fault(int signal, siginfo_t* info, void*) {
   const auto* address = static_cast<const std::byte*>(info->si_addr);
   if (address < arena().device || address >= arena().device + kArena) {

@@ -1,5 +1,5 @@
-// Memory of the simulated NPU: one range of addresses that the host may not touch, and a second
-// view of the same pages for the kernels. A host that reads or writes device memory ends with a
+// Memory of the simulated NPU: a range of addresses that the host must not access, and a second
+// view of the same pages for the kernels. Host access to device memory ends the process with a
 // message on stderr and status 86.
 #pragma once
 
@@ -12,11 +12,11 @@ namespace simulated_npu {
 
 constexpr auto kDeviceType = c10::DeviceType::PrivateUse1;
 
-/// The allocator of all devices. Fresh memory is filled with NaN. A device holds
-/// SIMULATED_NPU_MEMORY MiB (4096); past them c10::OutOfMemoryError.
+/// The allocator of all devices. Fills new memory with NaN. A device has SIMULATED_NPU_MEMORY MiB
+/// (default 4096); beyond that it throws c10::OutOfMemoryError.
 c10::DeviceAllocator& allocator();
 
-/// The address at which kernels see the device address `pointer`; null for null.
+/// Translates a device address to the one that kernels use; null stays null.
 void* seen_by_kernels(const void* pointer);
 
 }  // namespace simulated_npu

@@ -8,7 +8,7 @@
 
 namespace sdxl::test {
 
-/// Selects the GPU; gives why there is none, "" where there is one.
+/// Selects the GPU and returns "", or else why it cannot be used.
 inline std::string select_gpu(at::Device* device) {
   try {
     *device = select_device("cuda");

@@ -1,5 +1,5 @@
-// A small HTTP/1.1 server on the loopback interface, for tests of clients: it hands each request to
-// a function, which answers over the connection as well or as badly as it likes.
+// A small HTTP/1.1 server on the loopback interface, for tests of clients. It passes each request
+// to a function, which may send any valid or invalid response.
 #pragma once
 
 #include <arpa/inet.h>
@@ -34,12 +34,12 @@ struct ServedRequest {
   }
 };
 
-/// What an answering function writes to.
+/// The connection to which a handler writes its response.
 class ServedConnection {
  public:
   explicit ServedConnection(int descriptor) : descriptor_(descriptor) {}
 
-  /// Bytes as they are. False if the client has gone.
+  /// Sends bytes; false if the client has disconnected.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -50,7 +50,7 @@ class ServedConnection {
   }
 
   using Headers = std::vector<std::pair<std::string, std::string>>;
-  /// Status line and headers; a Content-Length of `length` unless `headers` have one.
+  /// Sends status line and headers, with a Content-Length of `length` unless `headers` has one.
   void head(int status, size_t length, const Headers& headers = {}) {
     std::string text = "HTTP/1.1 " + std::to_string(status) + " -\r\n";
     bool has_length = false;
@@ -65,7 +65,7 @@ class ServedConnection {
     head(status, body.size(), headers);
     send(body);
   }
-  /// Ends the connection after this answer.
+  /// Ends the connection after this response.
   void close() { open_ = false; }
   bool is_open() const { return open_; }
 
@@ -100,12 +100,12 @@ class HttpServer {
     ::close(listener_);
   }
 
-  /// "http://HOST:PORT"; "127.0.0.1" and "localhost" are two hosts to a client.
+  /// "http://HOST:PORT". To a client, "127.0.0.1" and "localhost" are two hosts.
   std::string url(const std::string& host = "127.0.0.1") const {
     return "http://" + host + ":" + std::to_string(port_);
   }
 
-  /// Every request so far.
+  /// All requests so far.
   std::vector<ServedRequest> requests() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return requests_;

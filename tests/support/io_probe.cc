@@ -1,12 +1,10 @@
-// For developers: runs src/io on files that a script names, so that it can compare with Pillow and
-// with the reference reader of safetensors (tools/parity/io_check.py). One JSON object a line on
-// stdin, one on stdout for each:
-//   {"image": FILE, "resize": [H, W] or "shorter": S, "filter": NAME, "crop": [T, L, H, W], "flip":
-//   true,
-//    "png": FILE to write}  ->  {"size": [H, W] of the header, "height": H, "width": W, "sha256":
-//    pixels}
-//   {"safetensors": FILE}   ->  {}
-// or {"error": MESSAGE, "status": EXIT STATUS}.
+// Runs src/io for tools/parity/io_check.py, which compares it with Pillow and the reference reader
+// of safetensors. Reads one JSON object a line on stdin and writes one on stdout for each:
+//   {"image": FILE, "resize": [H, W] or "shorter": S, "filter": NAME, "crop": [T, L, H, W],
+//    "flip": true, "png": FILE to write}
+//     gives {"size": [H, W] of the header, "height": H, "width": W, "sha256": of the pixels}
+//   {"safetensors": FILE} gives {}
+// On failure it writes {"error": MESSAGE, "status": EXIT STATUS}.
 #include <iostream>
 
 #include "base/atomic_files.h"
@@ -14,7 +12,10 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "io/decode.h"
 #include "io/image.h"
+#include "io/png.h"
+#include "io/resize.h"
 #include "io/safetensors.h"
 
 namespace sdxl {

@@ -1,4 +1,4 @@
-// Running a program as users do, without a shell: its exit status, standard output and error.
+// Runs a program without a shell and returns its exit status, standard output and error.
 #pragma once
 
 #include <fcntl.h>
@@ -20,11 +20,11 @@ struct ProcessResult {
 };
 
 struct ProcessOptions {
-  std::vector<std::pair<std::string, std::string>> environment = {};  ///< Added to ours.
-  std::string output_file = {};  ///< Where standard output goes instead of ProcessResult::output.
+  std::vector<std::pair<std::string, std::string>> environment = {};  ///< Added to the test's.
+  std::string output_file = {};  ///< Takes standard output instead of ProcessResult::output.
 };
 
-/// Reads both pipes until their writers are gone.
+/// Reads both pipes until their writers are closed.
 inline void drain(int output, int error, ProcessResult& result) {
   pollfd files[2] = {{output, POLLIN, 0}, {error, POLLIN, 0}};
   std::string* texts[2] = {&result.output, &result.error};
@@ -35,7 +35,7 @@ inline void drain(int output, int error, ProcessResult& result) {
       char buffer[4096];
       const ssize_t count = ::read(files[i].fd, buffer, sizeof buffer);
       if (count > 0) {
-        texts[i]->append(buffer, size_t(count));
+        texts[i]->append(buffer, static_cast<size_t>(count));
       } else {
         files[i].fd = -1;
         --open;

@@ -1,4 +1,4 @@
-// Running a program as several ranks on the loopback interface, as a launcher would start them.
+// Runs a program as several ranks on the loopback interface, as a launcher would.
 #pragma once
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 
 namespace sdxl::test {
 
-/// A TCP port that nobody had a moment ago.
+/// A TCP port that was free a moment ago.
 inline int free_port() {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = {};
@@ -33,10 +33,10 @@ inline int free_port() {
   return ntohs(address.sin_port);
 }
 
-/// Processes that a test may signal before it waits for them. Killed when the object goes.
+/// Processes that a test may signal and wait for. The destructor kills those that still run.
 class RankProcesses {
  public:
-  /// `command(rank)` is what each rank runs; what they print goes into files in `directory`.
+  /// Each rank runs `command(rank)`. Their output goes to files in `directory`.
   RankProcesses(int count, const std::filesystem::path& directory,
                 const std::function<std::vector<std::string>(int rank)>& command)
       : directory_(directory) {
@@ -50,12 +50,12 @@ class RankProcesses {
       }
       argv.push_back(nullptr);
       const std::string output = file(rank, "out"), error = file(rank, "err");
-      const std::string own = std::to_string(rank), all = std::to_string(count);
+      const std::string number = std::to_string(rank), size = std::to_string(count);
       const pid_t child = ::fork();
       if (child == 0) {
-        ::setenv("RANK", own.c_str(), 1);
-        ::setenv("LOCAL_RANK", own.c_str(), 1);
-        ::setenv("WORLD_SIZE", all.c_str(), 1);
+        ::setenv("RANK", number.c_str(), 1);
+        ::setenv("LOCAL_RANK", number.c_str(), 1);
+        ::setenv("WORLD_SIZE", size.c_str(), 1);
         ::setenv("MASTER_ADDR", "127.0.0.1", 1);
         ::setenv("MASTER_PORT", port.c_str(), 1);
         ::dup2(::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), STDOUT_FILENO);
@@ -76,7 +76,7 @@ class RankProcesses {
 
   void signal(int rank, int number) const { ::kill(children_[rank], number); }
 
-  /// The rank's exit status (128 + signal where one ended it) and what it printed.
+  /// Waits for a rank; its exit status (128 + signal if killed) and its output.
   ProcessResult wait(int rank) {
     int status = 0;
     ::waitpid(children_[rank], &status, 0);
@@ -101,7 +101,7 @@ class RankProcesses {
   std::vector<pid_t> children_;
 };
 
-/// Waits until `file` holds `text`; false after a minute.
+/// Waits until `text` is in `file`; false after a minute.
 inline bool wait_for_text(const std::filesystem::path& file, const std::string& text) {
   for (int i = 0; i < 1200; ++i) {
     if (std::filesystem::exists(file) && read_file(file).find(text) != std::string::npos) {

@@ -1,4 +1,4 @@
-// The model and pictures that tests run commands on, and what a training run wrote of itself.
+// The model and images that tests run commands on, and the metrics of a training run.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@ namespace sdxl::test {
 inline const std::string kTinyModel = SDXL_TEST_DATA "/tiny-sdxl";
 inline const std::string kPictures = SDXL_TEST_DATA "/training/pictures";
 
-/// The lines of metrics.jsonl of a run's output folder.
+/// The lines of metrics.jsonl in a run's output folder.
 inline std::vector<Json> metrics(const std::filesystem::path& output) {
   std::vector<Json> lines;
   for (const std::string& line : split(read_file(output / "metrics.jsonl"), '\n')) {
@@ -23,7 +23,7 @@ inline std::vector<Json> metrics(const std::filesystem::path& output) {
   return lines;
 }
 
-/// Those without times and memory: what must be the same in two equal runs.
+/// The metrics without times and memory, which are equal in two equal runs.
 inline std::vector<Json> numbers(const std::filesystem::path& output) {
   std::vector<Json> lines = metrics(output);
   for (Json& line : lines) {

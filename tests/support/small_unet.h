@@ -1,4 +1,4 @@
-// A UNet of SDXL's shape in small, and random inputs for it.
+// A small UNet with SDXL's architecture, and random inputs for it.
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -20,7 +20,7 @@ inline UNet2DConditionConfig small_unet_config() {
                                           "config");
 }
 
-/// Numbers of one generator, so that each call's differ.
+/// Random inputs from one generator, so that those of each call differ.
 class RandomInputs {
  public:
   explicit RandomInputs(at::TensorOptions options) : options_(options) {}
@@ -41,7 +41,7 @@ class RandomInputs {
   at::Generator generator_ = at::make_generator<at::CPUGeneratorImpl>(1);
 };
 
-/// What the UNet gives without a recording and without what it keeps of a prompt.
+/// Calls the UNet without a graph and without a prompt's cached values.
 inline at::Tensor plain_call(const UNet2DConditionModel& unet, const at::Tensor& sample,
                              const at::Tensor& timestep, const UNetPrompt& prompt) {
   return unet.forward(sample, timestep, prompt.embeds.prompt_embeds,

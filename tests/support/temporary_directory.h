@@ -1,14 +1,17 @@
-// A directory for one test, removed at its end.
+// A directory for one test.
 #pragma once
 
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace sdxl::test {
 
+/// A new directory, removed with its content by the destructor.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
@@ -25,6 +28,12 @@ class TemporaryDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+  /// Writes a file, and creates its folders.
+  void write(const std::string& name, std::string_view bytes) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << bytes;
+  }
 
  private:
   std::filesystem::path path_;

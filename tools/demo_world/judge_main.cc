@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "demo_world/judge.h"
+#include "io/decode.h"
 
 namespace sdxl::world {
 namespace {

@@ -211,7 +211,7 @@ def check_safetensors(rng, probe, directory, count):
         answer = probe.ask(safetensors=path)
         accepted += verdict
         if verdict and "error" in answer:
-            if any(text in answer["error"] for text in ("is there twice", "does not begin with", "is not supported")):
+            if any(text in answer["error"] for text in ("occurs twice", "does not begin with", "has the unsupported dtype")):
                 stricter += 1
                 continue
         if verdict != ("error" not in answer) or answer.get("status", 65) != 65:

@@ -25,11 +25,11 @@ expect() {
   echo "MISSING: $text"; sed 's/^/  /' <<<"$output"; failed=1
 }
 
-expect "libhccl.so is of CANN and was looked for in LD_LIBRARY_PATH=''" PYTHONPATH="$work/site" LD_LIBRARY_PATH=
+expect "libhccl.so belongs to CANN and is not in LD_LIBRARY_PATH=''" PYTHONPATH="$work/site" LD_LIBRARY_PATH=
 expect "libtorch_python.so is not in" PYTHONPATH="$work/site" LD_LIBRARY_PATH="$work/cann" VIRTUAL_ENV= HOME=/nonexistent
 if [ -n "${TORCH_CPU_SITE:-}" ]; then
   ln -s "$TORCH_CPU_SITE/torch" "$work/site/torch"
   expect "npu:0    Ascend910B2" PYTHONPATH="$work/site" LD_LIBRARY_PATH="$work/cann"
-  expect "the driver shows no device" PYTHONPATH="$work/site" LD_LIBRARY_PATH="$work/cann" CANN_STUB_DEVICES=0
+  expect "the driver finds no device" PYTHONPATH="$work/site" LD_LIBRARY_PATH="$work/cann" CANN_STUB_DEVICES=0
 fi
 exit $failed

@@ -9,6 +9,9 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "hub/names.h"
+#include "io/decode.h"
+#include "io/png.h"
+#include "io/resize.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"

@@ -47,7 +47,7 @@ void InferReport::log_failures() {
 }
 
 void InferReport::merge(Ranks& ranks) {
-  if (ranks.alone()) return;
+  if (ranks.is_single()) return;
   log_failures();
   Json mine = {{"pictures", Json::array()}, {"failures", Json::array()}};
   for (const PictureReport& picture : pictures_) {
@@ -57,7 +57,7 @@ void InferReport::merge(Ranks& ranks) {
   for (const Error& failure : failures_) {
     mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
   }
-  const std::vector<std::string> all = ranks.gather(one_line(mine));
+  const std::vector<std::string> all = ranks.all_gather_text(one_line(mine));
   std::set<std::string> seen;
   pictures_.clear();
   failures_.clear();

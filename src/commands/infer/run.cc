@@ -187,7 +187,7 @@ void InferRun::encode_prompts(std::vector<Work>* work) {
     });
   }
   prompts_->close();
-  give_back_freed_memory();
+  release_freed_memory();
 }
 
 std::vector<InferRun::Batch> InferRun::batches(const std::vector<const PictureJob*>& jobs) const {
@@ -284,7 +284,7 @@ void InferRun::draw_batch(const Batch& batch, const WeightSet& set, PictureStore
   const std::vector<at::Tensor> latents = denoise_batch(batch, set);
   latents.back().flatten().slice(0, 0, 1).to(at::kCPU);  // waits for the device
   if (is_last) replay_.clear();
-  give_back_freed_memory();  // the VAE allocates other sizes
+  release_freed_memory();  // the VAE allocates other sizes
   const double denoising = seconds_since(start);
   for (size_t i = 0; i < batch.size(); ++i) put_pictures(*batch[i], set, latents[i], store);
 
@@ -321,7 +321,7 @@ void InferRun::draw_set(const Work& work, const Work* next, PictureStore& store)
 void InferRun::draw(const PicturePlan& plan, PictureStore& store) {
   // 1. Find what is left to draw, and encode its prompts.
   std::vector<Work> work = find_work(plan, store);
-  ranks_.meet();  // every rank has looked before one draws
+  ranks_.barrier();  // every rank has looked before one draws
   take_share(&work);
   if (work.empty()) return;
   unet_->read_ahead(*work.front().set);

@@ -12,6 +12,7 @@
 #include "commands/train/caption_lengths.h"
 #include "commands/train/encoder_caches.h"
 #include "io/pretrained.h"
+#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -55,7 +56,7 @@ TrainingSet open_set(const TrainingContext& context) {
 }  // namespace
 
 TrainingData::TrainingData(const TrainingContext& context)
-    : context_(context), set_(in_turn(context.ranks, [&] { return open_set(context); })) {}
+    : context_(context), set_(first_rank_first(context.ranks, [&] { return open_set(context); })) {}
 
 void TrainingData::prepare(bool text_encoders_train) {
   // 1. Prompts. Filling a cache frees the encoders.
@@ -83,7 +84,7 @@ void TrainingData::prepare(bool text_encoders_train) {
                         context_.device);
   }
 
-  give_back_freed_memory();
+  release_freed_memory();
 
   // 3. Batches of both.
   maker_ = std::make_shared<BatchMaker>(

@@ -57,8 +57,8 @@ FillOptions EncoderCaches::fill_options(int64_t batch_size) const {
 }
 
 void EncoderCaches::refresh(CacheStore& store) const {
-  if (context_.ranks.alone()) return;
-  context_.ranks.meet();
+  if (context_.ranks.is_single()) return;
+  context_.ranks.barrier();
   store.refresh();
 }
 

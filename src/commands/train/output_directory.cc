@@ -86,14 +86,14 @@ void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
 RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
     : path_(config.output_dir), checkpoints_(path_, config.checkpoints_total_limit) {
   if (ranks.is_first()) open(config);
-  if (!ranks.alone()) share(ranks);
+  if (!ranks.is_single()) share(ranks);
   if (resumed_) saved_state_ = read_json(resumed_->path / kTrainerStateFile);
 }
 
 void RunDirectory::share(Ranks& ranks) {
   Json found = Json::object();
   if (resumed_) found = {{"path", fs::absolute(resumed_->path).string()}, {"step", resumed_->step}};
-  found = parse_json(ranks.share(found.dump()), "rank 0");
+  found = parse_json(ranks.broadcast_text(found.dump()), "rank 0");
   if (ranks.is_first() || found.empty()) return;
   resumed_ = Checkpoint{found["path"].get<std::string>(), found["step"].get<int64_t>()};
   if (!fs::is_directory(resumed_->path)) {

@@ -11,7 +11,6 @@
 #include "commands/train/output_directory.h"
 #include "commands/train/state.h"
 #include "commands/train/validation.h"
-#include "device/back_end.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
 #include "schedulers/registry.h"
@@ -145,7 +144,7 @@ class TrainingRun {
 
   /// Connects the ranks to one trainer; nothing to do for a single one.
   void build_exchange() {
-    if (ranks_.alone()) return;
+    if (ranks_.is_single()) return;
     if (config_.fused_backward) {
       throw Error(
           ExitStatus::kUsage,
@@ -266,7 +265,7 @@ ExitStatus run_training(const TrainConfig& config, const OptionSet& options, Tra
     set_thread_count(threads_of_rank(config.num_threads, launch));
     require_equal_options(ranks, options.shared_json());
     const ResolvedInputs inputs =
-        in_turn(ranks, [&] { return resolve_inputs(config, config.dry_run); });
+        first_rank_first(ranks, [&] { return resolve_inputs(config, config.dry_run); });
     TrainingRun run(config, inputs, options, task, ranks, device_index(launch));
     return config.dry_run ? run.summarise() : run.train();
   });

@@ -39,7 +39,7 @@ void TrainingState::save(CheckpointStore& store, int64_t step, const Json& optio
   } else if (shards != nullptr) {
     write_sharded_state(ranks, optimizer.state(), {});
   }
-  ranks.meet();
+  ranks.barrier();
 }
 
 void TrainingState::write(const fs::path& directory, const std::vector<at::Tensor>& values,

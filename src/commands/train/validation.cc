@@ -91,7 +91,7 @@ void RunValidation::catch_up(RunHooks& hooks, int64_t first_step) const {
 }
 
 bool RunValidation::first_found(bool found) const {
-  return run_.context.ranks.share(found ? "yes" : "no") == "yes";
+  return run_.context.ranks.broadcast_text(found ? "yes" : "no") == "yes";
 }
 
 fs::path RunValidation::folder_of(const std::string& tag, int64_t step) const {

@@ -1,7 +1,6 @@
-// AdamW in one pass over weights, gradients and states, with states of 32 or of 8 bits, number for
-// number as the CPU computes it (training/optimizers/adamw.cc, adamw8bit.cc and block_loop.cc;
-// compiled without contraction). A warp takes 256 elements, the block that shares a scale; several
-// tensors go into one launch.
+// AdamW in one pass over weights, gradients and states of 32 or 8 bits. Gives the CPU's bits
+// (training/optimizers/adamw.cc, adamw8bit.cc and block_loop.cc) and is compiled without
+// contraction. A warp updates 256 elements, the block of one scale; a launch takes several tensors.
 #include "plugins/cuda/kernels.h"
 #include "plugins/cuda/values.cuh"
 
@@ -12,9 +11,9 @@ constexpr int kBlock = 256, kPerLane = kBlock / kWarp;  // elements
 constexpr int kWarpsPerBlock = 8;
 constexpr int kTensorsPerLaunch = 24;  // kernel arguments stay under 4 KB
 
-/// The values of the 8-bit codes: an array in device memory for each sign.
+/// The values of the 8-bit codes, in device memory.
 struct Maps {
-  const float* values[2];  // without sign, with sign
+  const float* values[2];  // unsigned, signed
 };
 
 struct Launch {
@@ -31,7 +30,7 @@ __device__ float read(const void* from, int32_t type, int64_t i) {
   return __bfloat162float(static_cast<const __nv_bfloat16*>(from)[i]);
 }
 
-/// As narrow_bfloat16_stochastically of block_loop.cc.
+/// As narrow_bfloat16_stochastically() in block_loop.cc.
 __device__ uint16_t rounded_stochastically(float value, uint32_t seed) {
   uint32_t hash = seed;
   hash = (hash ^ (hash >> 16)) * 0x7FEB352Du;
@@ -57,7 +56,7 @@ __device__ void write_weight(const sdxl_adamw_tensor& tensor, int64_t i, float v
   }
 }
 
-/// The code whose value is nearest: how many middles of neighbours lie below.
+/// The code of the nearest value: the number of midpoints between neighbours below x.
 __device__ int nearest_code(const float* values, float x) {
   int low = 0, high = 255;
   while (low < high) {
@@ -71,7 +70,7 @@ __device__ int nearest_code(const float* values, float x) {
   return low;
 }
 
-/// The states of this lane's elements: element k is lane + 32 * k of the block.
+/// The states of this lane: element k is element lane + 32 * k of the block.
 struct Moments {
   float values[kPerLane];
 
@@ -162,14 +161,14 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
   }
 }
 
-/// The maps on the current device, copied there on first use and kept.
+/// The maps on the current device, copied on first use and kept.
 int find_maps(const sdxl_adamw_step& step, Maps* maps) {
-  constexpr int kMostDevices = 64;
-  static float* kept[kMostDevices];
+  constexpr int kMaxDevices = 64;
+  static float* kept[kMaxDevices];
   *maps = {};
   if (step.signed_values == nullptr) return 0;
   int device = 0;
-  if (cudaGetDevice(&device) != cudaSuccess || device >= kMostDevices) return launched();
+  if (cudaGetDevice(&device) != cudaSuccess || device >= kMaxDevices) return launched();
   if (kept[device] == nullptr) {
     float* memory = nullptr;
     if (cudaMalloc(&memory, 2 * 256 * sizeof(float)) != cudaSuccess) return launched();
@@ -192,7 +191,7 @@ int adamw(const sdxl_adamw_step* step, const sdxl_adamw_tensor* tensors, int64_t
   Launch launch;
   launch.step = *step;
   if (const int error = find_maps(*step, &launch.maps); error != 0) return error;
-  constexpr int64_t kMostBlocks = 132 * 16;
+  constexpr int64_t kMaxBlocks = 132 * 16;
   for (int64_t begin = 0; begin < count; begin += kTensorsPerLaunch) {
     launch.count =
         static_cast<int>(count - begin < kTensorsPerLaunch ? count - begin : kTensorsPerLaunch);
@@ -203,7 +202,7 @@ int adamw(const sdxl_adamw_step* step, const sdxl_adamw_tensor* tensors, int64_t
     }
     const int64_t blocks = ceil_div(launch.first[launch.count], kWarpsPerBlock);
     if (blocks == 0) continue;
-    update<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks),
+    update<<<static_cast<unsigned>(blocks < kMaxBlocks ? blocks : kMaxBlocks),
              kWarp * kWarpsPerBlock, 0, static_cast<cudaStream_t>(stream)>>>(launch);
     if (const int error = launched(); error != 0) return error;
   }

@@ -1,4 +1,4 @@
-// The table that sdxl asks for.
+// Exports the table of include/sdxl/operators.h.
 #include "plugins/cuda/kernels.h"
 
 namespace sdxl::kernels {

@@ -1,4 +1,4 @@
-// values * gelu(gates), the exact gelu, in one pass each way.
+// GEGLU: values * gelu(gates) with the exact gelu, one pass forward and one backward.
 #include "plugins/cuda/kernels.h"
 #include "plugins/cuda/values.cuh"
 
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kThreads)
     Vector<T> result;
     for (int k = 0; k < kSize; ++k) {
       const float gate = to_float(gates.values[k]);
-      // Rounded between the two, as separate operators do.
+      // Rounds in between, as separate operators do.
       const T activated = from_float<T>(gate * normal_cdf(gate));
       result.values[k] = from_float<T>(to_float(values.values[k]) * to_float(activated));
     }
@@ -57,9 +57,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 int blocks_of(int64_t vectors) {
-  constexpr int64_t kMostBlocks = 16384;
+  constexpr int64_t kMaxBlocks = 16384;
   const int64_t blocks = (vectors + kThreads - 1) / kThreads;
-  return static_cast<int>(blocks < kMostBlocks ? blocks : kMostBlocks);
+  return static_cast<int>(blocks < kMaxBlocks ? blocks : kMaxBlocks);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// CUDA graphs, on LibTorch's own CUDAGraph, whose symbols are those of the libtorch_cuda.so that is
-// open when this library is. It keeps what is allocated during a capture in a pool that nothing
-// else takes from; here is what a failed capture leaves open in the allocators and generators.
+// Implements include/sdxl/graphs.h by LibTorch's CUDAGraph, whose symbols are found in the
+// libtorch_cuda.so that the process has opened. CUDAGraph allocates from a private pool during a
+// capture; this file cleans up what a failed capture leaves open in allocators and generators.
 #include "sdxl/graphs.h"
 
 #include <ATen/core/CachingHostAllocator.h>
@@ -21,7 +21,7 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-/// One for each device, since cuBLAS keeps a workspace for every stream that it has seen.
+/// One stream for each device, since cuBLAS keeps a workspace for every stream it has seen.
 c10::cuda::CUDAStream capture_stream() {
   static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
   const c10::DeviceIndex device = c10::cuda::current_device();
@@ -36,7 +36,7 @@ void ignoring_errors(const Function& function) {
   try {
     function();
   } catch (const std::exception&) {
-    // What it would have closed was not open.
+    // There was nothing to close.
   }
 }
 
@@ -57,7 +57,7 @@ class Graph : public at::cuda::CUDAGraph {
   void begin() {
     {
       const c10::cuda::CUDAStreamGuard on_stream(stream_);
-      at::cuda::getCurrentCUDABlasHandle();  // its workspace outlives the graph's memory
+      at::cuda::getCurrentCUDABlasHandle();  // its workspace must outlive the graph's pool
     }
     c10::cuda::device_synchronize();
     allocator::emptyCache();
@@ -80,8 +80,8 @@ class Graph : public at::cuda::CUDAGraph {
     c10::cuda::setCurrentCUDAStream(before_);
   }
 
-  /// Ends a capture that failed, whatever state it is in: capture_end() stops at the first error
-  /// and would leave the rest open.
+  /// Ends a failed capture in any state. capture_end() would stop at the first error and leave the
+  /// rest open.
   void abandon() {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     if (cudaStreamIsCapturing(stream_, &status) == cudaSuccess &&
@@ -103,7 +103,8 @@ class Graph : public at::cuda::CUDAGraph {
     c10::cuda::setCurrentCUDAStream(before_);
   }
 
-  /// The host stays one replay ahead: the device never waits for it, and a stop soon takes effect.
+  /// Launches a replay, at most one ahead of the device: it never idles, and stops take effect
+  /// soon.
   void queue() {
     replay();
     C10_CUDA_CHECK(cudaEventRecord(passed_[turn_], c10::cuda::getCurrentCUDAStream()));
@@ -119,7 +120,7 @@ class Graph : public at::cuda::CUDAGraph {
   int turn_ = 0;
 };
 
-/// 0, or -1 with what `function` threw as the message.
+/// Returns 0, or -1 with the exception's message.
 template <typename Function>
 int reported(char* message, uint64_t message_size, const Function& function) {
   try {

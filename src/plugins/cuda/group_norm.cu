@@ -1,22 +1,22 @@
-// Group normalisation (and SiLU) of channels-last maps. A block is a row of threads, one for each
-// 16 bytes of a cell's channels, times some cells; a thread keeps its channels for all the cells
-// that it visits. Sums over cells are split over blocks, written out and added in order, so that no
-// order of chance comes in.
+// Group normalisation (and SiLU) of channels-last maps. A block has one thread for each 16 bytes of
+// a cell's channels, times a few cells; a thread keeps its channels for all the cells it visits.
+// Sums over cells are split over blocks, written out and added in a fixed order, so they are
+// deterministic.
 #include "plugins/cuda/kernels.h"
 #include "plugins/cuda/values.cuh"
 
 namespace sdxl::kernels {
 namespace {
 
-constexpr int kThreadsWanted = 512, kMostCellsAtOnce = 16, kMostGroups = 128;
-constexpr int64_t kMostChannels = 2560, kMostSplits = 128, kMostBlocks = 1024;
-constexpr int kMostThreads = 640;  // of a block: kMostChannels float32 values, 4 for each
+constexpr int kThreadsWanted = 512, kMaxCellsAtOnce = 16, kMaxGroups = 128;
+constexpr int64_t kMaxChannels = 2560, kMaxSplits = 128, kMaxBlocks = 1024;
+constexpr int kMaxThreads = 640;  // of a block: kMaxChannels float32 values, 4 for each
 
-/// The shape, and how the work is cut.
+/// The shape, and the partition of the work.
 struct Plan {
   int groups;
   int64_t batch, cells, channels, group_channels;
-  int64_t splits;  // of the cells, for sums
+  int64_t splits;  // parts of the cells, for sums
   float epsilon;
   dim3 block;       // channels / vector, cells at once
   dim3 sum_grid;    // splits, batch
@@ -29,8 +29,8 @@ int64_t greatest(int64_t a, int64_t b) { return a > b ? a : b; }
 bool served(const sdxl_group_norm& shape) {
   return shape.type >= SDXL_FLOAT32 && shape.type <= SDXL_BFLOAT16 && shape.batch > 0 &&
          shape.batch <= 65535 && shape.cells > 0 && shape.channels > 0 &&
-         shape.channels <= kMostChannels && shape.channels % 8 == 0 && shape.groups > 0 &&
-         shape.groups <= kMostGroups && shape.channels % shape.groups == 0;
+         shape.channels <= kMaxChannels && shape.channels % 8 == 0 && shape.groups > 0 &&
+         shape.groups <= kMaxGroups && shape.channels % shape.groups == 0;
 }
 
 Plan make_plan(const sdxl_group_norm& shape) {
@@ -38,9 +38,9 @@ Plan make_plan(const sdxl_group_norm& shape) {
   const int64_t columns = shape.channels / vector;
   // Some cells at once, and at least a warp of threads.
   const int64_t at_once =
-      greatest(greatest(1, kWarp / columns), least(kThreadsWanted / columns, kMostCellsAtOnce));
+      greatest(greatest(1, kWarp / columns), least(kThreadsWanted / columns, kMaxCellsAtOnce));
   constexpr int64_t kCellsPerThread = 8;
-  const int64_t share = greatest(1, kMostBlocks / shape.batch);
+  const int64_t share = greatest(1, kMaxBlocks / shape.batch);
   Plan plan{};
   plan.groups = shape.groups;
   plan.batch = shape.batch;
@@ -48,7 +48,7 @@ Plan make_plan(const sdxl_group_norm& shape) {
   plan.channels = shape.channels;
   plan.group_channels = shape.channels / shape.groups;
   plan.epsilon = shape.epsilon;
-  plan.splits = least(ceil_div(shape.cells, at_once * kCellsPerThread), least(kMostSplits, share));
+  plan.splits = least(ceil_div(shape.cells, at_once * kCellsPerThread), least(kMaxSplits, share));
   plan.block = dim3(static_cast<unsigned>(columns), static_cast<unsigned>(at_once));
   plan.sum_grid = dim3(static_cast<unsigned>(plan.splits), static_cast<unsigned>(shape.batch));
   plan.apply_grid = dim3(static_cast<unsigned>(least(ceil_div(shape.cells, at_once), share)),
@@ -62,7 +62,7 @@ __device__ float sigmoid(float x) {
   return __fdividef(1.0f, 1.0f + __expf(-x));
 }
 
-/// This thread's part of a [batch, channels] row; zeros without one.
+/// This thread's part of a [batch, channels] row; zeros if the row is null.
 template <typename T>
 __device__ void row_values(const T* row, float (&values)[Vector<T>::kSize]) {
   for (int k = 0; k < Vector<T>::kSize; ++k) values[k] = 0.0f;
@@ -71,16 +71,16 @@ __device__ void row_values(const T* row, float (&values)[Vector<T>::kSize]) {
   for (int k = 0; k < Vector<T>::kSize; ++k) values[k] = to_float(vector.values[k]);
 }
 
-/// The number from which deviations are counted, so that a large mean costs no digits.
+/// The pivot of deviations, so that a large mean costs no precision.
 template <typename T>
 __device__ float pivot_of(const Plan& plan, const T* x, const T* shift, int64_t channel) {
   const int64_t first = channel / plan.group_channels * plan.group_channels;
-  const float own = to_float(x[blockIdx.y * plan.cells * plan.channels + first]);
-  return own + (shift == nullptr ? 0.0f : to_float(shift[blockIdx.y * plan.channels + first]));
+  const float value = to_float(x[blockIdx.y * plan.cells * plan.channels + first]);
+  return value + (shift == nullptr ? 0.0f : to_float(shift[blockIdx.y * plan.channels + first]));
 }
 
-/// Adds up each channel's pairs over threadIdx.y: afterwards sums[channel] holds them. `sums` has
-/// blockDim.y * channels places.
+/// Sums each channel's pairs over threadIdx.y into sums[channel]. `sums` has room for blockDim.y *
+/// channels pairs.
 template <int kSize>
 __device__ void sum_over_rows(const Plan& plan, const float (&first)[kSize],
                               const float (&second)[kSize], float2* sums) {
@@ -103,7 +103,7 @@ __device__ void sum_over_rows(const Plan& plan, const float (&first)[kSize],
 
 /// partials [batch, groups, splits]: sums of deviations from the pivot and of their squares.
 template <typename T>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     sum_groups(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
                float2* __restrict__ partials) {
   constexpr int kSize = Vector<T>::kSize;
@@ -166,13 +166,13 @@ __device__ void finish_statistics(const Plan& plan, const T* x, const T* shift,
 }
 
 template <typename T, bool kSilu>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     normalise(Plan plan, const T* __restrict__ x, const T* __restrict__ shift,
               const T* __restrict__ weight, const T* __restrict__ bias,
               const float2* __restrict__ partials, T* __restrict__ y, float* __restrict__ mean,
               float* __restrict__ rstd) {
   constexpr int kSize = Vector<T>::kSize;
-  __shared__ float means[kMostGroups], rstds[kMostGroups];
+  __shared__ float means[kMaxGroups], rstds[kMaxGroups];
   finish_statistics(plan, x, shift, partials, means, rstds);
   if (blockIdx.x == 0) {
     const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
@@ -207,7 +207,7 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 
-/// What a thread needs to go back through its channels: z = x * rstd + center, u = z * weight +
+/// A thread's values for the backward pass of its channels: z = x * rstd + center, u = z * weight +
 /// bias.
 template <typename T>
 struct Channels {
@@ -228,7 +228,7 @@ struct Channels {
     }
   }
 
-  /// The gradient of u, from that of the output.
+  /// The gradient of u from the output's gradient.
   template <bool kSilu>
   __device__ float before_silu(float gradient, float z, int k) const {
     if (!kSilu) return gradient;
@@ -237,9 +237,9 @@ struct Channels {
   }
 };
 
-/// partials [batch, splits, channels]: sums over cells of the gradient of u, and of it times z.
+/// partials [batch, splits, channels]: sums over cells of u's gradient and of u's gradient times z.
 template <typename T, bool kSilu>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     sum_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
                   const T* __restrict__ shift, const T* __restrict__ weight,
                   const T* __restrict__ bias, const float* __restrict__ mean,
@@ -270,7 +270,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 constexpr int kSumRows = 8;
 
-/// totals [batch, channels] from the partial sums; the gradients of weight and bias from these.
+/// totals [batch, channels] from the partial sums, and from these the gradients of weight and bias.
 __global__ void __launch_bounds__(kWarp* kSumRows)
     finish_gradients(Plan plan, const float2* __restrict__ partials, float2* __restrict__ totals,
                      float* __restrict__ weight_gradient, float* __restrict__ bias_gradient) {
@@ -278,23 +278,23 @@ __global__ void __launch_bounds__(kWarp* kSumRows)
   const int64_t channel = int64_t{blockIdx.x} * kWarp + threadIdx.x;
   float2 all = make_float2(0.0f, 0.0f);
   for (int64_t b = 0; b < plan.batch; ++b) {
-    float2 own = make_float2(0.0f, 0.0f);
+    float2 sum = make_float2(0.0f, 0.0f);
     for (int64_t split = threadIdx.y; split < plan.splits && channel < plan.channels;
          split += kSumRows) {
       const float2 part = partials[(b * plan.splits + split) * plan.channels + channel];
-      own.x += part.x;
-      own.y += part.y;
+      sum.x += part.x;
+      sum.y += part.y;
     }
-    rows[threadIdx.y][threadIdx.x] = own;
+    rows[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.y == 0 && channel < plan.channels) {
       for (int row = 1; row < kSumRows; ++row) {
-        own.x += rows[row][threadIdx.x].x;
-        own.y += rows[row][threadIdx.x].y;
+        sum.x += rows[row][threadIdx.x].x;
+        sum.y += rows[row][threadIdx.x].y;
       }
-      totals[b * plan.channels + channel] = own;
-      all.x += own.x;
-      all.y += own.y;
+      totals[b * plan.channels + channel] = sum;
+      all.x += sum.x;
+      all.y += sum.y;
     }
     __syncthreads();
   }
@@ -306,14 +306,14 @@ __global__ void __launch_bounds__(kWarp* kSumRows)
 /// The gradient of x: rstd * (g * weight - (s + z * t) / n) with the group's sums s of g * weight
 /// and t of g * weight * z.
 template <typename T, bool kSilu>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     apply_gradients(Plan plan, const T* __restrict__ gradient, const T* __restrict__ x,
                     const T* __restrict__ shift, const T* __restrict__ weight,
                     const T* __restrict__ bias, const float* __restrict__ mean,
                     const float* __restrict__ rstd, const float2* __restrict__ totals,
                     T* __restrict__ x_gradient) {
   constexpr int kSize = Vector<T>::kSize;
-  __shared__ float2 group_sums[kMostGroups];
+  __shared__ float2 group_sums[kMaxGroups];
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
   const float count = static_cast<float>(plan.group_channels) * static_cast<float>(plan.cells);
   for (int group = thread; group < plan.groups; group += blockDim.x * blockDim.y) {

@@ -1,4 +1,4 @@
-// The operators of this plugin, as include/sdxl/operators.h describes them.
+// The functions of include/sdxl/operators.h.
 #pragma once
 
 #include "sdxl/operators.h"

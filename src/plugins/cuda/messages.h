@@ -1,4 +1,4 @@
-// Errors as the plugin's C functions hand them out.
+// Error messages of the plugin's C functions.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace sdxl {
 
-/// The first line of `text` as a C string of at most `size` bytes.
+/// Writes the first line of `text` as a C string of at most `size` bytes.
 inline void put_message(std::string text, char* message, uint64_t size) {
   if (size == 0) return;
   text.resize(std::min<size_t>({text.find('\n'), text.size(), size - 1}));

@@ -1,5 +1,5 @@
-// Groups of processes over NCCL: LibTorch's own ProcessGroupNCCL, whose symbols are those of the
-// libtorch_cuda.so that is open when this library is.
+// Implements include/sdxl/process_group.h by ProcessGroupNCCL, whose symbols are found in the
+// libtorch_cuda.so that the process has opened.
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
@@ -26,7 +26,7 @@ extern "C" __attribute__((visibility("default"))) void* sdxl_make_process_group(
     const sdxl_process_group_request* request, char* message, uint64_t message_size) {
   try {
     if (request->abi == SDXL_PROCESS_GROUP_ABI) return make_group(*request).release();
-    sdxl::put_message("libsdxl_cuda.so is of another version of sdxl: build it anew", message,
+    sdxl::put_message("libsdxl_cuda.so belongs to another version of sdxl: rebuild it", message,
                       message_size);
   } catch (const c10::Error& error) {
     sdxl::put_message(error.what_without_backtrace(), message, message_size);

@@ -1,4 +1,4 @@
-// Types and vectors that the kernels share: every thread moves 16 bytes at a time.
+// Types and vectors shared by the kernels. Every thread moves 16 bytes at a time.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -57,10 +57,10 @@ __device__ inline T warp_sum(T value) {
 
 inline int ceil_div(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
 
-/// The last launch's error, which is not sticky if the arguments were at fault.
+/// The error of the last launch. An error in the arguments does not stick.
 inline int launched() { return static_cast<int>(cudaGetLastError()); }
 
-/// Calls function(T()) with the type of `type`; -1 for another.
+/// Calls function(T()) with the type that `type` names; returns -1 for others.
 template <typename Function>
 int with_type(int32_t type, Function function) {
   switch (type) {

@@ -1,4 +1,4 @@
-// A group of processes by HCCL: torch_npu's ProcessGroupHCCL behind include/sdxl/process_group.h.
+// Implements include/sdxl/process_group.h by torch_npu's ProcessGroupHCCL.
 #include "sdxl/process_group.h"
 
 #include <algorithm>
@@ -37,7 +37,8 @@ void write_message(const std::string& text, char* message, uint64_t size) {
 extern "C" __attribute__((visibility("default"))) void* sdxl_make_process_group(
     const sdxl_process_group_request* request, char* message, uint64_t message_size) {
   if (request->abi != SDXL_PROCESS_GROUP_ABI) {
-    write_message("libsdxl_npu.so is of another version of sdxl", message, message_size);
+    write_message("libsdxl_npu.so belongs to another version of sdxl: rebuild it", message,
+                  message_size);
     return nullptr;
   }
   try {

@@ -1,4 +1,3 @@
-// Finding and decoding pages.
 #include "plugins/parquet/column_pages.h"
 
 #include <arrow/buffer.h>
@@ -16,16 +15,16 @@ namespace {
 using arrow::Result;
 using arrow::Status;
 
-// A stretch of the file for a PageReader that is to look at page headers only: what it passes over
-// after a data page's header is not read.
+/// A range of the file for a PageReader that only reads page headers: it skips the bytes after a
+/// data page's header.
 class HeaderStream : public arrow::io::InputStream {
  public:
   HeaderStream(std::shared_ptr<arrow::io::RandomAccessFile> file, int64_t begin, int64_t end)
       : file_(std::move(file)), position_(begin), end_(end) {}
 
-  // The page whose header was just read is passed over by the next Read().
-  void pass_over() { passing_ = true; }
-  // Where that header began.
+  /// Makes the next Read() skip the page whose header was just read.
+  void skip_page() { skipping_ = true; }
+  /// Where that header begins.
   int64_t header_begin() const { return header_begin_; }
   int64_t position() const { return position_; }
 
@@ -36,8 +35,8 @@ class HeaderStream : public arrow::io::InputStream {
   }
   Result<std::shared_ptr<arrow::Buffer>> Read(int64_t count) override {
     count = std::clamp<int64_t>(count, 0, end_ - position_);
-    if (passing_) {
-      passing_ = false;
+    if (skipping_) {
+      skipping_ = false;
       position_ += count;
       return std::make_shared<arrow::Buffer>(nullptr, 0);
     }
@@ -58,7 +57,7 @@ class HeaderStream : public arrow::io::InputStream {
   std::shared_ptr<arrow::io::RandomAccessFile> file_;
   std::shared_ptr<arrow::Buffer> peeked_;
   int64_t position_, end_, header_begin_ = 0;
-  bool passing_ = false;
+  bool skipping_ = false;
 };
 
 }  // namespace
@@ -72,12 +71,14 @@ ColumnPages::ColumnPages(parquet::ParquetFileReader& file,
   codec_ = chunk->compression();
   rows_ = group->num_rows();
   chunk_begin_ = chunk->data_page_offset();
-  if (chunk->has_dictionary_page() && chunk->dictionary_page_offset() > 0)
+  if (chunk->has_dictionary_page() && chunk->dictionary_page_offset() > 0) {
     chunk_begin_ = std::min(chunk_begin_, chunk->dictionary_page_offset());
+  }
   PARQUET_ASSIGN_OR_THROW(const int64_t size, source_->GetSize());
   if (chunk_begin_ < 0 || chunk->total_compressed_size() < 0 ||
-      chunk->total_compressed_size() > size - chunk_begin_)
+      chunk->total_compressed_size() > size - chunk_begin_) {
     throw parquet::ParquetException("a column lies outside of the file");
+  }
   chunk_end_ = chunk_begin_ + chunk->total_compressed_size();
   if (!take_page_index(file, row_group, leaf)) scan_headers();
   check();
@@ -88,12 +89,14 @@ bool ColumnPages::take_page_index(parquet::ParquetFileReader& file, int row_grou
   const auto group = reader ? reader->RowGroup(row_group) : nullptr;
   const auto index = group ? group->GetOffsetIndex(leaf) : nullptr;
   if (!index) return false;
-  for (const parquet::PageLocation& location : index->page_locations())
+  for (const parquet::PageLocation& location : index->page_locations()) {
     pages_.push_back({location.offset, location.offset + location.compressed_page_size,
                       location.first_row_index, 0});
-  for (size_t i = 0; i < pages_.size(); ++i)
+  }
+  for (size_t i = 0; i < pages_.size(); ++i) {
     pages_[i].rows =
         (i + 1 < pages_.size() ? pages_[i + 1].first_row : rows_) - pages_[i].first_row;
+  }
   return true;
 }
 
@@ -106,7 +109,7 @@ void ColumnPages::scan_headers() {
     if (!pages_.empty()) pages_.back().end = stream->header_begin();
     pages_.push_back({stream->header_begin(), 0, row, page.num_values});
     row += page.num_values;
-    stream->pass_over();
+    stream->skip_page();
     return true;
   });
   while (reader->NextPage()) {
@@ -118,8 +121,9 @@ void ColumnPages::check() const {
   int64_t row = 0, position = chunk_begin_;
   for (const Page& page : pages_) {
     if (page.begin < position || page.end <= page.begin || page.end > chunk_end_ ||
-        page.first_row != row || page.rows < 1)
+        page.first_row != row || page.rows < 1) {
       throw parquet::ParquetException("the pages of a column are not in order");
+    }
     row += page.rows;
     position = page.end;
   }

@@ -1,5 +1,5 @@
-// Random access to one column of bytes or text in one row group: which pages it has, and one of
-// them decoded. A page is read alone, so that a row costs its page and not its row group.
+// Random access to the pages of a column of bytes or text in a row group. Reading a row decodes its
+// page instead of its row group.
 #pragma once
 
 #include <arrow/io/interfaces.h>
@@ -15,21 +15,21 @@
 namespace sdxl::parquet_plugin {
 
 struct Page {
-  int64_t begin, end;  // In the file, header included.
+  int64_t begin, end;  ///< Byte offsets in the file, with the header.
   int64_t first_row, rows;
 };
 
-// Where the pages of a column without repetition lie: from the file's page index where it has one,
-// else by reading the page headers.
+/// The pages of a column without repetition, from the file's page index or else from the page
+/// headers.
 class ColumnPages {
  public:
   ColumnPages(parquet::ParquetFileReader& file, std::shared_ptr<arrow::io::RandomAccessFile> source,
               int row_group, int leaf);
 
-  // The page that holds `row` of the row group.
+  /// The index of the page with `row` of the row group.
   size_t find(int64_t row) const;
   const Page& operator[](size_t index) const { return pages_[index]; }
-  // The bytes of the dictionary (if any) and of a page, as a column chunk of its own.
+  /// Reads the dictionary (if any) and one page, as if they were a column chunk.
   std::unique_ptr<parquet::PageReader> open(size_t index) const;
   const parquet::ColumnDescriptor* descriptor() const { return descriptor_; }
 
@@ -45,20 +45,20 @@ class ColumnPages {
   std::vector<Page> pages_;
 };
 
-// The values of a page, in memory as long as this object lives.
+/// The values of a page, which stay in memory while this object lives.
 class DecodedPage {
  public:
   DecodedPage(const ColumnPages& pages, size_t index);
 
-  // Nothing for a null.
+  /// Nothing for a null.
   std::optional<std::string_view> value(int64_t row_of_group) const;
   int64_t bytes() const { return bytes_; }
 
  private:
   int64_t first_row_, bytes_ = 0;
-  std::shared_ptr<parquet::ColumnReader> reader_;  // Owns what the values point to.
+  std::shared_ptr<parquet::ColumnReader> reader_;  // owns the memory of values_
   std::vector<parquet::ByteArray> values_;
-  std::vector<int64_t> place_;  // Of each row in values_; -1 for a null.
+  std::vector<int64_t> place_;  // index of each row's value; -1 for a null
 };
 
 }  // namespace sdxl::parquet_plugin

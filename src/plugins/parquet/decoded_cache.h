@@ -1,4 +1,4 @@
-// What was decoded last, of all files together, up to a limit of memory.
+// An LRU cache of decoded pages and lists, shared by all files and limited to 64 MiB.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace sdxl::parquet_plugin {
 
 class DecodedCache {
  public:
-  /// File, leaf, first row.
+  /// The file's number, the leaf and the first row.
   using Key = std::tuple<uint64_t, int, int64_t>;
 
   static DecodedCache& instance() {
@@ -19,8 +19,8 @@ class DecodedCache {
     return cache;
   }
 
-  /// The value of `key`, made where it is not kept. `make` returns a shared_ptr<const Value>; the
-  /// value says by bytes() what it costs. Two threads may make the same at once.
+  /// The cached value of `key`, or else the result of `make`, a shared_ptr<const Value>.
+  /// Value::bytes() is its size. Two threads may make the same value at once.
   template <typename Value, typename Make>
   std::shared_ptr<const Value> get(const Key& key, const Make& make) {
     if (const auto kept = find(key)) return std::static_pointer_cast<const Value>(kept);
@@ -58,7 +58,7 @@ class DecodedCache {
   }
 
   std::mutex mutex_;
-  std::list<Entry> entries_;  // The most recent first.
+  std::list<Entry> entries_;  // the most recent first
   int64_t bytes_ = 0;
 };
 

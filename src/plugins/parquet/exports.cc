@@ -1,4 +1,4 @@
-// The C functions of libsdxl_parquet.so over ParquetFile.
+// Implements include/sdxl/parquet.h by ParquetFile.
 #include <exception>
 #include <memory>
 #include <new>
@@ -21,7 +21,7 @@ Sink as_sink(sdxl_parquet_sink sink, void* context) {
   };
 }
 
-// 0, or 1 with the message of what was thrown.
+/// Returns 0, or 1 after passing the exception's message to the sink.
 template <typename Action>
 int guarded(sdxl_parquet_sink sink, void* context, const Action& action) {
   std::string message = "unknown failure";

@@ -1,4 +1,3 @@
-// Columns, row groups, and what is kept decoded.
 #include "plugins/parquet/parquet_file.h"
 
 #include <arrow/io/file.h>
@@ -30,12 +29,13 @@ bool is_text(const Node& node) {
           node.converted_type() == parquet::ConvertedType::UTF8);
 }
 
-// optional group x (LIST) { repeated group list { optional binary element (STRING) } }
+/// optional group x (LIST) { repeated group list { optional binary element (STRING) } }
 bool is_list_of_text(const Node& node) {
   if (!node.is_group() || node.is_repeated() || !node.logical_type()->is_list()) return false;
   const auto& outer = static_cast<const GroupNode&>(node);
-  if (outer.field_count() != 1 || !outer.field(0)->is_repeated() || !outer.field(0)->is_group())
+  if (outer.field_count() != 1 || !outer.field(0)->is_repeated() || !outer.field(0)->is_group()) {
     return false;
+  }
   const auto& inner = static_cast<const GroupNode&>(*outer.field(0));
   return inner.field_count() == 1 && is_text(*inner.field(0));
 }
@@ -56,8 +56,9 @@ ParquetFile::ParquetFile(const std::string& path) : number_(files_opened++) {
   const auto metadata = reader_->metadata();
   for (int g = 0; g < metadata->num_row_groups(); ++g) {
     const int64_t rows = metadata->RowGroup(g)->num_rows();
-    if (rows < 0 || rows > INT64_MAX / 2 - rows_)
+    if (rows < 0 || rows > INT64_MAX / 2 - rows_) {
       throw parquet::ParquetException("a count of rows is wrong");
+    }
     group_begin_.push_back(rows_);
     rows_ += rows;
   }
@@ -65,7 +66,7 @@ ParquetFile::ParquetFile(const std::string& path) : number_(files_opened++) {
   number_leaves();
 }
 
-// Leaves of a column relative to its first.
+/// Numbers the leaves relative to the column's first.
 ParquetFile::Column ParquetFile::classify(const Node& node) {
   if (is_text(node)) return {SDXL_PARQUET_TEXT, {{SDXL_PARQUET_TEXT, 0}}};
   if (is_byte_array(node)) return {SDXL_PARQUET_BYTES, {{SDXL_PARQUET_BYTES, 0}}};
@@ -76,10 +77,12 @@ ParquetFile::Column ParquetFile::classify(const Node& node) {
   int leaf = 0;
   for (int i = 0; i < group.field_count(); leaf += leaves_below(*group.field(i)), ++i) {
     const Node& field = *group.field(i);
-    if (field.name() == "bytes" && is_byte_array(field))
+    if (field.name() == "bytes" && is_byte_array(field)) {
       column.leaves.push_back({SDXL_PARQUET_BYTES, leaf});
-    if (field.name() == "path" && is_byte_array(field))
+    }
+    if (field.name() == "path" && is_byte_array(field)) {
       column.leaves.push_back({SDXL_PARQUET_PATH, leaf});
+    }
   }
   if (!column.leaves.empty()) column.kind = SDXL_PARQUET_PICTURE;
   return column;
@@ -142,8 +145,9 @@ std::shared_ptr<const DecodedPage> ParquetFile::page(int leaf, int group, int64_
 
 int64_t ParquetFile::Texts::bytes() const {
   int64_t bytes = 0;
-  for (const auto& row : rows)
+  for (const auto& row : rows) {
     for (const std::string& text : row) bytes += std::ssize(text) + 64;
+  }
   return bytes;
 }
 
@@ -151,11 +155,12 @@ void ParquetFile::read_list(int leaf, int64_t row, const Sink& sink) {
   const int group = row_group_of(row);
   const std::shared_ptr<const Texts> all = DecodedCache::instance().get<Texts>(
       {number_, leaf, group_begin_[group]}, [&] { return texts(leaf, group); });
-  for (const std::string& text : all->rows.at(row - group_begin_[group]))
+  for (const std::string& text : all->rows.at(row - group_begin_[group])) {
     sink(SDXL_PARQUET_TEXT, text);
+  }
 }
 
-// How long a list is its levels alone say, so that the whole row group is decoded.
+// Decodes the whole row group: only the repetition levels give a list's length.
 std::shared_ptr<const ParquetFile::Texts> ParquetFile::texts(int leaf, int group) {
   const std::lock_guard lock(mutex_);
   const auto column = reader_->RowGroup(group)->Column(leaf);
@@ -170,11 +175,13 @@ std::shared_ptr<const ParquetFile::Texts> ParquetFile::texts(int leaf, int group
     if (typed->ReadBatch(1, &definition, &repetition, &value, &values) != 1) break;
     if (repetition == 0) texts->rows.emplace_back();
     if (texts->rows.empty()) throw parquet::ParquetException("a list begins in the middle");
-    if (definition == full && values == 1)
+    if (definition == full && values == 1) {
       texts->rows.back().emplace_back(reinterpret_cast<const char*>(value.ptr), value.len);
+    }
   }
-  if (std::ssize(texts->rows) != group_begin_[group + 1] - group_begin_[group])
+  if (std::ssize(texts->rows) != group_begin_[group + 1] - group_begin_[group]) {
     throw parquet::ParquetException("a column lacks rows");
+  }
   return texts;
 }
 

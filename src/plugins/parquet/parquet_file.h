@@ -1,4 +1,4 @@
-// One Parquet file: its columns as data sets have them, and any value of any row.
+// A Parquet file with random access to the values of its rows.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ namespace sdxl::parquet_plugin {
 
 using Sink = std::function<void(int kind, std::string_view data)>;
 
+/// Thread-safe. Functions throw std::exception; Sink and results are as in include/sdxl/parquet.h.
 class ParquetFile {
  public:
   explicit ParquetFile(const std::string& path);
@@ -28,12 +29,12 @@ class ParquetFile {
   void read(const std::string& column, int64_t row, const Sink& sink);
 
  private:
-  // A top-level column; leaves by the kind of their pieces.
+  /// A top-level column.
   struct Column {
     int kind = SDXL_PARQUET_OTHER;
-    std::vector<std::pair<int, int>> leaves;  // Piece's kind, leaf number.
+    std::vector<std::pair<int, int>> leaves;  ///< The kind of piece and the leaf's number.
   };
-  // Of each row of a row group.
+  /// The lists of texts of a row group.
   class Texts {
    public:
     std::vector<std::vector<std::string>> rows;
@@ -52,11 +53,12 @@ class ParquetFile {
   std::shared_ptr<arrow::io::RandomAccessFile> source_;
   std::unique_ptr<parquet::ParquetFileReader> reader_;
   int64_t rows_ = 0;
-  std::vector<int64_t> group_begin_;  // First row of each row group, and the number of rows.
+  std::vector<int64_t> group_begin_;  // the first row of each row group, then the number of rows
   std::vector<std::pair<std::string, Column>> columns_;
-  uint64_t number_;   // Of this object among all of the process.
-  std::mutex mutex_;  // For the reader and the map.
-  std::map<std::pair<int, int>, std::shared_ptr<const ColumnPages>> pages_;  // By row group, leaf.
+  uint64_t number_;   // identifies this object in DecodedCache
+  std::mutex mutex_;  // guards reader_ and pages_
+  std::map<std::pair<int, int>, std::shared_ptr<const ColumnPages>>
+      pages_;  // by row group and leaf
 };
 
 }  // namespace sdxl::parquet_plugin

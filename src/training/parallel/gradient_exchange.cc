@@ -15,7 +15,7 @@ GradientExchange::GradientExchange(Ranks& ranks, const std::vector<TrainedTensor
                                    const std::vector<int64_t>& owners)
     : ranks_(ranks), places_(tensors.size()) {
   for (const TrainedTensor& tensor : tensors) values_.push_back(tensor.leaf());
-  const int64_t bucket_elements = kBucketElements * (owners.empty() ? 1 : pieces_in_one(ranks));
+  const int64_t bucket_elements = kBucketElements * (owners.empty() ? 1 : chunk_scale(ranks));
   for (size_t i = tensors.size(); i-- > 0;) {
     const int64_t owner = owners.empty() ? -1 : owners[i];
     if (buckets_.empty() || buckets_.back().elements >= bucket_elements ||
@@ -74,8 +74,8 @@ void GradientExchange::start(Bucket& bucket) {
     if (places_[bucket.members[k]].filled) counts[k] = 1.0f;
   }
   bucket.flat.slice(0, bucket.elements).copy_(counts);
-  bucket.transfer = bucket.owner < 0 ? ranks_.start_sum(bucket.flat)
-                                     : ranks_.start_sum_to(bucket.flat, bucket.owner);
+  bucket.transfer = bucket.owner < 0 ? ranks_.start_all_reduce(bucket.flat)
+                                     : ranks_.start_reduce(bucket.flat, bucket.owner);
 }
 
 std::vector<at::Tensor> GradientExchange::take() {

@@ -26,7 +26,7 @@ std::vector<StateEntry> gather_layouts(Ranks& ranks, const NamedTensors& owned) 
     mine.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
   }
   std::vector<StateEntry> entries;
-  const std::vector<std::string> layouts = ranks.gather(mine.dump());
+  const std::vector<std::string> layouts = ranks.all_gather_text(mine.dump());
   for (int64_t rank = 0; rank < ranks.size(); ++rank) {
     for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
       const auto dtype = static_cast<at::ScalarType>(entry[2].get<int>());
@@ -86,7 +86,7 @@ void OptimizerShards::free_unowned_weights() {
 }
 
 std::vector<OptimizerShards::Bucket> OptimizerShards::make_buckets() const {
-  const int64_t elements_at_once = (int64_t{1} << 24) * pieces_in_one(ranks_);
+  const int64_t elements_at_once = (int64_t{1} << 24) * chunk_scale(ranks_);
   std::vector<Bucket> buckets;
   for (size_t begin = 0, end = 0; begin < tensors_.size(); begin = end) {
     int64_t elements = 0;
@@ -149,7 +149,7 @@ std::vector<at::Tensor> OptimizerShards::gather_to_first(const std::vector<at::T
     const at::Tensor like =
         at::empty(tensors_[i].value.sizes(),
                   at::dtype(dtype.value_or(tensors_[i].value.scalar_type())).device(at::kMeta));
-    values.push_back(ranks_.to_first(mine, like, owners_[i]));
+    values.push_back(ranks_.send_to_first(mine, like, owners_[i]));
   }
   return values;
 }
@@ -170,16 +170,18 @@ void write_sharded_state(Ranks& ranks, const NamedTensors& owned,
     write_safetensors(path, all, [&](const std::string& name) {
       const StateEntry& entry = entries.at(name);
       if (entry.owner == 0) return mine.at(name);
-      ranks.share(name);
-      return ranks.to_first({}, entry.like, entry.owner);
+      ranks.broadcast_text(name);
+      return ranks.send_to_first({}, entry.like, entry.owner);
     });
-    ranks.share("");
+    ranks.broadcast_text("");
     return;
   }
-  for (std::string name = ranks.share(""); !name.empty(); name = ranks.share("")) {
+  for (std::string name = ranks.broadcast_text(""); !name.empty();
+       name = ranks.broadcast_text("")) {
     const StateEntry& entry = entries.at(name);
     const auto found = mine.find(name);
-    ranks.to_first(found == mine.end() ? at::Tensor() : found->second, entry.like, entry.owner);
+    ranks.send_to_first(found == mine.end() ? at::Tensor() : found->second, entry.like,
+                        entry.owner);
   }
 }
 

@@ -19,7 +19,7 @@ RankedStep::~RankedStep() { hold_stops(false); }
 double RankedStep::total_norm(double local) const {
   if (shards_ == nullptr) return local;  // all ranks have all sums
   const at::Tensor squares = at::full({1}, local * local, at::kDouble);
-  ranks_.start_sum(squares)->wait();
+  ranks_.start_all_reduce(squares)->wait();
   return std::sqrt(squares.item<double>());
 }
 
@@ -40,7 +40,7 @@ void RankedStep::merge_reports(StepReport& report) {
   report.samples.clear();
   report.loss = 0;
   int stop = 0;
-  for (const std::string& text : ranks_.gather(one_line(mine))) {
+  for (const std::string& text : ranks_.all_gather_text(one_line(mine))) {
     const Json theirs = parse_json(text, "another rank's report");
     report.loss += theirs["loss"].get<double>() / static_cast<double>(ranks_.size());
     stop = std::max(stop, theirs["stop"].get<int>());

@@ -10,6 +10,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "io/image.h"
+#include "io/png.h"
 #include "training/run/run_files.h"
 
 namespace sdxl {
@@ -67,7 +68,7 @@ std::vector<Image> ValidationPictures::collect(size_t k, const std::vector<Image
       pixels = at::empty(like.sizes(), at::kByte);
       std::copy(drawn[i].rgb.begin(), drawn[i].rgb.end(), pixels.data_ptr<uint8_t>());
     }
-    pixels = ranks_.to_first(pixels, like, from);
+    pixels = ranks_.send_to_first(pixels, like, from);
     if (!ranks_.is_first()) continue;
     const uint8_t* data = pixels.const_data_ptr<uint8_t>();
     images.push_back({options_.side, options_.side, {data, data + pixels.numel()}});
@@ -79,7 +80,7 @@ std::vector<TrackedImage> ValidationPictures::draw(const fs::path& directory) co
   const at::NoGradGuard no_grad;
   // 1. Each rank draws its prompts. A stop on one rank discards the pictures of all.
   std::optional<std::map<size_t, std::vector<Image>>> drawn = draw_share();
-  for (const std::string& state : ranks_.gather(drawn ? "drawn" : "stopped")) {
+  for (const std::string& state : ranks_.all_gather_text(drawn ? "drawn" : "stopped")) {
     if (state != "drawn") {
       throw Interrupted("stopped by a signal while drawing validation pictures");
     }
@@ -130,7 +131,7 @@ double ValidationLoss::measure() const {
     }
     samples += batch.size();
   }
-  ranks_.start_sum(sums)->wait();  // each is 0 on all ranks but one
+  ranks_.start_all_reduce(sums)->wait();  // each is 0 on all ranks but one
   double sum = 0;
   for (int64_t i = 0; i < sums.numel(); ++i) sum += sums[i].item<double>();
   return sum / static_cast<double>(samples * kTimestepsPerSample);

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/png.h"
 #include "training/trackers/appended_file.h"
 #include "training/trackers/protobuf.h"
 #include "training/trackers/tracker.h"

@@ -6,7 +6,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
-#include "io/image.h"
+#include "io/decode.h"
 #include "io/safetensors.h"
 #include "support/process.h"
 #include "support/run_files.h"

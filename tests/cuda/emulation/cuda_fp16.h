@@ -1,4 +1,4 @@
-// In cuda_runtime_api.h.
+// Empty: cuda_runtime_api.h defines the types.
 #pragma once
 
 #include "cuda_runtime_api.h"

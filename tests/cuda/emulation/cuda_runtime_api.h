@@ -1,5 +1,5 @@
-// CUDA's kernels on the CPU, for tests without a GPU: the threads of a block are fibers that take
-// turns, blocks run one after the other. What the plugin's sources use of CUDA, and no more;
+// Emulates CUDA kernels on the CPU, for tests without a GPU. The threads of a block are fibers that
+// take turns; blocks run one after the other. Has only what the plugin's sources use;
 // tests/cuda/emulation/launches.py rewrites their launches.
 #pragma once
 
@@ -50,7 +50,7 @@ struct Fiber {
   bool done = false;
 };
 
-/// Counts who has arrived; the last one lets all go on.
+/// A barrier: the last thread to arrive releases all.
 struct Barrier {
   unsigned expected = 0, arrived = 0, generation = 0;
 };
@@ -58,7 +58,7 @@ struct Barrier {
 struct Block {
   std::vector<Fiber> fibers;
   std::vector<Barrier> warps;
-  std::vector<double> slots;  // what a lane shows to the others of its warp
+  std::vector<double> slots;  // the value each lane shows to its warp
   Barrier all;
   ucontext_t scheduler;
   size_t current = 0;
@@ -138,11 +138,11 @@ T* shared() {
   return reinterpret_cast<T*>(block.shared.data());
 }
 
-/// What lane `lane` of this warp shows.
+/// The value that lane `lane` of this warp shows.
 template <typename T>
 T exchange(T value, unsigned lane) {
-  const size_t own = block.current, warp = own / kWarpSize;
-  block.slots[own] = static_cast<double>(value);
+  const size_t self = block.current, warp = self / kWarpSize;
+  block.slots[self] = static_cast<double>(value);
   wait(block.warps[warp]);
   const size_t other = warp * kWarpSize + lane;
   const T result =

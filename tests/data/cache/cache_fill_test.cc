@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "data/data_test_files.h"
 #include "data/formats/registry.h"
+#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -130,7 +131,7 @@ TEST(CacheFill, AFillTakenUpAgainMakesTheSameBatches) {
     if (++calls == 4) throw Error(ExitStatus::kOutOfMemory, "stop");
     return encode_blocks(pixels);
   };
-  error_of(
+  test::error_message(
       [&] {
         fill_latents(*parts, *source, *p.pictures, 2, interrupted, {3, 1, 0, 2});
       },
@@ -165,7 +166,7 @@ TEST(CacheFill, LatentsThatAreNotFiniteAreRefused) {
   const auto cache = latent_cache(p);
   const auto source = p.source(small());
   const auto encode = [](const at::Tensor& pixels) { return encode_blocks(pixels) / 0; };
-  EXPECT_THAT(error_of(
+  EXPECT_THAT(test::error_message(
                   [&] {
                     fill_latents(*cache, *source, *p.pictures, 1, encode, {3, 1, 0, 0});
                   },
@@ -178,7 +179,8 @@ TEST(CacheFill, UndecodablePicturesFailOrAreReplacedByTheNextRow) {
   const std::string png = formula_png(40, 40);
   p.directory.write("4.png", png.substr(0, png.size() / 2));
   const auto cache = latent_cache(p);
-  EXPECT_THAT(error_of([&] { fill(*cache, p, *p.source(small()), 1); }), HasSubstr("4.png"));
+  EXPECT_THAT(test::error_message([&] { fill(*cache, p, *p.source(small()), 1); }),
+              HasSubstr("4.png"));
   SampleOptions options = small();
   options.skip_bad_images = true;
   const auto source = p.source(options);
@@ -196,7 +198,7 @@ TEST(CacheFill, StopRequestKeepsWhatWasMade) {
     request_stop(15);
     return encode_blocks(pixels);
   };
-  error_of(
+  test::error_message(
       [&] {
         fill_latents(*cache, *source, *p.pictures, 1, encode, {3, 1, 0, 1});
       },

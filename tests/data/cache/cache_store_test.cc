@@ -88,7 +88,7 @@ TEST(CacheStore, DamageIsFoundMarkedAndMadeAgain) {
     std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(64 + 10).put('!');
   }
-  EXPECT_THAT(error_of([&] { store.read(key_of(0)); }), HasSubstr("is damaged"));
+  EXPECT_THAT(test::error_message([&] { store.read(key_of(0)); }), HasSubstr("is damaged"));
   EXPECT_EQ(store.read(key_of(1)), value_of(1));
   CacheStore next(d.path(), kAbout);
   EXPECT_FALSE(next.contains(key_of(0)));

@@ -37,9 +37,10 @@ TEST(Csv, QuotesInsideAPlainFieldStay) {
 }
 
 TEST(Csv, ErrorsNameTheLine) {
-  EXPECT_NE(error_of([] { records("a\nb\n\"never closed\n\n"); }).find("line 3"),
+  EXPECT_NE(test::error_message([] { records("a\nb\n\"never closed\n\n"); }).find("line 3"),
             std::string::npos);
-  EXPECT_NE(error_of([] { records("a\n\"x\ny\"z\n"); }).find("line 2"), std::string::npos);
+  EXPECT_NE(test::error_message([] { records("a\n\"x\ny\"z\n"); }).find("line 2"),
+            std::string::npos);
 }
 
 TEST(Csv, RecordsCanBeReadAgainFromWhereTheyLie) {

@@ -103,7 +103,7 @@ TEST(ImageFolder, MissingPicturesAreAnErrorOrSkipped) {
   d.write("metadata.jsonl",
           "{\"file_name\": \"gone.png\", \"text\": \"x\"}\n{\"file_name\": \"a.png\", \"text\": "
           "\"y\"}\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("gone.png"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("gone.png"));
   DatasetOptions options = in(d);
   options.skip_bad_rows = true;
   const auto dataset = open_dataset(options);
@@ -117,7 +117,8 @@ TEST(ImageFolder, RowsWithoutCaptionAreAnErrorOrSkipped) {
   d.write(
       "metadata.jsonl",
       "{\"file_name\": \"a.png\", \"text\": null}\n{\"file_name\": \"b.png\", \"text\": \"y\"}\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("1 row has no caption, the first"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
+              HasSubstr("1 row has no caption, the first"));
   DatasetOptions options = in(d);
   options.skip_bad_rows = true;
   EXPECT_THAT(first_captions(*open_dataset(options)), ElementsAre("y"));
@@ -126,9 +127,9 @@ TEST(ImageFolder, RowsWithoutCaptionAreAnErrorOrSkipped) {
 TEST(ImageFolder, NoCaptionsAtAllNamesTheColumns) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png"});
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("no captions"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("no captions"));
   d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"prompt\": \"x\"}\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }),
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
               HasSubstr("prompt; name it with --caption_column"));
 }
 
@@ -142,7 +143,7 @@ TEST(ImageFolder, LinesThatAreNearlyJsonAreRefused) {
     TemporaryDirectory d;
     write_pictures(d, {"a.png"});
     d.write("metadata.jsonl", line);
-    EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("line 1")) << line;
+    EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("line 1")) << line;
   }
 }
 
@@ -150,20 +151,22 @@ TEST(ImageFolder, UnreadableMetadataNamesTheLine) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png"});
   d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"text\": \"x\"}\n{\"file_name\": \n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("metadata.jsonl line 2"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
+              HasSubstr("metadata.jsonl line 2"));
   d.write("metadata.jsonl", "{\"text\": \"x\"}\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("'file_name'"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("'file_name'"));
   fs::remove(d / "metadata.jsonl");
   d.write("metadata.csv", "file_name,text\na.png,one,two\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("line 2' has 3 fields"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("line 2' has 3 fields"));
 }
 
 TEST(ImageFolder, NamesThatLeadOutsideAreRefused) {
   for (const char* name : {"../a.png", "/etc/a.png", "b/../../a.png", "http://x/a.png", "", ".."})
-    EXPECT_THAT(error_of([&] { resolve_file_name("", name, "metadata.jsonl"); }),
+    EXPECT_THAT(test::error_message([&] { resolve_file_name("", name, "metadata.jsonl"); }),
                 HasSubstr("metadata.jsonl"));
-  EXPECT_THAT(error_of([] { resolve_file_name("", std::string_view("a\0.png", 6), "m"); }),
-              HasSubstr("NUL"));
+  EXPECT_THAT(
+      test::error_message([] { resolve_file_name("", std::string_view("a\0.png", 6), "m"); }),
+      HasSubstr("NUL"));
   EXPECT_EQ(resolve_file_name("sub", "x/../a.png", "m"), "sub/a.png");
 }
 
@@ -172,16 +175,16 @@ TEST(ImageFolder, TwoKindsOfMetadataAreRefused) {
   write_pictures(d, {"a.png"});
   d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"text\": \"x\"}\n");
   d.write("metadata.csv", "file_name,text\na.png,x\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr(".csv, .jsonl"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr(".csv, .jsonl"));
 }
 
 TEST(ImageFolder, FormatsThatAreNotReadAreNamed) {
   TemporaryDirectory d;
   write_pictures(d, {"a.tiff"});
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("'a.tiff'"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("'a.tiff'"));
   write_pictures(d, {"b.png"});
   d.write("metadata.jsonl", "{\"file_name\": \"a.tiff\", \"text\": \"x\"}\n");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("convert it to PNG"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("convert it to PNG"));
 }
 
 TEST(ImageFolder, SubsetIsTheFirstOfThePermutation) {

@@ -67,7 +67,7 @@ TEST(Parquet, LargeTypes) {
 TEST(Parquet, PicturesByPathAndNullCaptions) {
   const auto dataset = open("paths.parquet");
   EXPECT_EQ(dataset->image_bytes(0), picture(0));
-  EXPECT_THAT(error_of([&] { dataset->image_bytes(3); }, ExitStatus::kFileError),
+  EXPECT_THAT(test::error_message([&] { dataset->image_bytes(3); }, ExitStatus::kFileError),
               HasSubstr("pictures/3.png"));
   EXPECT_TRUE(dataset->captions(1).empty());
   EXPECT_THAT(dataset->captions(2), ElementsAre(""));
@@ -87,11 +87,12 @@ TEST(Parquet, ShardsOfASplitOneAfterTheOther) {
 TEST(Parquet, MissingColumnsNameWhatThereIs) {
   DatasetOptions options;
   options.caption_column = "prompt";
-  EXPECT_THAT(error_of([&] { open("snappy.parquet", options); }),
+  EXPECT_THAT(test::error_message([&] { open("snappy.parquet", options); }),
               HasSubstr("'prompt' of texts; its columns: image, text, n (--caption_column)"));
   options = {};
   options.image_column = "n";
-  EXPECT_THAT(error_of([&] { open("snappy.parquet", options); }), HasSubstr("--image_column"));
+  EXPECT_THAT(test::error_message([&] { open("snappy.parquet", options); }),
+              HasSubstr("--image_column"));
 }
 
 TEST(Parquet, ThreadsReadTheSameFile) {

@@ -33,7 +33,7 @@ TEST(Splits, KeywordsOfDirectoriesThenOfFiles) {
 }
 
 TEST(Splits, NothingOfTheSplitNamesTheOthers) {
-  EXPECT_THAT(error_of([] {
+  EXPECT_THAT(test::error_message([] {
                 train({"test/1.png", "valid/2.png"});
               }),
               HasSubstr("but of test, validation"));
@@ -54,18 +54,22 @@ TEST(Splits, ConfigurationsInTheReadme) {
   EXPECT_THAT(train(kFiles, kReadme, "small"), ElementsAre("part/a-1.parquet", "part/a-2.parquet"));
   EXPECT_THAT(train(kFiles, kReadme, "folder"),
               ElementsAre("images/metadata.jsonl", "images/x.png"));
-  EXPECT_THAT(error_of([] { train(kFiles, kReadme, "big"); }),
+  EXPECT_THAT(test::error_message([] { train(kFiles, kReadme, "big"); }),
               HasSubstr("small, full, folder, but not 'big'"));
 }
 
 TEST(Splits, SeveralConfigurationsWithoutADefault) {
   const char* readme =
       "---\nconfigs:\n- config_name: a\n  data_files: x\n- config_name: b\n  data_files: y\n---\n";
-  EXPECT_THAT(error_of([&] { train({"x", "y"}, readme); }), HasSubstr("--dataset_config_name"));
+  EXPECT_THAT(test::error_message([&] {
+                train({"x", "y"}, readme);
+              }),
+              HasSubstr("--dataset_config_name"));
 }
 
 TEST(Splits, ReadmeThatIsNoYamlIsAnError) {
-  EXPECT_THAT(error_of([] { train({"a.png"}, "---\nconfigs: [\n---\n"); }), HasSubstr("README.md"));
+  EXPECT_THAT(test::error_message([] { train({"a.png"}, "---\nconfigs: [\n---\n"); }),
+              HasSubstr("README.md"));
   EXPECT_THAT(train({"a.png"}, "# Only a title\n"), ElementsAre("a.png"));
   EXPECT_THAT(train({"a.png"}, "---\nlicense: mit\n---\n"), ElementsAre("a.png"));
 }

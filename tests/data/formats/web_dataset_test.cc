@@ -94,7 +94,8 @@ TEST(WebDataset, FieldsByName) {
 TEST(WebDataset, MissingPartsAreCounted) {
   TemporaryDirectory d;
   write_tar(d / "0.tar", {{"1.jpg", "J"}, {"1.txt", "t"}, {"2.jpg", "J"}, {"3.txt", "t"}});
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("1 pictures in the tar files"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
+              HasSubstr("1 pictures in the tar files"));
   DatasetOptions options = in(d);
   options.skip_bad_rows = true;
   EXPECT_THAT(open_dataset(options)->notes(),
@@ -106,10 +107,10 @@ TEST(WebDataset, WhatIsNoPlainTarIsRefused) {
   TemporaryDirectory d;
   d.write("0.tar",
           "not a tar at all, but long enough to be looked at as one" + std::string(600, 'x'));
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("0.tar"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("0.tar"));
   fs::remove(d / "0.tar");
   d.write("0.tar.gz", "x");
-  EXPECT_THAT(error_of([&] { open_dataset(in(d)); }), HasSubstr("compressed"));
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("compressed"));
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ class CountingRanks : public Ranks {
  public:
   int64_t rank() const override { return 1; }
   int64_t size() const override { return 2; }
-  std::unique_ptr<Transfer> start_sum_to(const at::Tensor&, int64_t owner) override {
-    if (owner == 1) return Ranks::start_sum_to({}, owner);
+  std::unique_ptr<Transfer> start_reduce(const at::Tensor&, int64_t owner) override {
+    if (owner == 1) return Ranks::start_reduce({}, owner);
     most_ = std::max(most_, ++in_flight_);
     return std::make_unique<Counted>(in_flight_);
   }

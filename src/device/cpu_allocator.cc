@@ -1,5 +1,4 @@
-// LibTorch's allocator of the CPU in front of base/memory.
-#include "device/cpu_memory.h"
+#include "device/cpu_allocator.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -11,19 +10,19 @@
 namespace sdxl {
 namespace {
 
-/// One deleter for all blocks: only those at the start of a page can be large ones.
+/// The deleter of all tensors. Only a page-aligned address can be a large block.
 void free_tensor_memory(void* address) {
-  constexpr uintptr_t kLeastPage = 4096;
-  const bool starts_page = reinterpret_cast<uintptr_t>(address) % kLeastPage == 0;
+  constexpr uintptr_t kMinPage = 4096;
+  const bool starts_page = reinterpret_cast<uintptr_t>(address) % kMinPage == 0;
   if (address == nullptr || (starts_page && free_large_block(address))) return;
   c10::free_cpu(address);
 }
 
-class TensorMemory : public c10::Allocator {
+class CpuAllocator : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t size) override {
     void* address = size >= kLargeBlock ? allocate_large_block(size) : nullptr;
-    if (address == nullptr) address = c10::alloc_cpu(size);  // throws what running out of it is
+    if (address == nullptr) address = c10::alloc_cpu(size);  // throws if out of memory
     return {address, address, free_tensor_memory, at::kCPU};
   }
   c10::DeleterFnPtr raw_deleter() const override { return free_tensor_memory; }
@@ -34,9 +33,9 @@ class TensorMemory : public c10::Allocator {
 
 }  // namespace
 
-void use_kept_memory_for_tensors() {
-  static TensorMemory& memory = *new TensorMemory;  // tensors may outlive static objects
-  c10::SetCPUAllocator(&memory, /*priority=*/1);
+void install_cpu_allocator() {
+  static CpuAllocator& allocator = *new CpuAllocator;  // tensors may outlive static objects
+  c10::SetCPUAllocator(&allocator, /*priority=*/1);
 }
 
 }  // namespace sdxl

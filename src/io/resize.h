@@ -1,0 +1,20 @@
+// Resizes images as Pillow does, bit for bit.
+#pragma once
+
+#include <string>
+
+#include "io/image.h"
+
+namespace sdxl {
+
+enum class ResizeFilter { kNearest, kNearestExact, kBox, kBilinear, kHamming, kBicubic, kLanczos };
+/// Parses --image_interpolation_mode; Error(kUsage) otherwise.
+ResizeFilter resize_filter_from_name(const std::string& name);
+
+/// Error(kBadData) if the result would have no pixels or more than kMaxPixels.
+Image resize(const Image& image, int64_t height, int64_t width, ResizeFilter filter);
+/// torchvision's Resize(size): the shorter side becomes `size`, the longer floor(size * long /
+/// short).
+Image resize_shorter_side(const Image& image, int64_t size, ResizeFilter filter);
+
+}  // namespace sdxl
