@@ -54,7 +54,7 @@ def project_include(folder: str, name: str, order: list[str]) -> list[str]:
         return [f'"{name}" climbs: {target}/ stands after {folder}/']
     if folder == "data" and target == "models":
         return [f'"{name}": data/ knows no models; encoders reach it as functions']
-    if target == "config" and folder not in ("config", "commands", "cli"):
+    if target == "config" and folder not in ("config", "commands", "cli", ""):
         return [f'"{name}": below commands/ nothing sees a config struct']
     return []
 
