@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "config/choices.h"
 #include "io/resize.h"
-#include "schedulers/scheduler.h"
+#include "schedulers/registry.h"
 #include "training/lr_schedule.h"
-#include "training/optimizers/optimizer.h"
-#include "training/trackers/tracker.h"
+#include "training/optimizers/registry.h"
+#include "training/trackers/registry.h"
 
 namespace sdxl {
 namespace {
