@@ -137,7 +137,7 @@ TEST(Parse, RefusesBadConfigFiles) {
   const test::TemporaryDirectory directory;
   const std::string file = (directory / "c.json").string();
   write_file_atomically(file, R"({"seed":1,"seed":2})");
-  refuses({"infer", "--config", file}, "the key 'seed' stands twice");
+  refuses({"infer", "--config", file}, "the key 'seed' occurs twice");
   write_file_atomically(file, R"({"heigth":64})");
   refuses({"infer", "--config", file}, "c.json: unknown key 'heigth'; did you mean 'height'?");
   write_file_atomically(file, R"({"height":65})");

@@ -27,6 +27,7 @@ class Export : public testing::Test {
   fs::path written_;
 };
 
+// The first encoder's fixture has the newer names, without the prefix that transformers 4 reads.
 TEST_F(Export, KeepsEveryTensorWithoutADtype) {
   write_diffusers_pipeline(written_, tiny());
   for (const auto& [folder, stem] :
@@ -34,10 +35,12 @@ TEST_F(Export, KeepsEveryTensorWithoutADtype) {
         std::pair("text_encoder", "model"), std::pair("text_encoder_2", "model")}) {
     const Weights before = Weights::open(kTinyFolder / folder, stem);
     const Weights after = Weights::open(written_ / folder, stem);
-    ASSERT_EQ(before.names(), after.names());
+    ASSERT_EQ(before.names().size(), after.names().size());
+    const std::string prefix = std::string(folder) == "text_encoder" ? "text_model." : "";
     for (const std::string& name : before.names()) {
-      EXPECT_EQ(before.tensor(name).scalar_type(), after.tensor(name).scalar_type()) << name;
-      EXPECT_TRUE(before.tensor(name).equal(after.tensor(name))) << name;
+      const at::Tensor kept = after.tensor(prefix + name);
+      EXPECT_EQ(before.tensor(name).scalar_type(), kept.scalar_type()) << name;
+      EXPECT_TRUE(before.tensor(name).equal(kept)) << name;
     }
   }
 }

@@ -28,7 +28,7 @@ TEST_F(PipelineDirectoryTest, RefusesAFolderWithoutAnIndex) {
 
 TEST_F(PipelineDirectoryTest, RefusesThePipelineOfAnotherModel) {
   write_json(model_ / "model_index.json", {{"_class_name", "FluxPipeline"}});
-  EXPECT_SDXL_ERROR(PipelineDirectory(model_, ""), ExitStatus::kBadData, "\"FluxPipeline\"");
+  EXPECT_SDXL_ERROR(PipelineDirectory(model_, ""), ExitStatus::kBadData, "'FluxPipeline'");
 }
 
 TEST_F(PipelineDirectoryTest, NamesAMissingPart) {
