@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "cli/parse.h"
 #include "commands/command.h"
+#include "config/option_rules.h"
 #include "device/cpu_memory.h"
 #include "device/device.h"
 #include "device/fallbacks.h"
@@ -30,15 +31,15 @@
 namespace sdxl {
 namespace {
 
-/// The command that runs; null before and between.
+/// The command that runs; null before it starts.
 const Command* running = nullptr;
 
-/// Memory ran out: what to change, in order of effect, and what the allocator said.
+/// Logs which options would save memory, those that save most first, and the allocator's message.
 ExitStatus report_out_of_memory(std::string_view problem) {
   std::string advice = running == nullptr ? "" : running->memory_advice();
   if (advice.empty()) advice = "a smaller batch or resolution";
-  log::error(str("out of memory: try ", advice, problem.empty() ? "" : " (", problem,
-                 problem.empty() ? "" : ")"));
+  const std::string cause = problem.empty() ? "" : str(" (", problem, ")");
+  log::error(str("out of memory: try ", advice, cause));
   return ExitStatus::kOutOfMemory;
 }
 
@@ -46,7 +47,7 @@ std::string first_line(std::string_view text) {
   return std::string(trimmed(text.substr(0, text.find('\n'))));
 }
 
-/// Prints the exception being handled as one line and gives the exit status.
+/// Logs the exception being handled as one line and returns the exit status.
 ExitStatus report_exception() noexcept {
   try {
     throw;
@@ -65,18 +66,18 @@ ExitStatus report_exception() noexcept {
   } catch (const std::exception& error) {
     log::error(first_line(error.what()));
   } catch (...) {
-    log::error("something that is no exception was thrown");
+    log::error("unknown exception");
   }
   return ExitStatus::kFailure;
 }
 
-/// An exception that left a thread or a destructor: the same line, and no abort().
+/// Reports an exception that left a thread or a destructor as any other, without abort().
 [[noreturn]] void on_terminate() {
   const ExitStatus status = std::current_exception() ? report_exception() : ExitStatus::kFailure;
   ::_exit(int(status));
 }
 
-/// So that no file that is opened later takes the place of a closed standard stream.
+/// Opens closed standard streams on /dev/null, so that no later file takes their descriptors.
 void open_standard_streams() {
   int descriptor;
   do {
@@ -85,13 +86,13 @@ void open_standard_streams() {
   if (descriptor > STDERR_FILENO) ::close(descriptor);
 }
 
-/// Whether whoever read our standard output has gone away, as `head` does.
+/// Whether the reader of standard output has closed its end, as `head` does.
 bool output_reader_left() {
   pollfd query = {STDOUT_FILENO, POLLOUT, 0};
   return ::poll(&query, 1, 0) == 1 && (query.revents & POLLERR) != 0;
 }
 
-/// Writes out what std::cout and printf still hold.
+/// Flushes std::cout and stdout; Error(kFileError) if that fails while someone still reads.
 void flush_output() {
   errno = 0;
   const bool streamed = std::cout.flush().good();
@@ -102,7 +103,7 @@ void flush_output() {
               str("cannot write standard output: ", std::strerror(error == 0 ? EIO : error)));
 }
 
-/// --print_config: every option, and where those that were set come from.
+/// Prints every option as JSON, and under "_origins" where the given ones come from.
 void print_config(const OptionSet& options) {
   Json json = options.to_json();
   Json& origins = json["_origins"] = Json::object();
@@ -113,10 +114,9 @@ void print_config(const OptionSet& options) {
   std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
-/// Idle threads of libgomp spin for many milliseconds before they sleep, which on a machine that
-/// others use too makes short operators 20 times slower. libgomp reads its setting when it is
-/// initialised, so the process starts itself again once with a brief spin, unless the user has
-/// chosen.
+/// Idle threads of libgomp spin for many milliseconds before they sleep, which makes short
+/// operators 20 times slower on a shared machine. libgomp reads its setting when it is initialised,
+/// so the process executes itself once more with a brief spin, unless the user has set one.
 void restart_with_brief_spins(int, char** argv, char** environment) {
   size_t count = 0;
   for (; environment[count] != nullptr; ++count) {
@@ -130,8 +130,8 @@ void restart_with_brief_spins(int, char** argv, char** environment) {
   ::execve("/proc/self/exe", argv, longer.data());
 }
 
-/// Before the libraries' own initialisation, of which LibTorch's takes most of the start-up time.
-/// The C library's is still to come too: its environment is empty yet.
+/// Runs before the libraries initialise, since LibTorch's initialisation takes most of the start-up
+/// time. The C library is not initialised either, so getenv() does not work yet.
 [[gnu::section(".preinit_array"),
   gnu::used]] void (*const before_libraries)(int, char**, char**) = restart_with_brief_spins;
 
@@ -147,6 +147,7 @@ ExitStatus run_command(Command& command) {
   if (options.find("num_threads") != nullptr && options.get<int64_t>("num_threads") > 0) {
     at::set_num_threads(int(options.get<int64_t>("num_threads")));
   }
+  check_option_rules(options, command.name());
   command.validate();
   running = &command;
   return command.run();
@@ -157,7 +158,7 @@ ExitStatus run(char** argv) {
   for (char** argument = argv + (argv[0] != nullptr); *argument != nullptr; ++argument) {
     arguments.push_back(*argument);
   }
-  static const auto commands = all_commands();  // for errors, whose handler outlives this call
+  static const auto commands = all_commands();  // outlives this call for report_exception()
   const CommandLine line = parse_command_line(arguments, commands);
   if (line.command != nullptr) return run_command(*line.command);
   (line.status == ExitStatus::kDone ? std::cout : std::cerr) << line.text;
@@ -184,7 +185,7 @@ int main(int, char** argv) {
     std::fflush(stdout);
     status = report_exception();
   }
-  // No exit(): taking LibTorch's tables of operators apart would cost a quarter of the start-up
-  // time, and threads that still run must not see it happen.
+  // exit() would destroy LibTorch's operator tables, which takes a quarter of the start-up time and
+  // must not happen while threads run.
   ::_exit(int(status));
 }

@@ -12,7 +12,7 @@ namespace sdxl {
 /// `sdxl --help`
 std::string overview_help(const std::vector<std::unique_ptr<Command>>& commands);
 
-/// `sdxl COMMAND --help`: every option by group, with its default.
+/// `sdxl COMMAND --help`: the options that the command takes, by group and with their defaults.
 std::string command_help(Command& command);
 
 }  // namespace sdxl

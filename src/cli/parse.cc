@@ -1,6 +1,5 @@
-// The command line. CLI11 would take an empty value for none, split values in brackets and swallow
-// a flag as the value of another, so each value reaches it as one token `--name==value`, whatever
-// it holds.
+// CLI11 would drop an empty value, split values in brackets and take a flag as the value of
+// another. So each value reaches it as one token `--name==value`, whatever the value contains.
 #include "cli/parse.h"
 
 #include <CLI/App.hpp>
@@ -38,7 +37,7 @@ class Canonicalizer {
       const std::string& argument = arguments_[next_++];
       if (argument == "--") {
         while (next_ < arguments_.size()) add_positional(arguments_[next_++]);
-      } else if (argument.rfind("--", 0) == 0) {
+      } else if (argument.starts_with("--")) {
         add_flag(argument);
       } else if (argument == "-h") {
         tokens_.push_back("--help");
@@ -59,7 +58,7 @@ class Canonicalizer {
   void add_positional(const std::string& argument) {
     if (command_.positional_name().empty()) {
       refuse("unexpected argument ", quoted(argument),
-             ": options begin with --, and a boolean is written --x, --no_x or --x=true");
+             ": options begin with --; write a boolean as --x, --no_x or --x=true");
     }
     tokens_.push_back("=" + argument);
   }
@@ -80,7 +79,7 @@ class Canonicalizer {
   }
 
   void add_negated(const std::string& argument, const std::string& name, bool has_value) {
-    const Option* option = name.rfind("no_", 0) == 0 ? options_.find(name.substr(3)) : nullptr;
+    const Option* option = name.starts_with("no_") ? options_.find(name.substr(3)) : nullptr;
     if (option == nullptr || !is_boolean(*option)) {
       refuse("unknown option ", quoted(argument.substr(0, argument.find('='))),
              suggestion("--", name, options_.names(),
@@ -93,9 +92,9 @@ class Canonicalizer {
   std::string next_value(const std::string& name) {
     if (next_ == arguments_.size()) refuse("--", name, " needs a value");
     const std::string& value = arguments_[next_++];
-    if (value.rfind("--", 0) == 0) {
+    if (value.starts_with("--")) {
       refuse("--", name, " needs a value before ", quoted(value),
-             "; one that begins with -- is written --", name, "=--…");
+             "; write a value that begins with -- as --", name, "=--…");
     }
     return value;
   }
@@ -106,14 +105,14 @@ class Canonicalizer {
   size_t next_ = 0;
 };
 
-/// The values as they were before the canonical form put a '=' in front of them.
+/// The values without the '=' that the canonical form puts before them.
 std::vector<std::string> plain_values(const CLI::Option& option) {
   std::vector<std::string> values;
   for (const std::string& text : option.results()) values.push_back(text.substr(1));
   return values;
 }
 
-/// Sets the command's options and positional arguments; false if help was asked for.
+/// Sets the command's options and positional arguments; false for --help.
 bool parse_options(Command& command, const std::vector<std::string>& arguments) {
   OptionSet& options = command.options();
   CLI::App app;
@@ -128,7 +127,7 @@ bool parse_options(Command& command, const std::vector<std::string>& arguments) 
                                  ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 
   std::vector<std::string> tokens = Canonicalizer(command).run(arguments);
-  std::reverse(tokens.begin(), tokens.end());  // as CLI11 wants them
+  std::reverse(tokens.begin(), tokens.end());  // the order that CLI11 expects
   try {
     app.parse(std::move(tokens));
   } catch (const CLI::CallForHelp&) {
@@ -137,8 +136,8 @@ bool parse_options(Command& command, const std::vector<std::string>& arguments) 
     refuse(escaped(error.what()));
   }
   for (size_t i = 0; i < flags.size(); ++i) {
-    if (flags[i]->count() > 0)
-      options.set_from_flag(options.options()[i].name, plain_values(*flags[i]));
+    if (flags[i]->count() == 0) continue;
+    options.set_from_flag(options.options()[i].name, plain_values(*flags[i]));
   }
   if (positionals->count() > 0) command.set_positionals(plain_values(*positionals));
   return true;

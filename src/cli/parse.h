@@ -1,4 +1,4 @@
-// The command line: which command, and its options by CLI11 over the option table.
+// Reads the command line: which command runs, and with which options.
 #pragma once
 
 #include <memory>
@@ -9,18 +9,17 @@
 
 namespace sdxl {
 
-/// What a command line asks for.
+/// What to do, by the command line.
 struct CommandLine {
-  Command* command = nullptr;  ///< With its options set; null when there is only text to print.
+  Command* command = nullptr;  ///< With its options set; null if there is only `text` to print.
   std::string text;            ///< Help or the version.
-  ExitStatus status =
-      ExitStatus::kDone;  ///< With text: kUsage if it was printed for want of a command.
+  ExitStatus status = ExitStatus::kDone;  ///< For `text`: kUsage if the command is missing.
 };
 
-/// Reads `arguments` (without the program's name). Flags override the JSON of --config, which
-/// overrides defaults; `--a_b` and `--a-b` are the same flag; a boolean is --x, --no_x or
-/// --x=true|false; the last of a repeated flag counts, unless it is one that repeats. Error(kUsage)
-/// for everything that is wrong.
+/// Reads `arguments`, without the program's name. Flags override the JSON of --config, which
+/// overrides defaults. `--a_b` and `--a-b` are the same flag. A boolean is --x, --no_x or
+/// --x=true|false. The last of a repeated flag counts unless the option is repeatable.
+/// Error(kUsage) for every mistake.
 CommandLine parse_command_line(const std::vector<std::string>& arguments,
                                const std::vector<std::unique_ptr<Command>>& commands);
 

@@ -20,21 +20,6 @@
 namespace sdxl {
 namespace {
 
-struct CacheConfig : TrainConfig {
-  CacheConfig() : TrainConfig(TrainKind::kFull) {}
-  int64_t unused_days = 30;
-};
-
-std::vector<Option> cache_options(CacheConfig& config) {
-  std::vector<Option> options = train_options(config);
-  OptionTable table;
-  table.group("Cache");
-  table.add("unused_days", &config.unused_days,
-            "prune removes what no run has used for so many days", {.at_least = 0});
-  for (Option& option : table.take()) options.push_back(std::move(option));
-  return options;
-}
-
 /// One kind of values by one encoder.
 struct Part {
   fs::path directory;
@@ -84,12 +69,11 @@ class CacheCommand : public Command {
   void validate() override {
     const std::string action = actions_.size() == 1 ? actions_.front() : "";
     for (const char* known : {"fill", "check", "list", "prune"}) {
-      if (action == known && action == "fill") validate_cache_config(config_);
+      if (action == known && action == "fill") validate_cache_fill(config_);
       if (action == known) return;
     }
-    throw Error(ExitStatus::kUsage,
-                str("what to do with the cache is ", quoted(join(actions_, " ")),
-                    ": give fill, check, list or prune"));
+    throw Error(ExitStatus::kUsage, str("unknown action ", quoted(join(actions_, " ")),
+                                        ": give fill, check, list or prune"));
   }
 
   ExitStatus run() override {
@@ -108,7 +92,7 @@ class CacheCommand : public Command {
   }
 
   ExitStatus fill(Ranks& ranks, const Launch& launch) {
-    require_equal_options(ranks, options_.to_json());
+    require_equal_options(ranks, options_.shared_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
     const ResolvedInputs inputs =
         in_turn(ranks, [&] { return resolve_inputs(config_, config_.dry_run); });
@@ -199,7 +183,7 @@ class CacheCommand : public Command {
   }
 
   CacheConfig config_;
-  OptionSet options_{cache_options(config_)};
+  OptionSet options_{cache_table(config_)};
   std::vector<std::string> actions_;
 };
 

@@ -1,7 +1,7 @@
 // The interface of a command of the sdxl binary; registry.cc lists them and says how to add one.
 //
 // A command holds its config (InferConfig config_) and, after it, the OptionSet bound to it
-// (OptionSet options_{infer_options(config_)}); it is neither copied nor moved. The caller applies
+// (OptionSet options_{infer_table(config_)}); it is neither copied nor moved. The caller applies
 // the command line to options() and handles --print_config, --log_level and --num_threads before
 // run(). --dry_run is left to run().
 #pragma once
@@ -28,8 +28,8 @@ class Command {
   /// The positional arguments' name in --help; "" if the command takes none.
   virtual std::string positional_name() const { return ""; }
   virtual void set_positionals(const std::vector<std::string>&) {}
-  /// Checks combinations of options before anything is loaded; Error(kUsage). Called after the
-  /// options marked unsupported were refused.
+  /// Checks combinations of options before anything is loaded; Error(kUsage). The caller has
+  /// checked the rules of the options' rows.
   virtual void validate() = 0;
   virtual ExitStatus run() = 0;
   /// Options to try when memory ran out, the most effective first; "" if there are none.

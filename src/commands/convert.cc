@@ -42,15 +42,13 @@ bool is_lora_file(const fs::path& path) {
 class ConvertCommand : public Command {
  public:
   std::string summary() const override {
-    return "convert models and LoRA files between the layouts of diffusers, PEFT and kohya";
+    return "convert models and LoRAs between diffusers, single-file, PEFT and kohya formats";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_convert_config(config_); }
 
   ExitStatus run() override {
-    common_.variant = config_.variant;
-    common_.cache_dir = config_.cache_dir;
-    common_.offline = config_.offline;
+    static_cast<HubConfig&>(common_) = config_;
     common_.single_file_config = config_.pretrained_model_name_or_path;
     const fs::path input = config_.input;
     if (!fs::exists(input)) {
@@ -155,7 +153,7 @@ class ConvertCommand : public Command {
 
   ConvertConfig config_;
   CommonConfig common_;  ///< What finding models takes of the options.
-  OptionSet options_{convert_options(config_)};
+  OptionSet options_{convert_table(config_)};
 };
 
 }  // namespace

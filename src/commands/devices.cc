@@ -8,21 +8,11 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "commands/command.h"
-#include "config/common_config.h"
+#include "config/devices_config.h"
 #include "device/back_end.h"
 
 namespace sdxl {
 namespace {
-
-struct DevicesConfig {
-  bool json = false;
-};
-
-std::vector<Option> devices_options(DevicesConfig& config) {
-  OptionTable table;
-  table.add("json", &config.json, "print JSON");
-  return table.take();
-}
 
 /// What the table says of one back end.
 struct BackEndReport {
@@ -98,7 +88,7 @@ void print_table(const std::vector<BackEndReport>& reports) {
 class DevicesCommand : public Command {
  public:
   std::string summary() const override {
-    return "list what can compute here, and why other devices can't";
+    return "list the devices that work, and why others do not";
   }
   OptionSet& options() override { return options_; }
   void validate() override {}
@@ -119,7 +109,7 @@ class DevicesCommand : public Command {
 
  private:
   DevicesConfig config_;
-  OptionSet options_{devices_options(config_)};
+  OptionSet options_{devices_table(config_)};
 };
 
 }  // namespace

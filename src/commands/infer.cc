@@ -21,7 +21,7 @@ namespace {
 class InferCommand : public Command {
  public:
   std::string summary() const override {
-    return "draw pictures with a model, a fine-tuned UNet or every checkpoint of a run";
+    return "generate images with a model, a fine-tuned UNet, LoRAs or the checkpoints of a run";
   }
   OptionSet& options() override { return options_; }
   void validate() override { validate_infer_config(config_); }
@@ -35,7 +35,7 @@ class InferCommand : public Command {
 
  private:
   ExitStatus draw(Ranks& ranks, const Launch& launch) {
-    require_equal_options(ranks, options_.to_json());
+    require_equal_options(ranks, options_.shared_json());
     set_thread_count(threads_of_rank(config_.num_threads, launch));
     const uint64_t seed = config_.seed ? *config_.seed : draw_seed(ranks);
     ComputeOptions options;
@@ -89,7 +89,7 @@ class InferCommand : public Command {
   }
 
   InferConfig config_;
-  OptionSet options_{infer_options(config_)};
+  OptionSet options_{infer_table(config_)};
 };
 
 }  // namespace

@@ -13,33 +13,12 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/command.h"
+#include "config/validation.h"
 #include "hub/resolve.h"
 #include "tokenizers/tokenizer.h"
 
 namespace sdxl {
 namespace {
-
-struct TokenizeConfig {
-  std::string pretrained_model_name_or_path;
-  std::string input = "-";
-  int64_t num_threads = 0;
-  std::string log_level = "info";
-};
-
-std::vector<Option> tokenize_options(TokenizeConfig& config) {
-  OptionTable table;
-  table.add("pretrained_model_name_or_path", &config.pretrained_model_name_or_path,
-            "the model whose tokenizers are used: a directory of diffusers' layout or a Hub "
-            "repository (required)",
-            {.value_name = "MODEL"});
-  table.add("input", &config.input, "the file with a text on each line; - reads standard input",
-            {.value_name = "FILE"});
-  table.add("num_threads", &config.num_threads, "threads of the processor; 0 takes all cores",
-            {.at_least = 0, .at_most = 4096});
-  table.add("log_level", &config.log_level, "what is told on stderr",
-            {.choices = {"debug", "info", "warning", "error", "off"}});
-  return table.take();
-}
 
 std::unique_ptr<Tokenizer> tokenizer_of(const fs::path& model, const char* part) {
   if (!fs::exists(model)) {
@@ -87,15 +66,11 @@ void append_truncated(const char* key, const TokenizedText& text, std::string* o
 class TokenizeCommand : public Command {
  public:
   std::string summary() const override {
-    return "print the token ids of each line of a file, and what falls off";
+    return "print the token ids of each line of a file, and the text that is cut off";
   }
   OptionSet& options() override { return options_; }
 
-  void validate() override {
-    if (config_.pretrained_model_name_or_path.empty()) {
-      throw Error(ExitStatus::kUsage, "--pretrained_model_name_or_path is required");
-    }
-  }
+  void validate() override { validate_tokenize_config(config_); }
 
   ExitStatus run() override {
     fs::path model = config_.pretrained_model_name_or_path;
@@ -154,7 +129,7 @@ class TokenizeCommand : public Command {
   }
 
   TokenizeConfig config_;
-  OptionSet options_{tokenize_options(config_)};
+  OptionSet options_{tokenize_table(config_)};
   std::unique_ptr<Tokenizer> tokenizer_, tokenizer_2_;
 };
 

@@ -69,9 +69,9 @@ class FullTask : public TrainingTask {
 
 class TrainFullCommand : public Command {
  public:
-  std::string summary() const override { return "fine-tune every weight of the UNet"; }
+  std::string summary() const override { return "fine-tune all weights of the UNet"; }
   OptionSet& options() override { return options_; }
-  void validate() override { validate_train_config(config_, TrainKind::kFull); }
+  void validate() override { validate_train_config(config_); }
   ExitStatus run() override {
     FullTask task;
     return run_training(config_, options_, task);
@@ -82,7 +82,7 @@ class TrainFullCommand : public Command {
 
  private:
   TrainConfig config_{TrainKind::kFull};
-  OptionSet options_{train_options(config_)};
+  OptionSet options_{train_table(config_)};
 };
 
 }  // namespace

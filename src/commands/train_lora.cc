@@ -88,10 +88,10 @@ class LoraTask : public TrainingTask {
 class TrainLoraCommand : public Command {
  public:
   std::string summary() const override {
-    return "train LoRA adapters on the UNet and the text encoders";
+    return "train LoRA adapters for the UNet and the text encoders";
   }
   OptionSet& options() override { return options_; }
-  void validate() override { validate_train_config(config_, TrainKind::kLora); }
+  void validate() override { validate_train_config(config_); }
   ExitStatus run() override {
     LoraTask task(config_);
     return run_training(config_, options_, task);
@@ -102,7 +102,7 @@ class TrainLoraCommand : public Command {
 
  private:
   TrainConfig config_{TrainKind::kLora};
-  OptionSet options_{train_options(config_)};
+  OptionSet options_{train_table(config_)};
 };
 
 }  // namespace

@@ -1,32 +1,49 @@
-// The options that every command has which loads a model.
+// The options that several commands share, in groups; each group is a struct of values and a
+// function that appends its rows to a command's table.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "config/option_table.h"
 
 namespace sdxl {
 
-struct CommonConfig {
+struct LoggingConfig {
+  std::string log_level = "info";
+};
+void add_logging(OptionTable& table, LoggingConfig& config);
+
+struct ThreadsConfig {
+  int64_t num_threads = 0;  ///< 0 for all cores.
+};
+void add_threads(OptionTable& table, ThreadsConfig& config);
+
+struct HubConfig {
+  std::optional<std::string> variant, cache_dir;
+  bool offline = false;
+};
+void add_hub(OptionTable& table, HubConfig& config);
+
+void add_vae(OptionTable& table, std::optional<std::string>& value);
+void add_xformers(OptionTable& table, bool& value);
+
+inline constexpr const char* kBaseModel = "stabilityai/stable-diffusion-xl-base-1.0";
+
+/// What every command has that loads a model.
+struct CommonConfig : HubConfig, ThreadsConfig, LoggingConfig {
+  std::optional<std::string> revision;
+  std::string single_file_config = kBaseModel;
+
   std::string device = "auto";
   std::string mixed_precision = "no";
   std::optional<uint64_t> seed;
-  int64_t num_threads = 0;
-  std::string log_level = "info";
-
-  std::optional<std::string> revision, variant, cache_dir;
-  bool offline = false;
-  std::string single_file_config = "stabilityai/stable-diffusion-xl-base-1.0";
 
   std::optional<std::string> config;
   bool print_config = false;
   bool dry_run = false;
 };
-
-/// Appends the table of the common options, bound to `config`.
-void append_common_options(OptionTable& table, CommonConfig& config);
+void add_common(OptionTable& table, CommonConfig& config);
 
 }  // namespace sdxl

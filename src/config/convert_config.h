@@ -5,24 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "config/option_table.h"
+#include "config/common_config.h"
 
 namespace sdxl {
 
-struct ConvertConfig {
+struct ConvertConfig : HubConfig, LoggingConfig {
   std::string input, output;
   std::optional<std::string> to;
   std::string dtype = "keep";
   std::optional<std::string> pretrained_vae_model_name_or_path;
-  std::string pretrained_model_name_or_path = "stabilityai/stable-diffusion-xl-base-1.0";
+  std::string pretrained_model_name_or_path = kBaseModel;
   bool allow_unmatched = false;
   bool overwrite = false;
-  std::optional<std::string> variant, cache_dir;
-  bool offline = false;
-  std::string log_level = "info";
 };
 
 /// The table of convert, bound to `config`.
-std::vector<Option> convert_options(ConvertConfig& config);
+std::vector<Option> convert_table(ConvertConfig& config);
 
 }  // namespace sdxl

@@ -28,7 +28,7 @@ struct InferConfig : CommonConfig {
   std::optional<std::string> prompt_2, negative_prompt, negative_prompt_2;
   int64_t clip_skip = 0;
 
-  // Pictures
+  // Images
   std::optional<int64_t> height, width;
   std::optional<IntPair> original_size, target_size;
   IntPair crops_coords_top_left;
@@ -55,6 +55,6 @@ struct InferConfig : CommonConfig {
 };
 
 /// The table of infer, bound to `config`.
-std::vector<Option> infer_options(InferConfig& config);
+std::vector<Option> infer_table(InferConfig& config);
 
 }  // namespace sdxl

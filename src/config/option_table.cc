@@ -1,4 +1,3 @@
-// The option table: lookup, origins, files.
 #include "config/option_table.h"
 
 #include <algorithm>
@@ -37,7 +36,7 @@ OptionSet::OptionSet(std::vector<Option> options)
 
 size_t OptionSet::index_of(const std::string& name) const {
   const Option* option = find(name);
-  if (option == nullptr) throw std::logic_error("no option is called " + name);
+  if (option == nullptr) throw std::logic_error("unknown option " + name);
   return size_t(option - options_.data());
 }
 
@@ -63,7 +62,7 @@ void OptionSet::set_from_flag(const std::string& name, const std::vector<std::st
 void OptionSet::set_from_json(const Json& object, const std::string& source) {
   if (!object.is_object()) {
     throw Error(ExitStatus::kUsage,
-                str(escaped(source), ": must be a JSON object of option names and values"));
+                str(escaped(source), ": must be a JSON object that maps option names to values"));
   }
   for (const auto& [key, value] : object.items()) {
     if (!key.empty() && key[0] == '_') continue;
@@ -76,7 +75,7 @@ void OptionSet::set_from_json(const Json& object, const std::string& source) {
     }
     if (option->rule.flag_only) {
       throw Error(ExitStatus::kUsage, str(escaped(source), ": ", option->name,
-                                          " has no place in a file; give it as a flag"));
+                                          " cannot be set in a file: give it as a flag"));
     }
     const size_t index = index_of(key);
     if (origins_[index] == OptionOrigin::kFlag) continue;
@@ -89,6 +88,14 @@ Json OptionSet::to_json() const {
   Json json = Json::object();
   for (const Option& option : options_) {
     if (!option.rule.flag_only) redact(json[option.name] = option_json(option));
+  }
+  return json;
+}
+
+Json OptionSet::shared_json() const {
+  Json json = to_json();
+  for (const Option& option : options_) {
+    if (option.rule.per_process) json.erase(option.name);
   }
   return json;
 }

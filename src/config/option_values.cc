@@ -1,5 +1,5 @@
-// Values of options. A reader turns one text or one JSON value into a field's type, or fails with
-// what was expected; everything that names the option and the value happens in one place, refuse().
+// Readers turn one text or one JSON value into a field's type, or throw what they expected. Only
+// refuse() names the option and the value.
 #include "config/option_values.h"
 
 #include <charconv>
@@ -13,7 +13,7 @@
 namespace sdxl {
 namespace {
 
-/// Why a value is refused: "must be …".
+/// What a value must be; thrown by readers and checks.
 struct Refusal {
   std::string expected;
 };
@@ -40,11 +40,11 @@ constexpr bool kIsOptional<std::optional<T>> = true;
 template <typename T>
 const char* expectation() {
   if constexpr (std::is_same_v<T, bool>) return "true or false";
-  if constexpr (std::is_same_v<T, int64_t>) return "an integer of 64 bits";
+  if constexpr (std::is_same_v<T, int64_t>) return "an integer that fits 64 bits";
   if constexpr (std::is_same_v<T, uint64_t>) return "an integer from 0 to 18446744073709551615";
   if constexpr (std::is_same_v<T, double>) return "a finite number";
   if constexpr (std::is_same_v<T, IntPair>) return "two integers H,W";
-  return "a text";
+  return "a string";
 }
 
 template <typename T>
@@ -103,11 +103,11 @@ void check(const OptionRule& rule, const std::string& value) {
   for (const std::string& choice : rule.choices) {
     if (value == choice) return;
   }
-  std::string expected = "one of " + join(rule.choices, ", ");
-  if (const std::string near = nearest(value, rule.choices); !near.empty()) {
-    expected += "; did you mean " + near + "?";
-  }
-  throw Refusal{expected};
+  const std::string near = nearest(value, rule.choices);
+  const std::string hint = near.empty() ? "" : "; did you mean " + near + "?";
+  constexpr size_t kMostListed = 12;
+  if (!near.empty() && rule.choices.size() > kMostListed) throw Refusal{"a known name" + hint};
+  throw Refusal{"one of " + join(rule.choices, ", ") + hint};
 }
 
 void check_range(const OptionRule& rule, double value) {

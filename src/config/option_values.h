@@ -1,11 +1,11 @@
-// Values of options: from the texts of a flag, from JSON, to JSON, and the rules that they must
-// keep.
+// Converts the values of options from and to texts and JSON, and checks their rules.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "config/option_table.h"
+#include "base/json.h"
+#include "config/option.h"
 
 namespace sdxl {
 
@@ -17,7 +17,7 @@ void assign_json(const Option& option, const Json& value, const std::string& sou
 
 Json option_json(const Option& option);
 
-/// What stands for the value in help: "N", "X", "TEXT", …
+/// The placeholder of the value in help: "N", "X", "TEXT", …
 std::string value_name(const Option& option);
 
 bool is_boolean(const Option& option);

@@ -1,5 +1,5 @@
-// The options of train-full and train-lora: the union of both scripts' flags, with their defaults,
-// and ours. Both commands have the same table; only output_dir's default differs.
+// The options of train-full and train-lora: the flags of diffusers' two training scripts with their
+// defaults, and sdxl's. Both commands have the same table; only the default of output_dir differs.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct TrainConfig : CommonConfig {
   std::string on_bad_image = "fail";
   int64_t dataloader_num_workers = 0;
 
-  // Pictures
+  // Images
   int64_t resolution = 1024;
   bool center_crop = false, random_flip = false;
   std::string image_interpolation_mode = "lanczos";
@@ -120,16 +120,22 @@ struct TrainConfig : CommonConfig {
   bool push_to_hub = false;
   std::optional<std::string> hub_token, hub_model_id;
 
-  // Many devices
+  // Distributed training
   int64_t local_rank = -1;
   int64_t zero_stage = 0;
   double ddp_timeout = 600;
 };
 
-/// Name and number of one of optimizer_args; nothing for what is not NAME=NUMBER.
+/// The learning rate at which the schedule polynomial ends.
+inline constexpr double kPolynomialEnd = 1e-7;
+
+/// Splits one of optimizer_args into its name and number; null if it is not NAME=NUMBER.
 std::optional<std::pair<std::string, double>> parse_optimizer_argument(const std::string& text);
 
+/// "train-full" or "train-lora".
+const char* command_name(TrainKind kind);
+
 /// The table of both training commands, bound to `config`.
-std::vector<Option> train_options(TrainConfig& config);
+std::vector<Option> train_table(TrainConfig& config);
 
 }  // namespace sdxl

@@ -83,7 +83,7 @@ auto in_turn(Ranks& ranks, const Work& work) {
 
 /// Throws Error(kUsage) naming the first difference unless all ranks run the same build with the
 /// same `options`.
-void require_equal_options(Ranks& ranks, Json options);
+void require_equal_options(Ranks& ranks, const Json& options);
 
 /// A random seed, the same for all ranks, which the log names. Collective.
 uint64_t draw_seed(Ranks& ranks);

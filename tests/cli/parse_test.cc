@@ -27,7 +27,7 @@ class SampleCommand : public Command {
 
  private:
   std::string positional_;
-  OptionSet options_{infer_options(config)};
+  OptionSet options_{infer_table(config)};
 };
 
 struct Parsed {
@@ -148,7 +148,7 @@ TEST(Parse, RefusesBadConfigFiles) {
 TEST(Parse, HelpShowsEveryOptionByGroup) {
   const std::string text = parse({"infer", "--prompt", "x", "--help"}).line.text;
   InferConfig config;
-  for (const Option& option : infer_options(config)) {
+  for (const Option& option : infer_table(config)) {
     EXPECT_THAT(text, testing::HasSubstr(option.name));
     EXPECT_THAT(text, testing::HasSubstr("\n" + option.group + "\n"));
   }

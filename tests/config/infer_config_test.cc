@@ -1,8 +1,6 @@
 // The options of infer, and what is refused.
 #include "config/infer_config.h"
 
-#include <set>
-
 #include "config/validation.h"
 #include "support/expect_error.h"
 
@@ -36,14 +34,6 @@ TEST(InferConfig, HasTheDesignsDefaults) {
   EXPECT_EQ(config.device, "auto");
 }
 
-TEST(InferConfig, NamesAreUnique) {
-  InferConfig config;
-  std::set<std::string> names;
-  for (const Option& option : infer_options(config)) {
-    EXPECT_TRUE(names.insert(option.name).second) << option.name;
-  }
-}
-
 TEST(InferConfig, RequiresModelPromptAndPlace) {
   refuses([](C& c) { c.pretrained_model_name_or_path = ""; }, "--pretrained_model_name_or_path");
   refuses([](C& c) { c.prompt.clear(); }, "--prompt");
@@ -55,24 +45,23 @@ TEST(InferConfig, RequiresModelPromptAndPlace) {
 
 TEST(InferConfig, OneOutputIsForOnePicture) {
   refuses([](C& c) { c.output_dir = "d"; }, "one of them");
-  refuses([](C& c) { c.prompt = {"a", "b"}; }, "2 are asked for: give --output_dir");
-  refuses([](C& c) { c.num_images_per_prompt = 3; }, "3 are asked for");
-  refuses([](C& c) { c.prompt_file = "p"; }, "--prompt_file may make many");
-  refuses([](C& c) { c.checkpoints = {"d"}; }, "--checkpoints may make many");
+  refuses([](C& c) { c.prompt = {"a", "b"}; }, "2 are requested: give --output_dir");
+  refuses([](C& c) { c.num_images_per_prompt = 3; }, "3 are requested");
+  refuses([](C& c) { c.prompt_file = "p"; }, "--prompt_file may generate several");
+  refuses([](C& c) { c.checkpoints = {"d"}; }, "--checkpoints may generate several");
   refuses([](C& c) { c.output = "cat.jpg"; }, "must end in .png");
   refuses([](C& c) { c.output_type = "latent"; }, "must end in .safetensors");
 }
 
 TEST(InferConfig, ScalesComeInPairs) {
   refuses([](C& c) { c.lora_scale = {1}; }, "--lora is given 0 times and --lora_scale 1 times");
-  refuses([](C& c) { c.lora = {"a", "b"}, c.lora_scale = {1}; }, "one scale for each");
-  refuses([](C& c) { c.use_ema = true; }, "needs --checkpoints");
+  refuses([](C& c) { c.lora = {"a", "b"}, c.lora_scale = {1}; }, "one scale per LoRA");
   refuses([](C& c) { c.timesteps = {1}, c.sigmas = {1}; }, "one of them");
 }
 
 TEST(InferConfig, SidesAreMultiplesOf8) {
   InferConfig config;
-  OptionSet options(infer_options(config));
+  OptionSet options(infer_table(config));
   EXPECT_SDXL_ERROR(options.set_from_flag("height", {"500"}), ExitStatus::kUsage,
                     "--height '500': must be a multiple of 8, such as 496");
   EXPECT_SDXL_ERROR(options.set_from_flag("width", {"0"}), ExitStatus::kUsage, "at least 8");

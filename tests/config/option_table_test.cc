@@ -60,7 +60,7 @@ TEST(OptionTable, ReadsTextsOfEveryType) {
   EXPECT_EQ(sample.sigmas, (std::vector<double>{1.5, 0.5, 0}));
 }
 
-TEST(OptionTable, OfASingleOptionTheLastTextCounts) {
+TEST(OptionTable, TheLastTextOfASingleOptionCounts) {
   Sample sample;
   sample.options.set_from_flag("count", {"8", "16"});
   EXPECT_EQ(sample.count, 16);
@@ -116,7 +116,7 @@ TEST(OptionTable, RefusesJsonOfTheWrongShape) {
   EXPECT_SDXL_ERROR(sample.set_json(R"({"count":8.0})"), ExitStatus::kUsage, "integer");
   EXPECT_SDXL_ERROR(sample.set_json(R"({"count":null})"), ExitStatus::kUsage, "integer");
   EXPECT_SDXL_ERROR(sample.set_json(R"({"flag":1})"), ExitStatus::kUsage, "true or false");
-  EXPECT_SDXL_ERROR(sample.set_json(R"({"prompt":["a",1]})"), ExitStatus::kUsage, "a text");
+  EXPECT_SDXL_ERROR(sample.set_json(R"({"prompt":["a",1]})"), ExitStatus::kUsage, "a string");
   EXPECT_SDXL_ERROR(sample.set_json(R"({"now":true})"), ExitStatus::kUsage, "as a flag");
 }
 

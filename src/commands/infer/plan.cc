@@ -13,22 +13,6 @@
 namespace sdxl {
 namespace {
 
-/// The options that a JSON line may give for itself.
-const std::vector<std::string> kPictureOptions = {"prompt_2",
-                                                  "negative_prompt",
-                                                  "negative_prompt_2",
-                                                  "seed",
-                                                  "height",
-                                                  "width",
-                                                  "num_inference_steps",
-                                                  "guidance_scale",
-                                                  "guidance_rescale",
-                                                  "original_size",
-                                                  "crops_coords_top_left",
-                                                  "target_size",
-                                                  "clip_skip",
-                                                  "num_images_per_prompt"};
-
 struct Sides {
   int64_t fallback, latent_scale;
 };
@@ -75,6 +59,22 @@ PictureJob make_job(const InferConfig& config, const std::string& prompt, uint64
   return job;
 }
 
+/// Error(kBadData) for a key of a JSON line that is not an option of a single picture.
+void require_picture_options(const OptionSet& options, const Json& line,
+                             const std::string& source) {
+  std::vector<std::string> allowed;
+  for (const Option& option : options.options()) {
+    if (option.rule.per_picture) allowed.push_back(option.name);
+  }
+  for (const auto& [key, value] : line.items()) {
+    if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
+    const std::string near = nearest(key, allowed);
+    throw Error(ExitStatus::kBadData,
+                str(source, ": ", quoted(key), " is not an option of a picture",
+                    near.empty() ? "" : "; did you mean " + near + "?"));
+  }
+}
+
 /// A JSON line: the run's options, overridden by those of the line.
 PictureJob job_from_json(const InferConfig& config, Json line, const std::string& source,
                          uint64_t default_seed, const Sides& sides) {
@@ -93,17 +93,11 @@ PictureJob job_from_json(const InferConfig& config, Json line, const std::string
     lora_scale = json_value(line, "lora_scale", 1.0, source);
     line.erase("lora_scale");
   }
-  for (const auto& [key, value] : line.items()) {
-    if (std::find(kPictureOptions.begin(), kPictureOptions.end(), key) != kPictureOptions.end())
-      continue;
-    const std::string near = nearest(key, kPictureOptions);
-    throw Error(ExitStatus::kBadData,
-                str(source, ": ", quoted(key), " is not an option of a picture",
-                    near.empty() ? "" : "; did you mean " + near + "?"));
-  }
   InferConfig own = config;
   own.seed.reset();
-  OptionSet(infer_options(own)).set_from_json(line, source);
+  OptionSet options(infer_table(own));
+  require_picture_options(options, line, source);
+  options.set_from_json(line, source);
   PictureJob job = make_job(own, prompt, own.seed.value_or(default_seed), sides);
   job.lora_scale = lora_scale;
   return job;

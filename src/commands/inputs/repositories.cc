@@ -44,7 +44,7 @@ fs::path view_of(const fs::path& file, const CommonConfig& config) {
 
 }  // namespace
 
-HubOptions hub_options(const CommonConfig& config) {
+HubOptions hub_options(const HubConfig& config) {
   HubOptions options = hub_options_from_environment();
   if (config.cache_dir) options.cache = *config.cache_dir;
   options.offline = options.offline || config.offline;

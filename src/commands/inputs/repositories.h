@@ -12,7 +12,7 @@ namespace sdxl {
 
 /// How to reach the Hub: the environment's settings with --cache_dir and --offline. --revision is
 /// left out, since it names a revision of the model's repository alone.
-HubOptions hub_options(const CommonConfig& config);
+HubOptions hub_options(const HubConfig& config);
 
 /// Resolves `name`, the value of --`option`, to a path; fetches what `choice` picks if it is a
 /// repository. Errors name the option.

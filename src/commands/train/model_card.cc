@@ -81,10 +81,7 @@ std::string picture_section(const fs::path& output_dir, const std::vector<std::s
 std::string command_line(const std::string& command, const OptionSet& options, uint64_t seed) {
   std::vector<std::string> words = {"sdxl " + command};
   for (const Option& option : options.options()) {
-    if (option.rule.flag_only || option.name == "resume_from_checkpoint" ||
-        option.name == "overwrite_output_dir") {
-      continue;
-    }
+    if (option.rule.flag_only || option.rule.start_only) continue;
     const Json value = option.name == "seed" ? Json(seed) : options.value(option);
     if (value != options.default_value(option)) append_flags(&words, option.name, value);
   }

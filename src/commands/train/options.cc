@@ -30,7 +30,6 @@ ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
 }
 
 LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps, int64_t ranks) {
-  constexpr double kPolynomialEnd = 1e-7;
   LrScheduleOptions options;
   options.name = config.lr_scheduler;
   // accelerate's scheduler moves once a step and process through what is counted in micro-batches;

@@ -1,11 +1,10 @@
 #include "commands/train/output_directory.h"
 
-#include <set>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "config/resume.h"
 #include "io/model_files.h"
 #include "training/run/run_files.h"
 
@@ -82,14 +81,6 @@ void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
   }
 }
 
-const std::set<std::string> kGroup = {"train_batch_size", "gradient_accumulation_steps"};
-
-/// Samples of an optimizer step.
-int64_t samples_of_step(const RunRecord& record) {
-  return record.options.value("train_batch_size", int64_t{1}) *
-         record.options.value("gradient_accumulation_steps", int64_t{1}) * record.ranks;
-}
-
 }  // namespace
 
 RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
@@ -157,64 +148,20 @@ std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
 
-std::vector<std::string> differing_options(const RunRecord& saved, const RunRecord& now) {
-  static const std::set<std::string> kHarmless = {"output_dir",
-                                                  "overwrite_output_dir",
-                                                  "resume_from_checkpoint",
-                                                  "checkpointing_steps",
-                                                  "checkpoints_total_limit",
-                                                  "keep_best_checkpoint",
-                                                  "validation_prompt",
-                                                  "num_validation_images",
-                                                  "validation_epochs",
-                                                  "validation_steps",
-                                                  "validation_resolution",
-                                                  "validation_loss_steps",
-                                                  "report_to",
-                                                  "logging_dir",
-                                                  "embedding_cache_dir",
-                                                  "cache_dir",
-                                                  "dataloader_num_workers",
-                                                  "num_threads",
-                                                  "log_level",
-                                                  "offline",
-                                                  "device",
-                                                  "local_rank",
-                                                  "ddp_timeout",
-                                                  "zero_stage",
-                                                  "gradient_checkpointing",
-                                                  "save_kohya",
-                                                  "debug_loss",
-                                                  "enable_xformers_memory_efficient_attention",
-                                                  "push_to_hub",
-                                                  "hub_model_id"};
-  // The length of a run shapes the result only through a schedule that ends.
-  const std::string schedule = now.options.value("lr_scheduler", "constant");
-  const bool endless = schedule == "constant" || schedule == "constant_with_warmup";
-  const bool same_group = samples_of_step(saved) == samples_of_step(now);
-  std::vector<std::string> differing;
-  for (const auto& [key, value] : now.options.items()) {
-    if (kHarmless.count(key) != 0 || (same_group && kGroup.count(key) != 0)) continue;
-    if (endless && (key == "max_train_steps" || key == "num_train_epochs")) continue;
-    const auto before = saved.options.find(key);
-    if (before == saved.options.end() || *before == value) continue;
-    differing.push_back(str("--", key, " was ", before->dump(), " and is ", value.dump()));
-  }
-  return differing;
-}
-
-void RunDirectory::require_same_options(const RunRecord& now) const {
+void RunDirectory::require_same_options(const OptionSet& table, const RunRecord& now) const {
   if (!resumed_) return;
   const std::string source = saved_state_source();
   const RunRecord saved = RunRecord::from_json(
       json_value(saved_state_, "options", Json(Json::object()), source), source);
-  const std::vector<std::string> differing = differing_options(saved, now);
+  const int64_t before = samples_of_step(table, saved.options, saved.ranks);
+  const int64_t after = samples_of_step(table, now.options, now.ranks);
+  const std::vector<std::string> differing =
+      options_that_forbid_resume(table, saved.options, now.options, before == after);
   if (differing.empty()) {
     if (saved.samples != 0 && saved.samples != now.samples) {
       log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
                        ": their order changes from here on"));
     }
-    const int64_t before = samples_of_step(saved), after = samples_of_step(now);
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
@@ -228,12 +175,15 @@ void RunDirectory::require_same_options(const RunRecord& now) const {
                   "; give the same options, or start a new run in another --output_dir"));
 }
 
-void RunDirectory::begin(const TrainConfig& train, const RunRecord& record) {
+void RunDirectory::begin(const TrainConfig& train, const OptionSet& table,
+                         const RunRecord& record) {
   // Without a run, a README.md or logs in the directory belong to somebody else.
   const bool holds_run = fs::exists(path_ / kMetricsFile) || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = record.json();
-  for (const char* key : {"resume_from_checkpoint", "overwrite_output_dir"}) config.erase(key);
+  for (const Option& option : table.options()) {
+    if (option.rule.start_only) config.erase(option.name);
+  }
   config["_sdxl_version"] = version();
   write_json(path_ / kRunConfigFile, config);
 }

@@ -35,13 +35,13 @@ class RunDirectory {
 
   /// Error(kUsage) that lists the options that shape the result and differ from those of the
   /// resumed checkpoint.
-  void require_same_options(const RunRecord& now) const;
+  void require_same_options(const OptionSet& table, const RunRecord& now) const;
   /// The draw at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
   /// Begins to write, when everything is checked: removes the last run's files with
   /// --overwrite_output_dir, then writes config.json, which repeats the run when given to
   /// --config. For the first rank alone.
-  void begin(const TrainConfig& train, const RunRecord& record);
+  void begin(const TrainConfig& train, const OptionSet& table, const RunRecord& record);
 
  private:
   void open(const TrainConfig& config);
@@ -53,10 +53,5 @@ class RunDirectory {
   std::optional<Checkpoint> resumed_;
   Json saved_state_ = Json::object();
 };
-
-/// The options that shape the result and differ, each as "--key was X and is Y". Batch size,
-/// accumulation and ranks may differ if the samples of a step stay the same; the number of ranks
-/// may also differ alone.
-std::vector<std::string> differing_options(const RunRecord& saved, const RunRecord& now);
 
 }  // namespace sdxl

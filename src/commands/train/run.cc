@@ -55,7 +55,7 @@ class TrainingRun {
         record_{options.to_json(), ranks.size(), data_.size()},
         length_(run_length(config, data_.size(), ranks.size())) {
     record_.options["seed"] = context_.seed;
-    directory_.require_same_options(record_);
+    directory_.require_same_options(option_set_, record_);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
@@ -77,7 +77,7 @@ class TrainingRun {
 
   ExitStatus train() {
     if (ranks_.is_first()) {
-      directory_.begin(config_, record_);
+      directory_.begin(config_, option_set_, record_);
       truncate_metrics(directory_.path() / kMetricsFile, first_step());
     }
     data_.prepare(task_.trains_text_encoders());
@@ -261,7 +261,7 @@ ExitStatus run_training(const TrainConfig& config, const OptionSet& options, Tra
       launch, {std::chrono::milliseconds(static_cast<int64_t>(config.ddp_timeout * 1000.0))});
   return run_on_ranks(ranks, [&] {
     set_thread_count(threads_of_rank(config.num_threads, launch));
-    require_equal_options(ranks, options.to_json());
+    require_equal_options(ranks, options.shared_json());
     const ResolvedInputs inputs =
         in_turn(ranks, [&] { return resolve_inputs(config, config.dry_run); });
     TrainingRun run(config, inputs, options, task, ranks, device_index(launch));
