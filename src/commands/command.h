@@ -28,8 +28,8 @@ class Command {
   /// The positional arguments' name in --help; "" if the command takes none.
   virtual std::string positional_name() const { return ""; }
   virtual void set_positionals(const std::vector<std::string>&) {}
-  /// Checks combinations of options before anything is loaded; Error(kUsage). Called after the
-  /// options marked unsupported were refused.
+  /// Checks combinations of options before anything is loaded; Error(kUsage). The caller has
+  /// checked the rules of the options' rows.
   virtual void validate() = 0;
   virtual ExitStatus run() = 0;
   /// Options to try when memory ran out, the most effective first; "" if there are none.

@@ -13,8 +13,8 @@ bool schedule_ends(const Json& options) {
 
 }  // namespace
 
-int64_t samples_of_step(const OptionSet& table, const Json& options) {
-  int64_t samples = options.value("_ranks", int64_t{1});
+int64_t samples_of_step(const OptionSet& table, const Json& options, int64_t ranks) {
+  int64_t samples = ranks;
   for (const Option& option : table.options()) {
     if (option.rule.shapes == Shapes::kSampleCount) {
       samples *= options.value(option.name, int64_t{1});
@@ -24,8 +24,7 @@ int64_t samples_of_step(const OptionSet& table, const Json& options) {
 }
 
 std::vector<std::string> options_that_forbid_resume(const OptionSet& table, const Json& saved,
-                                                    const Json& now) {
-  const bool same_samples = samples_of_step(table, saved) == samples_of_step(table, now);
+                                                    const Json& now, bool same_samples) {
   std::vector<std::string> differing;
   for (const Option& option : table.options()) {
     const Shapes shapes = option.rule.shapes.value_or(Shapes::kResult);

@@ -9,13 +9,12 @@
 
 namespace sdxl {
 
-// `saved` and `now` are the options of a run as JSON, with its number of ranks as "_ranks".
+/// Samples of one optimizer step over all ranks, with the options of a run as JSON.
+int64_t samples_of_step(const OptionSet& table, const Json& options, int64_t ranks);
 
-/// Samples of one optimizer step over all ranks.
-int64_t samples_of_step(const OptionSet& table, const Json& options);
-
-/// The options that differ and whose rules (Shapes) forbid it, as "--name was 1 and is 2".
+/// The options that differ although their rules (Shapes) forbid it, as "--name was 1 and is 2".
+/// `same_samples` says whether both runs have the same samples_of_step().
 std::vector<std::string> options_that_forbid_resume(const OptionSet& table, const Json& saved,
-                                                    const Json& now);
+                                                    const Json& now, bool same_samples);
 
 }  // namespace sdxl

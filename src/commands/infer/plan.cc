@@ -59,7 +59,7 @@ PictureJob make_job(const InferConfig& config, const std::string& prompt, uint64
   return job;
 }
 
-/// Error(kBadData) for keys of a JSON line that are no options of one picture.
+/// Error(kBadData) for a key of a JSON line that is not an option of a single picture.
 void require_picture_options(const OptionSet& options, const Json& line,
                              const std::string& source) {
   std::vector<std::string> allowed;

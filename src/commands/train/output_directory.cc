@@ -151,17 +151,17 @@ std::string RunDirectory::saved_state_source() const {
 void RunDirectory::require_same_options(const OptionSet& table, const RunRecord& now) const {
   if (!resumed_) return;
   const std::string source = saved_state_source();
-  const Json saved_json = json_value(saved_state_, "options", Json(Json::object()), source);
-  const RunRecord saved = RunRecord::from_json(saved_json, source);
+  const RunRecord saved = RunRecord::from_json(
+      json_value(saved_state_, "options", Json(Json::object()), source), source);
+  const int64_t before = samples_of_step(table, saved.options, saved.ranks);
+  const int64_t after = samples_of_step(table, now.options, now.ranks);
   const std::vector<std::string> differing =
-      options_that_forbid_resume(table, saved_json, now.json());
+      options_that_forbid_resume(table, saved.options, now.options, before == after);
   if (differing.empty()) {
     if (saved.samples != 0 && saved.samples != now.samples) {
       log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
                        ": their order changes from here on"));
     }
-    const int64_t before = samples_of_step(table, saved_json);
-    const int64_t after = samples_of_step(table, now.json());
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
@@ -177,7 +177,7 @@ void RunDirectory::require_same_options(const OptionSet& table, const RunRecord&
 
 void RunDirectory::begin(const TrainConfig& train, const OptionSet& table,
                          const RunRecord& record) {
-  // A directory without a run may hold a README.md or logs of its owner.
+  // Without a run, a README.md or logs in the directory belong to somebody else.
   const bool holds_run = fs::exists(path_ / kMetricsFile) || existing_result(path_).has_value();
   if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
   Json config = record.json();
