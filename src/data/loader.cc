@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/stop.h"
 
 namespace sdxl {
@@ -162,7 +163,7 @@ std::optional<Batch> Loader::make_here() {
 }
 
 std::optional<Batch> Loader::next() {
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   std::optional<Batch> batch;
   if (!workers_) {
     batch = make_here();
@@ -170,8 +171,7 @@ std::optional<Batch> Loader::next() {
     if (slot->failure) std::rethrow_exception(slot->failure);
     batch = std::move(slot->batch);
   }
-  waited_seconds_ +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  waited_seconds_ += seconds_since(start);
   return batch;
 }
 
