@@ -4,7 +4,7 @@
     python tools/reference/models.py
 
 Small models of unusual shapes in diffusers and transformers are computed in double precision, so a comparison sees our
-rounding only. Weights and inputs come from a hash of their name and position (`values` here, tests/models/hashed_values.h
+rounding only. Weights and inputs come from a hash of their name and position (`values` here, tests/models/reference.h
 there). Only configs, outputs and digests of the gradients are therefore stored.
 """
 import json
