@@ -74,7 +74,7 @@ ExitStatus report_exception() noexcept {
 /// Reports an exception that left a thread or a destructor as any other, without abort().
 [[noreturn]] void on_terminate() {
   const ExitStatus status = std::current_exception() ? report_exception() : ExitStatus::kFailure;
-  ::_exit(int(status));
+  ::_exit(static_cast<int>(status));
 }
 
 /// Opens closed standard streams on /dev/null, so that no later file takes their descriptors.
@@ -100,7 +100,7 @@ void flush_output() {
   const int error = errno;
   if ((streamed && flushed) || output_reader_left()) return;
   throw Error(ExitStatus::kFileError,
-              str("cannot write standard output: ", std::strerror(error == 0 ? EIO : error)));
+              "cannot write standard output: ", std::strerror(error == 0 ? EIO : error));
 }
 
 /// Prints every option as JSON, and under "_origins" where the given ones come from.
@@ -145,7 +145,7 @@ ExitStatus run_command(Command& command) {
     return ExitStatus::kDone;
   }
   if (options.find("num_threads") != nullptr && options.get<int64_t>("num_threads") > 0) {
-    at::set_num_threads(int(options.get<int64_t>("num_threads")));
+    at::set_num_threads(static_cast<int>(options.get<int64_t>("num_threads")));
   }
   check_option_rules(options, command.name());
   command.validate();
@@ -187,5 +187,5 @@ int main(int, char** argv) {
   }
   // exit() would destroy LibTorch's operator tables, which takes a quarter of the start-up time and
   // must not happen while threads run.
-  ::_exit(int(status));
+  ::_exit(static_cast<int>(status));
 }

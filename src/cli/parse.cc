@@ -17,7 +17,7 @@ namespace {
 
 template <typename... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
-  throw Error(ExitStatus::kUsage, str(parts...));
+  throw Error(ExitStatus::kUsage, parts...);
 }
 
 std::string suggestion(const std::string& prefix, const std::string& name,
@@ -152,7 +152,7 @@ void apply_config_file(OptionSet& options) {
     json = read_json(*path);
   } catch (const Error& error) {
     if (error.status() != ExitStatus::kBadData) throw;
-    throw Error(ExitStatus::kUsage, str("--config ", error.what()));
+    throw Error(ExitStatus::kUsage, "--config ", error.what());
   }
   options.set_from_json(json, *path);
 }

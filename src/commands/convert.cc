@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "commands/command.h"
 #include "commands/inputs/repositories.h"
+#include "config/choices.h"
 #include "config/convert_config.h"
 #include "config/validation.h"
 #include "io/model_files.h"
@@ -88,7 +89,7 @@ class ConvertCommand : public Command {
   }
 
   void convert_directory(const fs::path& input) {
-    require_target("a model's directory", {"single_file", "diffusers"}, "single_file");
+    require_target("a model's directory", kModelFormats, "single_file");
     const std::string variant = config_.variant.value_or("");
     const at::ScalarType dtype = dtype_of(config_.dtype);
     if (config_.to == "diffusers") {
@@ -99,7 +100,7 @@ class ConvertCommand : public Command {
   }
 
   void convert_file(const fs::path& input) {
-    require_target("a model in one file", {"diffusers", "single_file"}, "diffusers");
+    require_target("a model in one file", kModelFormats, "diffusers");
     const fs::path configs = single_file_configs(common_);
     const SingleFileContents contents = read_single_file(SafetensorsFile(input), configs);
     if (!contents.unknown.empty() && !config_.allow_unmatched) {
@@ -120,7 +121,7 @@ class ConvertCommand : public Command {
   }
 
   void convert_lora(const fs::path& input) {
-    require_target("a LoRA", written_lora_formats(), "");
+    require_target("a LoRA", kLoraFormats, "");
     const PipelineDirectory base(single_file_configs(common_), "");
     const UNet2DConditionConfig unet = read_unet_config(base.part(kUNetFolder));
     LoraWeights lora = read_lora(input, layer_names(base, unet));

@@ -16,7 +16,7 @@ inline const Choices kOptimizers = {"adamw", "adamw8bit", "adafactor", "lion", "
 inline const Choices kLrSchedules = {"constant", "constant_with_warmup", "linear",
                                      "cosine",   "cosine_with_restarts", "polynomial"};
 
-/// --report_to: training/trackers/. The option also takes all, none and one that it refuses.
+/// --report_to: training/trackers/. The option also takes all and none.
 inline const Choices kTrackers = {"tensorboard", "wandb"};
 
 /// --image_interpolation_mode: io/resize.cc.
@@ -25,6 +25,11 @@ inline const Choices kResizeFilters = {"nearest", "nearest_exact", "bilinear", "
 
 /// --log_level: base/log.cc.
 inline const Choices kLogLevels = {"debug", "info", "warning", "error", "off"};
+
+/// --to of convert, for a LoRA: the formats of lora/formats/ that can be written.
+inline const Choices kLoraFormats = {"diffusers", "peft", "kohya"};
+/// --to of convert, for a model.
+inline const Choices kModelFormats = {"diffusers", "single_file"};
 
 /// --scheduler: schedulers/, each with the names of the sigma spacings that it supports.
 Choices scheduler_choices();

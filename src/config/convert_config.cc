@@ -1,16 +1,34 @@
 #include "config/convert_config.h"
 
+#include <algorithm>
+
+#include "config/choices.h"
+#include "config/option_rules.h"
+
 namespace sdxl {
+namespace {
+
+Choices all_formats() {
+  Choices formats = kModelFormats;
+  for (const std::string& format : kLoraFormats) {
+    if (std::find(formats.begin(), formats.end(), format) == formats.end()) {
+      formats.push_back(format);
+    }
+  }
+  return formats;
+}
+
+}  // namespace
 
 std::vector<Option> convert_table(ConvertConfig& c) {
   OptionTable table;
   table.add("input", &c.input, "model or LoRA: a directory or a .safetensors file (required)",
             {.value_name = "PATH"});
   table.add("output", &c.output, "path of the result (required)", {.value_name = "PATH"});
-  table.add("to", &c.to,
-            "diffusers or single_file for a model; diffusers, peft or kohya for a LoRA",
-            {.choices = {"diffusers", "single_file", "peft", "kohya"},
-             .unset_means = "a model's other format"});
+  table.add(
+      "to", &c.to,
+      alternatives(kModelFormats) + " for a model; " + alternatives(kLoraFormats) + " for a LoRA",
+      {.choices = all_formats(), .unset_means = "a model's other format"});
   table.add("dtype", &c.dtype, "dtype of the saved weights",
             {.choices = {"keep", "float32", "fp16", "bf16"}});
   table.add("pretrained_model_name_or_path", &c.pretrained_model_name_or_path,

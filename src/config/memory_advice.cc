@@ -1,4 +1,4 @@
-// Options that save memory, by what they save of a run at 1024 pixels.
+// The order is that of the memory saved in a run at 1024 pixels.
 #include "config/memory_advice.h"
 
 #include <vector>

@@ -1,4 +1,4 @@
-// What to change when memory runs out.
+// Advice for a command that ran out of memory.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace sdxl {
 
-/// The options that would save memory and are not in use yet, the one with the greatest effect
-/// first: "--gradient_checkpointing, then --train_batch_size 1 with …".
+/// Options that would save memory and are not in use yet, the most effective first:
+/// "--gradient_checkpointing, then --train_batch_size 1 with …".
 std::string memory_advice(const TrainConfig& config, TrainKind kind);
 std::string memory_advice(const InferConfig& config);
 

@@ -15,7 +15,7 @@ void check_needs(const OptionSet& options, const Option& option) {
     return options.is_set(*options.find(name));
   };
   if (needs.empty() || std::any_of(needs.begin(), needs.end(), is_given)) return;
-  throw Error(ExitStatus::kUsage, str("--", option.name, " needs ", alternatives(needs, "--")));
+  throw Error(ExitStatus::kUsage, "--", option.name, " needs ", alternatives(needs, "--"));
 }
 
 void warn_without_effect(const OptionSet& options, const Option& option) {
@@ -33,8 +33,8 @@ void check_option_rules(const OptionSet& options, const std::string& command) {
   for (const Option& option : options.options()) {
     if (!options.is_set(option)) continue;
     if (option.rule.only_for != nullptr && option.rule.only_for != command) {
-      throw Error(ExitStatus::kUsage,
-                  str("--", option.name, " is for ", option.rule.only_for, " only: leave it out"));
+      throw Error(ExitStatus::kUsage, "--", option.name, " is for ", option.rule.only_for,
+                  " only: leave it out");
     }
     check_needs(options, option);
     warn_without_effect(options, option);

@@ -37,7 +37,7 @@ OptionSet::OptionSet(std::vector<Option> options)
 size_t OptionSet::index_of(const std::string& name) const {
   const Option* option = find(name);
   if (option == nullptr) throw std::logic_error("unknown option " + name);
-  return size_t(option - options_.data());
+  return static_cast<size_t>(option - options_.data());
 }
 
 const Option* OptionSet::find(const std::string& name) const {
@@ -61,21 +61,20 @@ void OptionSet::set_from_flag(const std::string& name, const std::vector<std::st
 
 void OptionSet::set_from_json(const Json& object, const std::string& source) {
   if (!object.is_object()) {
-    throw Error(ExitStatus::kUsage,
-                str(escaped(source), ": must be a JSON object that maps option names to values"));
+    throw Error(ExitStatus::kUsage, escaped(source),
+                ": must be a JSON object that maps option names to values");
   }
   for (const auto& [key, value] : object.items()) {
     if (!key.empty() && key[0] == '_') continue;
     const Option* option = find(key);
     if (option == nullptr) {
       const std::string near = nearest(with_underscores(key), names());
-      throw Error(ExitStatus::kUsage, str(escaped(source), ": unknown key ", quoted(key),
-                                          near.empty() ? "; --help lists the options"
-                                                       : "; did you mean '" + near + "'?"));
+      throw Error(ExitStatus::kUsage, escaped(source), ": unknown key ", quoted(key),
+                  near.empty() ? "; --help lists the options" : "; did you mean '" + near + "'?");
     }
     if (option->rule.flag_only) {
-      throw Error(ExitStatus::kUsage, str(escaped(source), ": ", option->name,
-                                          " cannot be set in a file: give it as a flag"));
+      throw Error(ExitStatus::kUsage, escaped(source), ": ", option->name,
+                  " cannot be set in a file: give it as a flag");
     }
     const size_t index = index_of(key);
     if (origins_[index] == OptionOrigin::kFlag) continue;
@@ -103,7 +102,7 @@ Json OptionSet::shared_json() const {
 Json OptionSet::value(const Option& option) const { return option_json(option); }
 
 Json OptionSet::default_value(const Option& option) const {
-  return defaults_[size_t(&option - options_.data())];
+  return defaults_[static_cast<size_t>(&option - options_.data())];
 }
 
 OptionOrigin OptionSet::origin(const std::string& name) const { return origins_[index_of(name)]; }

@@ -120,7 +120,7 @@ void check_range(const OptionRule& rule, double value) {
 void check(const OptionRule& rule, double value) { check_range(rule, value); }
 
 void check(const OptionRule& rule, int64_t value) {
-  check_range(rule, double(value));
+  check_range(rule, static_cast<double>(value));
   if (rule.multiple_of && value % *rule.multiple_of != 0) {
     const int64_t step = *rule.multiple_of, below = value / step * step;
     throw Refusal{str("a multiple of ", step, ", such as ", below > 0 ? below : step)};
@@ -215,7 +215,7 @@ std::string kind_name() {
 
 [[noreturn]] void refuse(const std::string& option, const std::string& value,
                          const Refusal& refusal) {
-  throw Error(ExitStatus::kUsage, str(option, " ", value, ": must be ", refusal.expected));
+  throw Error(ExitStatus::kUsage, option, " ", value, ": must be ", refusal.expected);
 }
 
 }  // namespace

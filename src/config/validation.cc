@@ -10,7 +10,7 @@ namespace {
 
 template <typename... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
-  throw Error(ExitStatus::kUsage, str(parts...));
+  throw Error(ExitStatus::kUsage, parts...);
 }
 
 void require_model(const std::string& name) {
@@ -135,7 +135,8 @@ void check_single_output(const InferConfig& c) {
            !c.checkpoints.empty() ? "--checkpoints" : "--prompt_file",
            " may generate several: give --output_dir");
   }
-  if (const auto images = int64_t(c.prompt.size()) * c.num_images_per_prompt; images > 1) {
+  if (const int64_t images = static_cast<int64_t>(c.prompt.size()) * c.num_images_per_prompt;
+      images > 1) {
     refuse("--output ", quoted(*c.output), " is for one image, but ", images,
            " are requested: give --output_dir");
   }

@@ -8,7 +8,7 @@
 namespace sdxl {
 
 enum class ResizeFilter { kNearest, kNearestExact, kBox, kBilinear, kHamming, kBicubic, kLanczos };
-/// Parses --image_interpolation_mode; Error(kUsage) otherwise.
+/// The filter of --image_interpolation_mode: "nearest", "lanczos", …
 ResizeFilter resize_filter_from_name(const std::string& name);
 
 /// Error(kBadData) if the result would have no pixels or more than kMaxPixels.

@@ -1,5 +1,7 @@
 #include "schedulers/registry.h"
 
+#include <stdexcept>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "schedulers/scheduler_config.h"
@@ -70,19 +72,12 @@ struct SchedulerChoice {
 SchedulerChoice choose_by_name(const std::string& name) {
   for (const SchedulerEntry& entry : entries()) {
     if (name == entry.name) return {&entry, ""};
+    if (!entry.has_sigma_spacings) continue;
     for (const std::string& spacing : kSpacings) {
-      if (name != entry.name + "_" + spacing) continue;
-      if (entry.has_sigma_spacings) return {&entry, spacing};
-      throw Error(ExitStatus::kUsage,
-                  str("--scheduler: ", entry.name, " cannot space its sigmas by ", spacing,
-                      "; use --scheduler ", entry.name));
+      if (name == entry.name + "_" + spacing) return {&entry, spacing};
     }
   }
-  const std::vector<std::string> names = scheduler_names();
-  const std::string near = nearest(name, names);
-  throw Error(ExitStatus::kUsage,
-              str("--scheduler: ", quoted(name), " is not known; ",
-                  near.empty() ? "use one of " + join(names, ", ") : "did you mean " + near + "?"));
+  throw std::logic_error("there is no sampler " + name);
 }
 
 SchedulerChoice choose_by_class(const Json& config, const std::string& source) {

@@ -13,9 +13,8 @@ namespace sdxl {
 
 /// Makes a sampler from the object `config` of a scheduler_config.json. `name` is one of
 /// scheduler_names(), or "" for the class that the config names. `overrides` (an object or null)
-/// replaces values of the config; `source` names the config in errors. Error(kUsage) for an unknown
-/// name and for an override that the sampler does not read; Error(kBadData) for an unsupported
-/// value of the config.
+/// replaces values of the config; `source` names the config in errors. Error(kUsage) for an
+/// override that the sampler does not read; Error(kBadData) for an unsupported value of the config.
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const Json& config,
                                           const Json& overrides, const std::string& source);
 

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "base/error.h"
-#include "base/text.h"
+#include <stdexcept>
 
 namespace sdxl {
 namespace {
@@ -63,9 +61,7 @@ LrSchedule::LrSchedule(const LrScheduleOptions& options) : options_(options) {
     formula_ = entry.formula;
     return;
   }
-  throw Error(ExitStatus::kUsage,
-              str("--lr_scheduler ", quoted(options.name), " is unknown; choose from ",
-                  join(lr_schedule_names(), ", ")));
+  throw std::logic_error("there is no learning rate schedule " + options.name);
 }
 
 double LrSchedule::operator()(int64_t step) const {

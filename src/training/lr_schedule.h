@@ -19,7 +19,7 @@ struct LrScheduleOptions {
 
 class LrSchedule {
  public:
-  /// Error(kUsage) for a name that is not in the table.
+  /// `options.name` must be one of lr_schedule_names().
   explicit LrSchedule(const LrScheduleOptions& options);
   /// The factor of the peak learning rate in step `step` (from 0).
   double operator()(int64_t step) const;

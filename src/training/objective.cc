@@ -59,13 +59,9 @@ at::Tensor timestep_weights(const TimestepBias& bias, int64_t count) {
     end = share;
   } else if (bias.strategy == "later") {
     begin = count - share;
-  } else if (bias.strategy == "range") {
+  } else {  // range
     begin = bias.begin;
     end = bias.end;
-  } else {
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--timestep_bias_strategy ", quoted(bias.strategy),
-                          " is unknown; choose from none, earlier, later, range"));
   }
   if (begin < 0 || end > count) {
     throw Error(ExitStatus::kUsage,

@@ -23,8 +23,8 @@ struct TimestepBias {
   double portion = 0.25;          ///< For earlier and later: their share of the timesteps.
 };
 
-/// The probability of each of `count` timesteps, [count] float32. Error(kUsage) for an unknown
-/// strategy or a range beyond the timesteps.
+/// The probability of each of `count` timesteps, [count] float32. Error(kUsage) for a
+/// range beyond the timesteps.
 at::Tensor timestep_weights(const TimestepBias& bias, int64_t count);
 
 struct ObjectiveOptions {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "config/choices.h"
 #include "io/resize.h"
+#include "lora/formats/registry.h"
 #include "schedulers/registry.h"
 #include "training/lr_schedule.h"
 #include "training/optimizers/registry.h"
@@ -20,6 +21,7 @@ TEST(Registries, HaveTheNamesOfTheChoices) {
   EXPECT_THAT(kOptimizers, UnorderedElementsAreArray(optimizer_names()));
   EXPECT_THAT(kLrSchedules, UnorderedElementsAreArray(lr_schedule_names()));
   EXPECT_THAT(kTrackers, UnorderedElementsAreArray(tracker_names()));
+  EXPECT_THAT(kLoraFormats, UnorderedElementsAreArray(written_lora_formats()));
   EXPECT_THAT(scheduler_choices(), UnorderedElementsAreArray(scheduler_names()));
 }
 

@@ -67,5 +67,14 @@ TEST(InferConfig, SidesAreMultiplesOf8) {
   EXPECT_SDXL_ERROR(options.set_from_flag("width", {"0"}), ExitStatus::kUsage, "at least 8");
 }
 
+TEST(InferConfig, SuggestsASamplerInsteadOfListingAll) {
+  InferConfig config;
+  OptionSet options(infer_table(config));
+  EXPECT_SDXL_ERROR(options.set_from_flag("scheduler", {"eulre"}), ExitStatus::kUsage,
+                    "--scheduler 'eulre': must be a known name; did you mean euler?");
+  EXPECT_SDXL_ERROR(options.set_from_flag("scheduler", {"zzz"}), ExitStatus::kUsage,
+                    "must be one of euler_a, ddim");
+}
+
 }  // namespace
 }  // namespace sdxl

@@ -1,7 +1,7 @@
 // What to change when memory runs out.
 #include "config/memory_advice.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace sdxl {
 namespace {
@@ -10,11 +10,9 @@ TEST(MemoryAdvice, NamesFirstWhatSavesMost) {
   TrainConfig config(TrainKind::kFull);
   config.train_batch_size = 4;
   const std::string advice = memory_advice(config, TrainKind::kFull);
-  EXPECT_EQ(advice.rfind("--gradient_checkpointing, then --mixed_precision bf16, then "
-                         "--train_batch_size 2 with --gradient_accumulation_steps 2",
-                         0),
-            0U)
-      << advice;
+  EXPECT_THAT(advice,
+              testing::StartsWith("--gradient_checkpointing, then --mixed_precision bf16, then "
+                                  "--train_batch_size 2 with --gradient_accumulation_steps 2"));
 }
 
 TEST(MemoryAdvice, LeavesOutWhatIsInUse) {
@@ -27,7 +25,7 @@ TEST(MemoryAdvice, LeavesOutWhatIsInUse) {
   EXPECT_EQ(memory_advice(config, TrainKind::kLora), "");
 }
 
-TEST(MemoryAdvice, DrawingWithOnePictureAtATimeIsAboutTheDecoder) {
+TEST(MemoryAdvice, SavesInTheDecoderIfImagesAreGeneratedOneByOne) {
   InferConfig config;
   config.mixed_precision = "fp16";
   EXPECT_EQ(memory_advice(config), "--vae_tiling, then smaller --height and --width");

@@ -58,14 +58,7 @@ TEST(SchedulerRegistry, NamesEveryAlgorithmAndItsSpacings) {
   EXPECT_THAT(scheduler_names(), Contains("euler_karras"));
 }
 
-TEST(SchedulerRegistry, RefusesSpacingsThatAnAlgorithmLacks) {
-  EXPECT_EQ(error_of("ddim_karras", kEuler, ExitStatus::kUsage),
-            "--scheduler: ddim cannot space its sigmas by karras; use --scheduler ddim");
-}
-
 TEST(SchedulerRegistry, RefusesWhatItDoesNotKnow) {
-  EXPECT_EQ(error_of("eulre", kEuler, ExitStatus::kUsage),
-            "--scheduler: 'eulre' is not known; did you mean euler?");
   Json config = kEuler;
   config["_class_name"] = "Foo\n";
   EXPECT_THAT(error_of("", config, ExitStatus::kBadData),

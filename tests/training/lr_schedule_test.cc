@@ -30,11 +30,5 @@ TEST(LrSchedule, MovesByItsPace) {
   for (int64_t step = 0; step < 5; ++step) EXPECT_DOUBLE_EQ(schedule(step), expected[step]);
 }
 
-TEST(LrSchedule, RefusesAnUnknownName) {
-  LrScheduleOptions options;
-  options.name = "piecewise_constant";
-  EXPECT_THROW(LrSchedule{options}, Error);
-}
-
 }  // namespace
 }  // namespace sdxl

@@ -1,6 +1,8 @@
 // To add an optimizer, declare its maker here and give it a line in kOptimizers.
 #include "training/optimizers/registry.h"
 
+#include <stdexcept>
+
 #include "base/error.h"
 #include "base/text.h"
 
@@ -53,8 +55,7 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name,
     require_known_arguments(entry, options);
     return entry.make(std::move(groups), options);
   }
-  throw Error(ExitStatus::kUsage, str("--optimizer ", quoted(name), " is unknown; choose from ",
-                                      join(optimizer_names(), ", ")));
+  throw std::logic_error("there is no optimizer " + name);
 }
 
 }  // namespace sdxl

@@ -13,7 +13,7 @@ namespace sdxl {
 std::vector<std::string> tracker_names();
 
 /// The trackers that --report_to selects: none for "none", each for "all". Leaves out those that
-/// the environment disables. Error(kUsage) for an unknown name.
+/// the environment disables.
 std::vector<std::unique_ptr<Tracker>> make_trackers(const std::string& report_to,
                                                     const TrackerOptions& options);
 

@@ -13,11 +13,6 @@ TEST(OptimizerRegistry, MakesEachOptimizerByName) {
   }
 }
 
-TEST(OptimizerRegistry, RefusesAnUnknownName) {
-  EXPECT_SDXL_ERROR(make_optimizer("sgd9", {}, {}), ExitStatus::kUsage,
-                    "--optimizer 'sgd9' is unknown; choose from adamw, adamw8bit");
-}
-
 TEST(OptimizerRegistry, RefusesAnArgumentOfAnotherOptimizer) {
   OptimizerOptions options;
   options.arguments = {{"d_coef", 2.0}};

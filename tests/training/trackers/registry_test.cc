@@ -33,10 +33,5 @@ TEST(TrackerRegistry, LeavesOutADisabledTracker) {
   ::unsetenv("WANDB_MODE");
 }
 
-TEST(TrackerRegistry, RefusesAnUnknownName) {
-  EXPECT_SDXL_ERROR(make_trackers("comet", {}), ExitStatus::kUsage,
-                    "--report_to 'comet' is unknown; choose from none, all, tensorboard, wandb");
-}
-
 }  // namespace
 }  // namespace sdxl
