@@ -52,6 +52,10 @@ class FullTask : public TrainingTask {
                           write_unet);
   }
 
+  std::vector<std::string> result_files() const override {
+    return {kUNetFolder,      kVaeFolder,        kTextEncoderFolder, kTextEncoder2Folder,
+            kTokenizerFolder, kTokenizer2Folder, kSchedulerFolder,   kModelIndexFile};
+  }
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }
   ModelCard model_card() const override {
     return {"train-full", {}, "Stable Diffusion XL with a fine-tuned UNet."};

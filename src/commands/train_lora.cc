@@ -72,6 +72,10 @@ class LoraTask : public TrainingTask {
     trainable.save(context.config.output_dir, values, {});
   }
 
+  std::vector<std::string> result_files() const override {
+    if (config_.save_kohya) return {kLoraWeights, kKohyaLoraWeights};
+    return {kLoraWeights};
+  }
   const char* run_name() const override { return "text2image-fine-tune"; }
   ModelCard model_card() const override {
     return {"train-lora",

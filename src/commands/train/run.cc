@@ -24,7 +24,7 @@ namespace {
 /// --seed, else the seed of the resumed run, else a new one. Every rank gets rank 0's.
 uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, Ranks& ranks) {
   if (config.seed) return *config.seed;
-  if (directory.resumed()) {
+  if (directory.resumed() && !directory.resumed()->is_foreign) {
     const std::string source = directory.saved_state_source();
     const Json options =
         json_value(directory.saved_state(), "options", Json(Json::object()), source);
@@ -44,7 +44,7 @@ class TrainingRun {
         device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
                                               config.enable_npu_flash_attention, device_index})),
         pipeline_(inputs.model, config.variant.value_or("")),
-        directory_(config, ranks),
+        directory_(config, task.result_files(), ranks),
         context_{config,
                  inputs,
                  pipeline_,
@@ -92,7 +92,11 @@ class TrainingRun {
     const std::vector<at::Tensor> values = result_values();
     if (!ranks_.is_first()) return ExitStatus::kDone;
     task_.write_result(context_, *model_.trainable, values);
-    write_card();
+    if (directory_.may_write(kModelCardFile)) {
+      write_card();
+    } else {
+      log::info(str("kept ", kModelCardFile, ", which sdxl did not write"));
+    }
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
   }

@@ -32,6 +32,8 @@ class TrainingTask {
   /// Writes the result into the output directory, with `values` as the trained tensors.
   virtual void write_result(const TrainingContext& context, const Trainable& trainable,
                             const std::vector<at::Tensor>& values) = 0;
+  /// Names of the result in the output directory: files, and folders that are replaced as a whole.
+  virtual std::vector<std::string> result_files() const = 0;
   /// Command, tags and description for the README.md.
   virtual ModelCard model_card() const = 0;
   /// The name that trackers group runs by.

@@ -1,6 +1,8 @@
 #include "commands/train/state.h"
 
+#include "base/text.h"
 #include "base/version.h"
+#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "training/run/run_files.h"
 
@@ -60,6 +62,18 @@ void TrainingState::write(const fs::path& directory, const std::vector<at::Tenso
   write_json(directory / kTrainerStateFile, state);
 }
 
+/// The average of diffusers' EMAModel, whose config counts its updates. Without one the average
+/// starts from the weights.
+void TrainingState::load_foreign_average(const fs::path& checkpoint) {
+  const fs::path folder = checkpoint / str(kUNetFolder, kEmaSuffix);
+  if (ema == nullptr || !fs::is_directory(folder)) return;
+  const std::vector<at::Tensor> averages = trainable.load(checkpoint, kEmaName);
+  const fs::path config = folder / kConfigFile;
+  ema->load(
+      shards != nullptr ? shards->own(averages) : averages,
+      json_value(read_json(config), "optimization_step", trainer.steps_done(), config.string()));
+}
+
 void TrainingState::load(const RunDirectory& from) {
   const std::string source = from.saved_state_source();
   const fs::path& checkpoint = from.resumed()->path;
@@ -67,6 +81,7 @@ void TrainingState::load(const RunDirectory& from) {
     return json_value(object, key, Json(Json::object()), source);
   };
   trainer.load(part(from.saved_state(), "trainer"), source);
+  if (from.resumed()->is_foreign) return load_foreign_average(checkpoint);
   const Json saved = part(from.saved_state(), "optimizer");
   const SafetensorsFile file(checkpoint / kOptimizerFile);
   optimizer.load([&file](const std::string& name) { return file.tensor(name); },

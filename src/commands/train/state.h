@@ -28,10 +28,12 @@ struct TrainingState {
   uint64_t bytes() const;
   /// Saves the checkpoint of step `step`; the first rank writes it. Collective.
   void save(CheckpointStore& store, int64_t step, const Json& options) const;
-  /// Restores everything but the trained tensors from the checkpoint that `from` resumes.
+  /// Restores everything but the trained tensors from the checkpoint that `from` resumes. A
+  /// checkpoint of diffusers' scripts gives steps and moving average only.
   void load(const RunDirectory& from);
 
  private:
+  void load_foreign_average(const std::filesystem::path& checkpoint);
   void write(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
              const std::vector<at::Tensor>& averages, const Json& options) const;
 };
