@@ -52,6 +52,7 @@ class FullTask : public TrainingTask {
                           write_unet);
   }
 
+  bool reads_base_unet() const override { return false; }
   std::vector<std::string> result_files() const override {
     return {kUNetFolder,      kVaeFolder,        kTextEncoderFolder, kTextEncoder2Folder,
             kTokenizerFolder, kTokenizer2Folder, kSchedulerFolder,   kModelIndexFile};

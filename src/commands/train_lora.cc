@@ -72,6 +72,7 @@ class LoraTask : public TrainingTask {
     trainable.save(context.config.output_dir, values, {});
   }
 
+  bool reads_base_unet() const override { return true; }
   std::vector<std::string> result_files() const override {
     if (config_.save_kohya) return {kLoraWeights, kKohyaLoraWeights};
     return {kLoraWeights};

@@ -18,10 +18,10 @@ void add_model(OptionTable& table, TrainConfig& c) {
   table.add("pretrained_model_name_or_path", &c.pretrained_model_name_or_path,
             "base model: a directory in diffusers layout, a .safetensors file or a Hub repository "
             "(required)",
-            {.shapes = kResult, .value_name = "MODEL"});
+            {.shapes = kWeights, .value_name = "MODEL"});
   add_vae(table, c.pretrained_vae_model_name_or_path);
   table.add("unet_config", &c.unet_config, "train a new UNet with this config.json",
-            {.shapes = kResult, .only_for = kFull, .value_name = "FILE"});
+            {.shapes = kWeights, .only_for = kFull, .value_name = "FILE"});
   table.add("prediction_type", &c.prediction_type, "what the UNet predicts",
             {.shapes = kResult,
              .choices = {"epsilon", "v_prediction", "sample"},
@@ -31,17 +31,17 @@ void add_model(OptionTable& table, TrainConfig& c) {
 void add_data(OptionTable& table, TrainConfig& c) {
   table.group("Data");
   table.add("dataset_name", &c.dataset_name, "dataset of the Hub, or a local folder in its layout",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("dataset_config_name", &c.dataset_config_name, "configuration of the dataset",
-            {.shapes = kResult, .needs = {"dataset_name"}, .value_name = "NAME"});
+            {.shapes = kData, .needs = {"dataset_name"}, .value_name = "NAME"});
   table.add("train_data_dir", &c.train_data_dir,
             "folder of images with captions in metadata.jsonl, metadata.csv or .txt files",
-            {.shapes = kResult, .value_name = "DIR"});
+            {.shapes = kData, .value_name = "DIR"});
   table.add("image_column", &c.image_column, "column of the images",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("caption_column", &c.caption_column,
             "column of the captions, each a text or a list of texts",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("max_train_samples", &c.max_train_samples,
             "train on this many samples, chosen by the seed", {.shapes = kResult, .at_least = 1});
   table.add("proportion_empty_prompts", &c.proportion_empty_prompts,
@@ -89,6 +89,9 @@ void add_output(OptionTable& table, TrainConfig& c) {
   table.add("resume_from_checkpoint", &c.resume_from_checkpoint,
             "resume from a checkpoint: its path, or latest",
             {.shapes = kNothing, .start_only = true, .value_name = "PATH"});
+  table.add("allow_other_data", &c.allow_other_data,
+            "resume although the data is not that of the checkpoint",
+            {.shapes = kNothing, .needs = {"resume_from_checkpoint"}, .start_only = true});
   table.add("keep_best_checkpoint", &c.keep_best_checkpoint,
             "also keep the checkpoint with the lowest validation loss",
             {.shapes = kNothing, .needs = {"validation_loss_steps"}});
@@ -194,7 +197,7 @@ void add_lora(OptionTable& table, TrainConfig& c) {
              .value_name = "NAME",
              .unset_means = "the attention's projections"});
   table.add("lora_weights", &c.lora_weights, "start from the adapters in this file",
-            {.shapes = kResult, .only_for = kLora, .value_name = "PATH"});
+            {.shapes = kWeights, .only_for = kLora, .value_name = "PATH"});
   table.add("use_dora", &c.use_dora, "also train magnitudes (DoRA)",
             {.shapes = kResult, .only_for = kLora});
   table.add("train_text_encoder", &c.train_text_encoder, "also adapt both text encoders",

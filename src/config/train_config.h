@@ -50,6 +50,7 @@ struct TrainConfig : CommonConfig {
   int64_t checkpointing_steps = 500;
   std::optional<int64_t> checkpoints_total_limit;
   std::optional<std::string> resume_from_checkpoint;
+  bool allow_other_data = false;
   bool keep_best_checkpoint = false;
 
   // Length

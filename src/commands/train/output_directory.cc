@@ -85,6 +85,26 @@ void refuse_inputs(const fs::path& output_dir, const TrainConfig& config,
   }
 }
 
+/// The parts of the model whose weights differ from those of the checkpoint.
+std::vector<std::string> differing_weights(const RunRecord& saved, const RunRecord& now) {
+  std::vector<std::string> differing;
+  for (const auto& [part, fingerprint] : now.weights) {
+    const auto before = saved.weights.find(part);
+    if (before == saved.weights.end() || before->second == fingerprint) continue;
+    differing.push_back(str("the base model's ", part, " has other weights"));
+  }
+  return differing;
+}
+
+/// What differs between the data that was trained on and the data that is given now.
+std::string data_change(const RunRecord& saved, const RunRecord& now) {
+  if (saved.samples != now.samples) {
+    return str("the data set had ", saved.samples, " samples and has ", now.samples);
+  }
+  return str("the data set has ", now.samples,
+             " samples as before, but other pictures or captions");
+}
+
 }  // namespace
 
 RunDirectory::RunDirectory(const TrainConfig& config, std::vector<std::string> result_files,
@@ -177,20 +197,38 @@ std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
 
-void RunDirectory::require_same_options(const OptionSet& table, const RunRecord& now) const {
+void RunDirectory::require_same_data(const RunRecord& saved, const RunRecord& now,
+                                     bool allow_other_data) const {
+  const bool known = saved.data && now.data;
+  if (known ? saved.data->matches(*now.data) : saved.samples == 0 || saved.samples == now.samples) {
+    return;
+  }
+  const std::string change = data_change(saved, now);
+  if (allow_other_data) {
+    log::warning(str(change, ": other samples come from here on"));
+    return;
+  }
+  throw Error(ExitStatus::kUsage,
+              str("--resume_from_checkpoint ", quoted(resumed_->path.string()), ": ", change,
+                  "; give the data of the checkpoint, or go on with other data by "
+                  "--allow_other_data"));
+}
+
+void RunDirectory::require_same_run(const OptionSet& table, const RunRecord& now,
+                                    bool allow_other_data) const {
   if (!resumed_) return;
   const std::string source = saved_state_source();
   const RunRecord saved = RunRecord::from_json(
       json_value(saved_state_, "options", Json(Json::object()), source), source);
+  require_same_data(saved, now, allow_other_data);
   const int64_t before = samples_of_step(table, saved.options, saved.ranks);
   const int64_t after = samples_of_step(table, now.options, now.ranks);
-  const std::vector<std::string> differing =
-      options_that_forbid_resume(table, saved.options, now.options, before == after);
+  const SameInputs same{before == after, saved.data && now.data,
+                        !saved.weights.empty() && !now.weights.empty()};
+  std::vector<std::string> differing =
+      options_that_forbid_resume(table, saved.options, now.options, same);
+  for (std::string& part : differing_weights(saved, now)) differing.push_back(std::move(part));
   if (differing.empty()) {
-    if (saved.samples != 0 && saved.samples != now.samples) {
-      log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
-                       ": their order changes from here on"));
-    }
     if (before != after) {
       log::warning(str("a step had ", before, " samples and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "

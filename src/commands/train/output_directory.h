@@ -37,9 +37,10 @@ class RunDirectory {
   const Json& saved_state() const { return saved_state_; }
   std::string saved_state_source() const;
 
-  /// Error(kUsage) that lists the options that shape the result and differ from those of the
-  /// resumed checkpoint.
-  void require_same_options(const OptionSet& table, const RunRecord& now) const;
+  /// Error(kUsage) that names what shapes the result and differs from the resumed checkpoint:
+  /// options, the base model's weights, and unless `allow_other_data` the data. Inputs are compared
+  /// by what they hold, wherever they lie.
+  void require_same_run(const OptionSet& table, const RunRecord& now, bool allow_other_data) const;
   /// The draw at which the resumed run goes on; 0 for a new one.
   int64_t samples_done() const;
   /// Begins to write, when everything is checked: removes the last run's files with
@@ -54,6 +55,7 @@ class RunDirectory {
   void open(const TrainConfig& config);
   void find_checkpoint(const std::string& which);
   void share(Ranks& ranks);
+  void require_same_data(const RunRecord& saved, const RunRecord& now, bool allow_other_data) const;
   Json read_saved_state(const TrainConfig& config, int64_t ranks) const;
 
   std::filesystem::path path_;

@@ -54,10 +54,11 @@ class TrainingRun {
                  ranks},
         option_set_(options),
         data_(context_),
-        record_{options.to_json(), ranks.size(), data_.size()},
+        record_{options.to_json(), ranks.size(), data_.size(), data_.identity(),
+                identify_weights(context_, task.reads_base_unet())},
         length_(run_length(config, data_.size(), ranks.size())) {
     record_.options["seed"] = context_.seed;
-    directory_.require_same_options(option_set_, record_);
+    directory_.require_same_run(option_set_, record_, config.allow_other_data);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));

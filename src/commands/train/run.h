@@ -32,6 +32,8 @@ class TrainingTask {
   /// Writes the result into the output directory, with `values` as the trained tensors.
   virtual void write_result(const TrainingContext& context, const Trainable& trainable,
                             const std::vector<at::Tensor>& values) = 0;
+  /// Whether the result builds on the base model's UNet, also when a run is resumed.
+  virtual bool reads_base_unet() const = 0;
   /// Names of the result in the output directory: files, and folders that are replaced as a whole.
   virtual std::vector<std::string> result_files() const = 0;
   /// Command, tags and description for the README.md.

@@ -93,16 +93,56 @@ TEST_F(RunDirectoryTest, IsNotTakenOverByTheCheckpointOfAnotherRun) {
   EXPECT_EQ(train(at("three"), {"--resume_from_checkpoint=" + checkpoint}).status, 0);
 }
 
-TEST_F(RunDirectoryTest, TellsOfADataSetThatChanged) {
+TEST_F(RunDirectoryTest, ResumesOnOtherDataOnlyWhenToldTo) {
   fs::copy(test::kPictures, at("pictures"), fs::copy_options::recursive);
   const std::string data = "--train_data_dir=" + at("pictures").string();
   ASSERT_EQ(train(at("run"), {data, "--max_train_steps=1"}).status, 0);
   std::string rows = read_file(at("pictures") / "metadata.jsonl");
   rows.resize(rows.rfind('\n', rows.size() - 2) + 1);  // without the last
   write_file_atomically(at("pictures") / "metadata.jsonl", rows);
-  const ProcessResult result = train(at("run"), {data, "--resume_from_checkpoint=latest"});
+  const std::vector<std::string> flags = {data, "--resume_from_checkpoint=latest"};
+  ProcessResult result = train(at("run"), flags);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("the data set had 7 samples and has 6"));
+  result = train(at("run"), {flags[0], flags[1], "--allow_other_data"});
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_THAT(result.error, HasSubstr("the data set had 7 samples and has 6"));
+}
+
+TEST_F(RunDirectoryTest, ResumesOnTheSameDataAndModelElsewhere) {
+  fs::copy(test::kPictures, at("pictures"), fs::copy_options::recursive);
+  fs::copy(test::kTinyModel, at("model"), fs::copy_options::recursive);
+  ASSERT_EQ(train(at("run"), {"--max_train_steps=1"}).status, 0);
+  const ProcessResult result =
+      train(at("run"),
+            {"--resume_from_checkpoint=latest", "--train_data_dir=" + at("pictures").string() + "/",
+             "--pretrained_model_name_or_path=" + at("model").string()});
+  EXPECT_EQ(result.status, 0) << result.error;
+}
+
+TEST_F(RunDirectoryTest, ResumesOnNoOtherPicturesUnderTheSameNames) {
+  fs::copy(test::kPictures, at("pictures"), fs::copy_options::recursive);
+  const std::string data = "--train_data_dir=" + at("pictures").string();
+  ASSERT_EQ(train(at("run"), {data, "--max_train_steps=1"}).status, 0);
+  std::string rows = read_file(at("pictures") / "metadata.jsonl");
+  rows.replace(rows.find("\"text\": \"") + 9, 0, "another ");
+  write_file_atomically(at("pictures") / "metadata.jsonl", rows);
+  const ProcessResult result = train(at("run"), {data, "--resume_from_checkpoint=latest"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("other pictures or captions"));
+}
+
+TEST_F(RunDirectoryTest, ResumesOnNoOtherModelUnderTheSamePath) {
+  fs::copy(test::kTinyModel, at("model"), fs::copy_options::recursive);
+  const std::string model = "--pretrained_model_name_or_path=" + at("model").string();
+  ASSERT_EQ(train(at("run"), {model, "--max_train_steps=1"}).status, 0);
+  const fs::path weights = at("model/unet/diffusion_pytorch_model.safetensors");
+  std::string bytes = read_file(weights);
+  bytes.back() ^= 1;
+  write_file_atomically(weights, bytes);
+  const ProcessResult result = train(at("run"), {model, "--resume_from_checkpoint=latest"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.error, HasSubstr("unet has other weights"));
 }
 
 TEST_F(RunDirectoryTest, ResumesNoCheckpointPastTheEnd) {
