@@ -34,7 +34,8 @@ std::vector<std::string> options_that_forbid_resume(const OptionSet& table, cons
         (shapes == Shapes::kData && same.data) || (shapes == Shapes::kWeights && same.weights);
     const auto before = saved.find(option.name), after = now.find(option.name);
     if (may_differ || before == saved.end() || after == now.end() || *before == *after) continue;
-    differing.push_back(str("--", option.name, " was ", before->dump(), " and is ", after->dump()));
+    differing.push_back(
+        str("--", option.name, " was ", one_line(*before), " and is ", one_line(*after)));
   }
   return differing;
 }

@@ -61,8 +61,8 @@ void require_equal_options(Ranks& ranks, const Json& options) {
     for (const auto& [name, value] : one["options"].items()) {
       const Json& there = other["options"][name];
       if (there == value) continue;
-      throw Error(ExitStatus::kUsage, "rank ", rank, " has --", name, " ", escaped(there.dump()),
-                  " where rank 0 has ", escaped(value.dump()),
+      throw Error(ExitStatus::kUsage, "rank ", rank, " has --", name, " ", escaped(one_line(there)),
+                  " where rank 0 has ", escaped(one_line(value)),
                   ": start all ranks with the same options");
     }
     throw Error(ExitStatus::kUsage, "rank ", rank,

@@ -214,7 +214,7 @@ std::string contact_sheet_page(const std::string& title, const std::vector<std::
       if (!cell.file.empty()) {
         page += "<img src=\"" + url_quoted(cell.file, true) +
                 "\" alt=\"\"><details><summary>parameters</summary><pre>" +
-                html_escaped(cell.parameters.dump(2)) + "</pre></details>";
+                html_escaped(indented(cell.parameters)) + "</pre></details>";
       }
       page += "</td>";
     }

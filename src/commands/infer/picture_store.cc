@@ -113,7 +113,7 @@ void PictureStore::put(const std::string& file, const Image& image, const Json& 
 }
 
 std::string png_with_parameters(const Image& image, const Json& parameters) {
-  return encode_png(image, {{"parameters", parameters.dump()}, {"Software", "sdxl"}});
+  return encode_png(image, {{"parameters", one_line(parameters)}, {"Software", "sdxl"}});
 }
 
 }  // namespace sdxl

@@ -114,7 +114,8 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
   read_component_config(unet, "UNet2DConditionModel");
   std::string result = weights_fingerprint(unet, kDiffusersStem);
   for (const auto& [path, scale] : set.loras) {
-    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file, "");
+    for (const fs::path& file : find_lora_files(path))
+      result += "+" + weights_fingerprint(file, "");
   }
   return result;
 }

@@ -74,7 +74,7 @@ class TrainingRun {
                        {"seed", context_.seed},
                        {"device", device_.str()},
                        {"steps_done", first_step()}};
-    std::printf("%s\n", line.dump().c_str());
+    std::printf("%s\n", one_line(line).c_str());
     return ExitStatus::kDone;
   }
 

@@ -108,7 +108,7 @@ void RunLog::step(const StepReport& report) {
       scalars.emplace_back("loss_for_" + sample.name, sample.loss);
     }
   }
-  metrics_->line(line.dump());
+  metrics_->line(one_line(line));
 
   scalars.emplace_back("train_loss", report.loss);
   for (auto& tracker : trackers_) tracker->scalars(report.step, scalars);
@@ -121,7 +121,7 @@ void RunLog::event(int64_t step, const std::vector<std::pair<std::string, double
   if (!metrics_) return;
   Json line = {{"schema", kSchema}, {"step", step}};
   for (const auto& [name, value] : values) line[name] = value;
-  metrics_->line(line.dump());
+  metrics_->line(one_line(line));
   for (auto& tracker : trackers_) tracker->scalars(step, values);
 }
 
