@@ -99,10 +99,10 @@ std::vector<std::string> differing_weights(const RunRecord& saved, const RunReco
 /// What differs between the data that was trained on and the data that is given now.
 std::string data_change(const RunRecord& saved, const RunRecord& now) {
   if (saved.samples != now.samples) {
-    return str("the data set had ", saved.samples, " samples and has ", now.samples);
+    return str("the data set had ", counted(saved.samples, "sample"), " and has ", now.samples);
   }
-  return str("the data set has ", now.samples,
-             " samples as before, but other pictures or captions");
+  return str("the data set has ", counted(now.samples, "sample"),
+             " as before, but other pictures or captions");
 }
 
 }  // namespace
@@ -230,7 +230,7 @@ void RunDirectory::require_same_run(const OptionSet& table, const RunRecord& now
   for (std::string& part : differing_weights(saved, now)) differing.push_back(std::move(part));
   if (differing.empty()) {
     if (before != after) {
-      log::warning(str("a step had ", before, " samples and has ", after,
+      log::warning(str("a step had ", counted(before, "sample"), " and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
                        "its result will differ"));
     }

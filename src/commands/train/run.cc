@@ -108,20 +108,25 @@ class TrainingRun {
   /// Refuses a run that is already longer than it should become.
   void require_steps_to_do() const {
     if (first_step() <= length_.max_steps) return;
-    throw Error(ExitStatus::kUsage,
-                str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()),
-                    " has done ", first_step(), " steps and this run ends at ", length_.max_steps,
-                    ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
-                    "checkpoint"));
+    throw Error(
+        ExitStatus::kUsage,
+        str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()), " has done ",
+            counted(first_step(), "step"), " and this run ends at ", length_.max_steps,
+            ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
+            "checkpoint"));
   }
 
   void load_model() {
     std::optional<fs::path> checkpoint;
     if (directory_.resumed()) checkpoint = directory_.resumed()->path;
     model_ = task_.load(context_, data_, checkpoint);
-    log::info(str("training ", count_elements(model_.trainable->parameter_groups()),
-                  " parameters on ", data_.size(), " pictures: steps ", first_step() + 1, " to ",
-                  length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
+    const std::string steps = first_step() == length_.max_steps
+                                  ? str("all ", counted(length_.max_steps, "step"), " are done")
+                                  : str("steps ", first_step() + 1, " to ", length_.max_steps, ", ",
+                                        length_.steps_per_epoch, " an epoch");
+    log::info(str("training ",
+                  counted(count_elements(model_.trainable->parameter_groups()), "parameter"),
+                  " on ", counted(data_.size(), "picture"), ": ", steps));
   }
 
   void build_trainer() {
