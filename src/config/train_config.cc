@@ -55,7 +55,7 @@ void add_data(OptionTable& table, TrainConfig& c) {
 void add_images(OptionTable& table, TrainConfig& c) {
   table.group("Images");
   table.add("resolution", &c.resolution, "side of the square training images, in pixels",
-            {.shapes = kResult, .at_least = 8, .multiple_of = 8});
+            {.shapes = kResult, .at_least = 8, .at_most = 16384, .multiple_of = 8});
   table.add("center_crop", &c.center_crop, "crop the middle instead of a random place",
             {.shapes = kResult});
   table.add("random_flip", &c.random_flip, "mirror half of the images", {.shapes = kResult});
@@ -247,7 +247,11 @@ void add_validation(OptionTable& table, TrainConfig& c) {
   table.add("validation_steps", &c.validation_steps, "generate every N steps instead",
             {.shapes = kNothing, .at_least = 1});
   table.add("validation_resolution", &c.validation_resolution, "side of these images, in pixels",
-            {.shapes = kNothing, .at_least = 8, .multiple_of = 8, .unset_means = "resolution"});
+            {.shapes = kNothing,
+             .at_least = 8,
+             .at_most = 16384,
+             .multiple_of = 8,
+             .unset_means = "resolution"});
   table.add("validation_loss_steps", &c.validation_loss_steps,
             "measure the validation loss every N steps", {.shapes = kNothing, .at_least = 1});
 }
@@ -273,7 +277,7 @@ void add_services(OptionTable& table, TrainConfig& c) {
   table.add("zero_stage", &c.zero_stage, "1 shards the optimizer states over the processes",
             {.shapes = kNothing, .at_least = 0, .at_most = 1});
   table.add("ddp_timeout", &c.ddp_timeout, "seconds to wait for a silent process",
-            {.shapes = kNothing, .above = 0});
+            {.shapes = kNothing, .above = 0, .at_most = 1e9});
 }
 
 }  // namespace
