@@ -80,6 +80,9 @@ void add_output(OptionTable& table, TrainConfig& c) {
   table.group("Output");
   table.add("output_dir", &c.output_dir, "directory for everything that the run writes",
             {.shapes = kNothing, .value_name = "DIR"});
+  table.add("rescue_dir", &c.rescue_dir,
+            "directory for checkpoints that output_dir has no room for",
+            {.shapes = kNothing, .value_name = "DIR"});
   table.add("overwrite_output_dir", &c.overwrite_output_dir,
             "discard an earlier run in the directory", {.shapes = kNothing, .start_only = true});
   table.add("checkpointing_steps", &c.checkpointing_steps, "save a checkpoint every N steps",

@@ -46,6 +46,7 @@ struct TrainConfig : CommonConfig {
 
   // Output
   std::string output_dir;
+  std::optional<std::string> rescue_dir;
   bool overwrite_output_dir = false;
   int64_t checkpointing_steps = 500;
   std::optional<int64_t> checkpoints_total_limit;

@@ -57,6 +57,7 @@ TEST_F(Resume, MayChangeWhatShapesNothing) {
                                              "overwrite_output_dir",
                                              "push_to_hub",
                                              "report_to",
+                                             "rescue_dir",
                                              "resume_from_checkpoint",
                                              "save_kohya",
                                              "validation_epochs",

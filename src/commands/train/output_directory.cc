@@ -140,7 +140,9 @@ void RunDirectory::open(const TrainConfig& config) {
   written_ = std::make_unique<WrittenFiles>(path_, config.logging_dir);
   written_->refuse_foreign(files_);
   if (config.overwrite_output_dir) return;  // begin() discards what there is
-  if (config.resume_from_checkpoint) return find_checkpoint(*config.resume_from_checkpoint);
+  if (config.resume_from_checkpoint) {
+    return find_checkpoint(*config.resume_from_checkpoint, config.rescue_dir);
+  }
   if (const auto result = existing_result(path_)) {
     throw Error(ExitStatus::kUsage,
                 str("--output_dir ", quoted(path_.string()), " holds a run already (",
@@ -150,10 +152,29 @@ void RunDirectory::open(const TrainConfig& config) {
   }
 }
 
-void RunDirectory::find_checkpoint(const std::string& which) {
-  resumed_ = checkpoints_.find(which);
+/// "latest" may also be in the rescue directory.
+std::optional<Checkpoint> RunDirectory::find_latest_or_named(
+    const std::string& which, const std::optional<std::string>& rescue_dir) const {
+  const std::optional<Checkpoint> found = checkpoints_.find(which);
+  if (which != "latest" || !rescue_dir) return found;
+  const std::optional<Checkpoint> rescued = CheckpointStore(*rescue_dir, std::nullopt).find(which);
+  return rescued && (!found || rescued->step > found->step) ? rescued : found;
+}
+
+/// Whether a checkpoint elsewhere was saved by the run of this directory.
+bool RunDirectory::is_rescued(const Checkpoint& checkpoint) const {
+  if (checkpoint.is_foreign) return false;
+  const fs::path file = checkpoint.path / kTrainerStateFile;
+  const Json options = json_value(read_json(file), "options", Json(Json::object()), file.string());
+  const auto directory = json_value<std::string>(options, "output_dir", "", file.string());
+  return is_same(directory, path_);
+}
+
+void RunDirectory::find_checkpoint(const std::string& which,
+                                   const std::optional<std::string>& rescue_dir) {
+  resumed_ = find_latest_or_named(which, rescue_dir);
   if (resumed_ && !resumed_->is_foreign) verify_checkpoint(resumed_->path);
-  if (resumed_ && lies_in(resumed_->path, path_)) {
+  if (resumed_ && (lies_in(resumed_->path, path_) || is_rescued(*resumed_))) {
     warn_of_later(checkpoints_.list(), resumed_->step);
     return;
   }

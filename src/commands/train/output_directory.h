@@ -53,7 +53,10 @@ class RunDirectory {
 
  private:
   void open(const TrainConfig& config);
-  void find_checkpoint(const std::string& which);
+  void find_checkpoint(const std::string& which, const std::optional<std::string>& rescue_dir);
+  std::optional<Checkpoint> find_latest_or_named(
+      const std::string& which, const std::optional<std::string>& rescue_dir) const;
+  bool is_rescued(const Checkpoint& checkpoint) const;
   void share(Ranks& ranks);
   void require_same_data(const RunRecord& saved, const RunRecord& now, bool allow_other_data) const;
   Json read_saved_state(const TrainConfig& config, int64_t ranks) const;

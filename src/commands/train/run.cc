@@ -3,10 +3,12 @@
 #include <cstdio>
 #include <limits>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "commands/inputs/resolved_inputs.h"
+#include "commands/train/checkpoint_saver.h"
 #include "commands/train/options.h"
 #include "commands/train/output_directory.h"
 #include "commands/train/state.h"
@@ -45,6 +47,7 @@ class TrainingRun {
                                               config.enable_npu_flash_attention, device_index})),
         pipeline_(inputs.model, config.variant.value_or("")),
         directory_(config, task.result_files(), ranks),
+        saver_(directory_.checkpoints(), config.rescue_dir),
         context_{config,
                  inputs,
                  pipeline_,
@@ -62,6 +65,8 @@ class TrainingRun {
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
+    needs_ = disk_needs(config, length_, first_step(), task.result_size(context_));
+    if (ranks.is_first()) require_room(needs_, directory_.path(), free_bytes(directory_.path()));
   }
 
   ExitStatus summarise() const {
@@ -73,7 +78,8 @@ class TrainingRun {
                        {"max_train_steps", length_.max_steps},
                        {"seed", context_.seed},
                        {"device", device_.str()},
-                       {"steps_done", first_step()}};
+                       {"steps_done", first_step()},
+                       {"disk", needs_.json()}};
     std::printf("%s\n", one_line(line).c_str());
     return ExitStatus::kDone;
   }
@@ -92,12 +98,8 @@ class TrainingRun {
     log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
     const std::vector<at::Tensor> values = result_values();
     if (!ranks_.is_first()) return ExitStatus::kDone;
-    task_.write_result(context_, *model_.trainable, values);
-    if (directory_.may_write(kModelCardFile)) {
-      write_card();
-    } else {
-      log::info(str("kept ", kModelCardFile, ", which sdxl did not write"));
-    }
+    write_result(values);
+    write_card();
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
   }
@@ -211,7 +213,7 @@ class TrainingRun {
   RunActions actions() {
     RunActions actions;
     actions.save = [this](int64_t step) {
-      state_->save(directory_.checkpoints(), step, record_.json());
+      state_->save([&](const auto& write) { publish(step, write); }, record_.json());
     };
     if (validation_->draws()) {
       actions.draw = [this](int64_t step) { validation_->draw("validation", step, *log_); };
@@ -229,12 +231,65 @@ class TrainingRun {
     return actions;
   }
 
+  /// Saves a checkpoint. The state at a stop is worth more than older checkpoints.
+  void publish(int64_t step, const CheckpointSaver::Write& write) {
+    // Shards are collected from all ranks while they are written, which works only once.
+    if (shards_) {
+      directory_.checkpoints().save(step, state_->bytes(), write);
+    } else if (stop_requested() != 0) {
+      saver_.save_at_any_cost(step, state_->bytes(), write);
+    } else {
+      saver_.save(step, state_->bytes(), write);
+    }
+    const std::optional<uint64_t> free = free_bytes(directory_.path());
+    if (!free || *free >= needs_.result) return;
+    log::warning(str("--output_dir ", quoted(directory_.path().string()), ": ", bytes_text(*free),
+                     " are free and the result takes ", bytes_text(needs_.result),
+                     ": make room before the run ends"));
+  }
+
+  void write_result(const std::vector<at::Tensor>& values) {
+    try {
+      task_.write_result(context_, *model_.trainable, values);
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::kFileError) throw;
+      throw Error(error.status(), str(error.what(), "; ", keep_state()));
+    }
+  }
+
+  /// Keeps the state of a run whose result cannot be written, and says where.
+  std::string keep_state() {
+    const int64_t step = length_.max_steps;
+    fs::path checkpoint = directory_.path() / checkpoint_name(step);
+    try {
+      if (!is_complete_checkpoint(checkpoint)) {
+        if (shards_) return "the trained state is lost, since no checkpoint of it was saved";
+        checkpoint = saver_.save_at_any_cost(step, state_->bytes(), [&](const fs::path& directory) {
+          state_->write(directory, record_.json());
+        });
+      }
+    } catch (const Error& error) {
+      return str("the trained state is lost: ", error.what());
+    }
+    return str("the trained state is kept: make room, then give --resume_from_checkpoint ",
+               quoted(checkpoint.string()));
+  }
+
   void write_card() const {
+    if (!directory_.may_write(kModelCardFile)) {
+      log::info(str("kept ", kModelCardFile, ", which sdxl did not write"));
+      return;
+    }
     ModelCard card = task_.model_card();
     card.command = command_line(card.command, option_set_, context_.seed);
     card.samples = data_.size();
     card.steps = length_.max_steps;
-    write_model_card(context_, card, config_.validation_prompt);
+    try {
+      write_model_card(context_, card, config_.validation_prompt);
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::kFileError) throw;
+      log::warning(str(error.what(), "; the result has no model card"));
+    }
   }
 
   std::vector<at::Tensor> result_values() const {
@@ -247,11 +302,13 @@ class TrainingRun {
   at::Device device_;
   PipelineDirectory pipeline_;
   RunDirectory directory_;
+  CheckpointSaver saver_;
   TrainingContext context_;
   const OptionSet& option_set_;
   TrainingData data_;
   RunRecord record_;
   RunLength length_;
+  DiskNeeds needs_;
   TrainedModel model_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<OptimizerShards> shards_;

@@ -33,19 +33,24 @@ uint64_t TrainingState::bytes() const {
   return bytes;
 }
 
-void TrainingState::save(CheckpointStore& store, int64_t step, const Json& options) const {
+void TrainingState::save(const std::function<void(const CheckpointSaver::Write&)>& publish,
+                         const Json& options) const {
   const std::vector<at::Tensor> weights = values(), average = averages();
   if (ranks.is_first()) {
-    store.save(step, bytes(),
-               [&](const fs::path& directory) { write(directory, weights, average, options); });
+    publish([&](const fs::path& directory) { write_files(directory, weights, average, options); });
   } else if (shards != nullptr) {
     write_sharded_state(ranks, optimizer.state(), {});
   }
   ranks.barrier();
 }
 
-void TrainingState::write(const fs::path& directory, const std::vector<at::Tensor>& values,
-                          const std::vector<at::Tensor>& averages, const Json& options) const {
+void TrainingState::write(const fs::path& directory, const Json& options) const {
+  write_files(directory, values(), averages(), options);
+}
+
+void TrainingState::write_files(const fs::path& directory, const std::vector<at::Tensor>& values,
+                                const std::vector<at::Tensor>& averages,
+                                const Json& options) const {
   trainable.save(directory, values, {});
   if (ema != nullptr) trainable.save(directory, averages, {kEmaName.suffix, ema->config()});
   if (shards != nullptr) {

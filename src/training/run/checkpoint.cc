@@ -60,6 +60,8 @@ std::vector<ManifestFile> read_manifest(const fs::path& directory) {
 
 }  // namespace
 
+uint64_t needed_for(uint64_t expected_bytes) { return expected_bytes + expected_bytes / 20; }
+
 bool is_checkpoint_of_accelerate(const fs::path& directory) {
   for (const char* name : {"optimizer.bin", "scheduler.bin", "random_states_0.pkl"}) {
     if (fs::exists(directory / name)) return true;
@@ -149,19 +151,20 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
   return Checkpoint{path, *step};
 }
 
-void CheckpointStore::save(int64_t step, uint64_t expected_bytes,
-                           const std::function<void(const fs::path&)>& write) {
+fs::path CheckpointStore::save(int64_t step, uint64_t expected_bytes,
+                               const std::function<void(const fs::path&)>& write) {
   const fs::path target = output_dir_ / checkpoint_name(step);
   if (fs::exists(target) && !has_manifest(target)) {
     throw Error(ExitStatus::kFileError, str("cannot save ", quoted(target.string()),
                                             ": it exists and sdxl did not write it; move it away"));
   }
-  require_free_space(output_dir_, expected_bytes + expected_bytes / 20);
+  require_free_space(output_dir_, needed_for(expected_bytes));
   AtomicDirectory directory(target);
   write(directory.working_path());
   write_manifest(directory.working_path(), step);
   directory.commit(/*replace=*/true);
   prune(step);
+  return target;
 }
 
 void CheckpointStore::prune(int64_t newest) const {
@@ -173,12 +176,14 @@ void CheckpointStore::prune(int64_t newest) const {
   std::stable_partition(all.begin(), all.end(),
                         [newest](const Checkpoint& one) { return one.step != newest; });
   const int64_t surplus = std::ssize(all) - *total_limit_;
-  for (int64_t i = 0; i < surplus; ++i) {
-    const fs::path doomed = output_dir_ / doomed_name(all[i].path.filename().string());
-    fs::remove_all(doomed);
-    fs::rename(all[i].path, doomed);
-    fs::remove_all(doomed);
-  }
+  for (int64_t i = 0; i < surplus; ++i) remove(all[i]);
+}
+
+void CheckpointStore::remove(const Checkpoint& checkpoint) const {
+  const fs::path doomed = output_dir_ / doomed_name(checkpoint.path.filename().string());
+  fs::remove_all(doomed);
+  fs::rename(checkpoint.path, doomed);
+  fs::remove_all(doomed);
 }
 
 void CheckpointStore::clear() {

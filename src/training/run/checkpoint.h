@@ -39,10 +39,15 @@ class CheckpointStore {
   std::optional<Checkpoint> find(const std::string& which) const;
 
   /// Publishes the checkpoint of `step`, whose directory `write` fills, in place of an earlier one
-  /// of this step that sdxl wrote. Then prunes. Error(kFileError), with nothing changed, if the disk
-  /// fails or has no room for `expected_bytes`, or if another program wrote what is there.
-  void save(int64_t step, uint64_t expected_bytes,
-            const std::function<void(const std::filesystem::path& directory)>& write);
+  /// of this step that sdxl wrote, and returns its path. Then prunes. Error(kFileError), with
+  /// nothing changed, if the disk fails or has no room for `expected_bytes`, or if another program
+  /// wrote what is there.
+  std::filesystem::path save(
+      int64_t step, uint64_t expected_bytes,
+      const std::function<void(const std::filesystem::path& directory)>& write);
+  /// Removes a checkpoint; a kill leaves it whole or gone.
+  void remove(const Checkpoint& checkpoint) const;
+  const std::filesystem::path& directory() const { return output_dir_; }
   /// Exempts the checkpoint of this step from pruning.
   void protect(int64_t step) { protected_step_ = step; }
   /// Removes the oldest checkpoints beyond the limit. The one of step `newest` counts as the
@@ -55,6 +60,9 @@ class CheckpointStore {
   std::filesystem::path output_dir_;
   std::optional<int64_t> total_limit_, protected_step_;
 };
+
+/// The room that a checkpoint of `expected_bytes` needs on its disk.
+uint64_t needed_for(uint64_t expected_bytes);
 
 /// Whether a training script of diffusers wrote the checkpoint `directory`, through accelerate.
 bool is_checkpoint_of_accelerate(const std::filesystem::path& directory);
