@@ -109,6 +109,9 @@ void add_length(OptionTable& table, TrainConfig& c) {
   table.add("num_train_epochs", &c.num_train_epochs,
             "passes over the data, unless max_train_steps is given",
             {.shapes = kLength, .at_least = 1});
+  table.add("exact_epochs", &c.exact_epochs,
+            "draw each sample once per epoch; the last step of an epoch may be smaller",
+            {.shapes = kResult});
   table.add("max_train_steps", &c.max_train_steps, "optimizer steps",
             {.shapes = kLength, .at_least = 1});
 }

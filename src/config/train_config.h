@@ -58,6 +58,7 @@ struct TrainConfig : CommonConfig {
   int64_t train_batch_size = 16;
   int64_t gradient_accumulation_steps = 1;
   int64_t num_train_epochs = 100;
+  bool exact_epochs = false;
   std::optional<int64_t> max_train_steps;
 
   // Optimizer

@@ -42,6 +42,8 @@ class TrainingData {
   double waited_seconds() const { return loader_ ? loader_->waited_seconds() : 0; }
 
  private:
+  /// batches() of --exact_epochs.
+  BatchSource whole_epochs(int64_t first, int64_t workers);
   std::shared_ptr<PromptCache> filled_prompts() const;
   void use_cached_prompts();
   void load_prompt_encoder();

@@ -76,6 +76,7 @@ class TrainingRun {
                        {"data", data_.report().json()},
                        {"steps_per_epoch", length_.steps_per_epoch},
                        {"max_train_steps", length_.max_steps},
+                       {"draws", draws()},
                        {"seed", context_.seed},
                        {"device", device_.str()},
                        {"steps_done", first_step()},
@@ -105,6 +106,7 @@ class TrainingRun {
   }
 
  private:
+  int64_t draws() const { return count_draws(config_, length_, data_.size(), ranks_.size()); }
   int64_t first_step() const { return directory_.resumed() ? directory_.resumed()->step : 0; }
 
   /// Refuses a run that is already longer than it should become.
@@ -125,7 +127,8 @@ class TrainingRun {
     const std::string steps = first_step() == length_.max_steps
                                   ? str("all ", counted(length_.max_steps, "step"), " are done")
                                   : str("steps ", first_step() + 1, " to ", length_.max_steps, ", ",
-                                        length_.steps_per_epoch, " an epoch");
+                                        length_.steps_per_epoch, " an epoch; in all ",
+                                        draws_text(config_, draws(), data_.size()));
     log::info(str("training ",
                   counted(count_elements(model_.trainable->parameter_groups()), "parameter"),
                   " on ", counted(data_.size(), "picture"), ": ", steps));
