@@ -31,7 +31,7 @@ bool png_has_parameters(const fs::path& file, const Json& parameters) {
 PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
     : directory_(std::move(directory)), overwrite_(overwrite) {
   make_directories(directory_);
-  const fs::path manifest = directory_ / "manifest.jsonl";
+  const fs::path manifest = directory_ / kPictureManifest;
   if (fs::exists(manifest)) {
     for (const std::string& line : split(read_file(manifest), '\n')) {
       try {
@@ -57,7 +57,7 @@ void PictureStore::gather_manifests(const fs::path& directory) {
   }
   std::sort(parts.begin(), parts.end());
   if (parts.empty()) return;
-  LineWriter manifest(directory / "manifest.jsonl");
+  LineWriter manifest(directory / kPictureManifest);
   for (const fs::path& part : parts) {
     for (const std::string& line : split(read_file(part), '\n')) {
       if (!line.empty() && line.back() == '}') manifest.line(line);

@@ -69,14 +69,13 @@ void TrainingState::write_files(const fs::path& directory, const std::vector<at:
 
 /// The average of diffusers' EMAModel, whose config counts its updates. Without one the average
 /// starts from the weights.
-void TrainingState::load_foreign_average(const fs::path& checkpoint) {
-  const fs::path folder = checkpoint / str(kUNetFolder, kEmaSuffix);
+void TrainingState::load_foreign_average(const Checkpoint& from) {
+  const fs::path folder = from.path / str(kUNetFolder, kEmaSuffix);
   if (ema == nullptr || !fs::is_directory(folder)) return;
-  const std::vector<at::Tensor> averages = trainable.load(checkpoint, kEmaName);
+  const std::vector<at::Tensor> averages = trainable.load(from.path, kEmaName);
   const fs::path config = folder / kConfigFile;
-  ema->load(
-      shards != nullptr ? shards->own(averages) : averages,
-      json_value(read_json(config), "optimization_step", trainer.steps_done(), config.string()));
+  ema->load(shards != nullptr ? shards->select_owned(averages) : averages,
+            json_value(read_json(config), "optimization_step", from.step, config.string()));
 }
 
 void TrainingState::load(const RunDirectory& from) {
@@ -86,7 +85,7 @@ void TrainingState::load(const RunDirectory& from) {
     return json_value(object, key, Json(Json::object()), source);
   };
   trainer.load(part(from.saved_state(), "trainer"), source);
-  if (from.resumed()->is_foreign) return load_foreign_average(checkpoint);
+  if (from.resumed()->is_foreign) return load_foreign_average(*from.resumed());
   const Json saved = part(from.saved_state(), "optimizer");
   const SafetensorsFile file(checkpoint / kOptimizerFile);
   optimizer.load([&file](const std::string& name) { return file.tensor(name); },

@@ -37,7 +37,7 @@ struct TrainingState {
   void load(const RunDirectory& from);
 
  private:
-  void load_foreign_average(const std::filesystem::path& checkpoint);
+  void load_foreign_average(const Checkpoint& from);
   void write_files(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
                    const std::vector<at::Tensor>& averages, const Json& options) const;
 };

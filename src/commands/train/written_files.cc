@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kRecordVersion = 1;
 
-bool exists(const fs::path& path) {
+bool entry_exists(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() != fs::file_type::not_found;
 }
@@ -113,7 +113,7 @@ bool WrittenFiles::may_write(const std::string& name) const {
   if (names_.contains(name)) return true;
   if (name == kValidationFolder) return picture_folders(directory_).empty();
   if (name == logs_) return !has_tracker_entries(directory_ / logs_);
-  return !exists(directory_ / name);
+  return !entry_exists(directory_ / name);
 }
 
 std::vector<std::string> WrittenFiles::foreign(const std::vector<std::string>& files) const {
