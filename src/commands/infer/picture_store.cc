@@ -51,7 +51,7 @@ void PictureStore::gather_manifests(const fs::path& directory) {
   if (!fs::is_directory(directory)) return;
   std::vector<fs::path> parts;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().filename().string().rfind(kRankManifest, 0) == 0) {
+    if (entry.path().filename().string().starts_with(kRankManifest)) {
       parts.push_back(entry.path());
     }
   }

@@ -1,6 +1,6 @@
 #include "commands/train/data.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <thread>
@@ -136,7 +136,7 @@ void TrainingData::use_cached_prompts() {
 }
 
 void TrainingData::load_prompt_encoder() {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   prompt_encoder_ = std::make_shared<PromptEncoder>(
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
   prompt_encoder_->warn_of_cuts(false);  // the check of the data reported them
@@ -149,7 +149,7 @@ void TrainingData::load_prompt_encoder() {
 }
 
 std::vector<ValidationPrompt> TrainingData::encode_validation_prompts() const {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   std::vector<ValidationPrompt> prompts;
   for (const std::string& prompt : context_.config.validation_prompt) {

@@ -25,7 +25,7 @@ struct DiskNeeds {
 
   /// Bytes without which the run cannot end well: its result and one checkpoint.
   uint64_t least() const { return result + (checkpoints > 0 ? checkpoint : 0); }
-  uint64_t all() const { return result + uint64_t(checkpoints) * checkpoint; }
+  uint64_t all() const { return result + static_cast<uint64_t>(checkpoints) * checkpoint; }
   Json json() const;
 };
 
