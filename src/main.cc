@@ -111,7 +111,7 @@ void print_config(const OptionSet& options) {
     if (option.rule.flag_only || !options.given(option.name)) continue;
     origins[option.name] = options.origin(option.name) == OptionOrigin::kFlag ? "flag" : "file";
   }
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  std::cout << indented(json) << '\n';
 }
 
 /// Idle threads of libgomp spin for many milliseconds before they sleep, which makes short

@@ -14,15 +14,16 @@
 #include "base/text.h"
 
 namespace sdxl {
-namespace {
-
-std::optional<uint64_t> free_bytes(const std::filesystem::path& directory) {
+std::optional<uint64_t> free_bytes(std::filesystem::path path) {
+  std::error_code error;
+  path = std::filesystem::absolute(path, error);
+  while (path.has_relative_path() && !std::filesystem::exists(path, error)) {
+    path = path.parent_path();
+  }
   struct statvfs info = {};
-  if (::statvfs(directory.c_str(), &info) != 0) return std::nullopt;
+  if (::statvfs(path.c_str(), &info) != 0) return std::nullopt;
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
-
-}  // namespace
 
 void throw_file_error(const char* action, const std::filesystem::path& path, int error,
                       uint64_t needed) {

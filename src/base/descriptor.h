@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +41,10 @@ void sync_path(const std::filesystem::path& path);
 
 /// The directory that holds `path`; "." for a bare name.
 std::filesystem::path directory_of(const std::filesystem::path& path);
+
+/// Bytes that this user may write on the file system of `path` or, if it does not exist, of its
+/// nearest parent that does. Nothing if the system does not say.
+std::optional<uint64_t> free_bytes(std::filesystem::path path);
 
 /// Error(kFileError) unless the file system of `directory` has `bytes` free for this user.
 void require_free_space(const std::filesystem::path& directory, uint64_t bytes);

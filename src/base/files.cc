@@ -130,7 +130,14 @@ LineWriter::LineWriter(const fs::path& path)
 void LineWriter::line(std::string_view text) {
   std::string bytes(text);
   bytes += '\n';
-  write_all(descriptor_.get(), bytes, path_, bytes.size());
+  const off_t end = ::lseek(descriptor_.get(), 0, SEEK_END);
+  try {
+    write_all(descriptor_.get(), bytes, path_, bytes.size());
+  } catch (const Error&) {
+    // What was written of the line would spoil the next one.
+    [[maybe_unused]] const int ignored = ::ftruncate(descriptor_.get(), end);
+    throw;
+  }
 }
 
 fs::path user_cache_directory() {

@@ -19,6 +19,8 @@ Json parse_json(std::string_view text, const std::string& source);
 Json read_json(const std::filesystem::path& path);
 /// Prints on one line; invalid UTF-8 becomes U+FFFD.
 std::string one_line(const Json& json);
+/// The same on several lines, indented by two spaces.
+std::string indented(const Json& json);
 /// Writes with two-space indentation and a final newline, published by rename.
 void write_json(const std::filesystem::path& path, const Json& json);
 

@@ -41,7 +41,7 @@ std::string default_text(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) return value.empty() ? "" : str(value[0], ",", value[1]);
   if (value.is_number_float()) return str(value.get<double>());
-  return value.is_null() ? "" : value.dump();
+  return value.is_null() ? "" : one_line(value);
 }
 
 /// "repeatable", "needs --lora", "default: 1".

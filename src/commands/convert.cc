@@ -2,6 +2,7 @@
 // namings of diffusers, PEFT and kohya.
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -42,6 +43,34 @@ bool is_lora_file(const fs::path& path) {
   return false;
 }
 
+/// Whether an entry of a directory may be one that convert wrote.
+bool is_model_entry(const std::string& name) {
+  static const std::set<std::string> kNames = {
+      kUNetFolder,         kVaeFolder,       kTextEncoderFolder,
+      kTextEncoder2Folder, kTokenizerFolder, kTokenizer2Folder,
+      kSchedulerFolder,    kModelIndexFile,  kConfigFile};
+  return kNames.contains(name) || is_safetensors(name) || name.ends_with(".safetensors.index.json");
+}
+
+/// Refuses an output that exists, unless with --overwrite it is a file, or a directory that holds a
+/// model and nothing else.
+void require_replaceable(const fs::path& output, bool overwrite) {
+  if (!fs::exists(output)) return;
+  if (!overwrite) {
+    throw Error(ExitStatus::kUsage, str("--output ", quoted(output.string()),
+                                        " exists: give --overwrite or another path"));
+  }
+  if (!fs::is_directory(output)) return;
+  for (const auto& entry : fs::directory_iterator(output)) {
+    const std::string name = entry.path().filename().string();
+    if (is_model_entry(name)) continue;
+    throw Error(ExitStatus::kUsage,
+                str("--output ", quoted(output.string()), " holds ", quoted(name),
+                    ", which is not part of a model: --overwrite would remove it; give another "
+                    "path"));
+  }
+}
+
 class ConvertCommand : public Command {
  public:
   std::string summary() const override {
@@ -58,10 +87,7 @@ class ConvertCommand : public Command {
       throw Error(ExitStatus::kFileError,
                   str("--input ", quoted(config_.input), " does not exist"));
     }
-    if (fs::exists(config_.output) && !config_.overwrite) {
-      throw Error(ExitStatus::kUsage, str("--output ", quoted(config_.output),
-                                          " exists: give --overwrite or another path"));
-    }
+    require_replaceable(config_.output, config_.overwrite);
     if (is_pipeline(input)) {
       convert_directory(input);
     } else if (fs::is_directory(input) || is_lora_file(input)) {

@@ -100,7 +100,7 @@ class DevicesCommand : public Command {
     if (config_.json) {
       Json all = Json::array();
       for (const BackEndReport& report : reports) all.push_back(to_json(report));
-      std::printf("%s\n", all.dump(2).c_str());
+      std::printf("%s\n", indented(all).c_str());
     } else {
       print_table(reports);
     }

@@ -66,7 +66,12 @@ class InferCommand : public Command {
   PictureStore open_store(const PicturePlan& plan, const std::vector<WeightSet>& sets,
                           Ranks& ranks) const {
     if (config_.output_dir) {
-      if (ranks.is_first()) PictureStore::gather_manifests(*config_.output_dir);
+      if (ranks.is_first()) {
+        PictureStore::gather_manifests(*config_.output_dir);
+        if (!config_.checkpoints.empty() && !config_.overwrite) {
+          refuse_foreign_sheet(*config_.output_dir);
+        }
+      }
       ranks.barrier();
       return PictureStore(*config_.output_dir, config_.overwrite, ranks.rank());
     }

@@ -60,7 +60,7 @@ void append_ids(const std::vector<int64_t>& ids, std::string* out) {
 
 void append_truncated(const char* key, const TokenizedText& text, std::string* out) {
   if (text.truncated_tokens == 0) return;
-  out->append(str(",\"", key, "\":")).append(Json(text.truncated).dump());
+  out->append(str(",\"", key, "\":")).append(one_line(text.truncated));
 }
 
 class TokenizeCommand : public Command {

@@ -30,7 +30,7 @@ class FullTask : public TrainingTask {
     if (checkpoint) {
       model.unet = load_unet(*checkpoint / kUNetFolder, "", placement);
     } else if (config.unet_config) {
-      model.unet = random_unet(*config.unet_config, context.seed, placement);
+      model.unet = random_unet(context, placement);
     } else {
       model.unet = context.pipeline.unet(placement);
     }
@@ -46,23 +46,43 @@ class FullTask : public TrainingTask {
       static_cast<const FullUNet&>(trainable).write(folder.working_path(), values);
       folder.commit(/*replace=*/true);
     };
-    write_pipeline_around(output_dir,
-                          {context.pipeline.root(), context.inputs.vae, context.variant(),
-                           context.dtype, context.config.prediction_type.value_or("")},
-                          write_unet);
+    write_pipeline_around(output_dir, exported(context), write_unet);
   }
 
+  ResultSize result_size(const TrainingContext& context) const override {
+    const std::optional<UNet2DConditionConfig> config = unet_config(context);
+    return {config ? count_elements(UNet2DConditionModel(*config)) : 0,
+            context.config.full_bf16 ? sizeof(at::BFloat16) : sizeof(float),
+            frozen_bytes(exported(context))};
+  }
+  bool reads_base_unet() const override { return false; }
+  std::vector<std::string> result_files() const override {
+    return {kUNetFolder,      kVaeFolder,        kTextEncoderFolder, kTextEncoder2Folder,
+            kTokenizerFolder, kTokenizer2Folder, kSchedulerFolder,   kModelIndexFile};
+  }
   const char* run_name() const override { return "text2image-fine-tune-sdxl"; }
   ModelCard model_card() const override {
     return {"train-full", {}, "Stable Diffusion XL with a fine-tuned UNet."};
   }
 
  private:
-  static std::shared_ptr<UNet2DConditionModel> random_unet(const std::string& file, uint64_t seed,
+  static PipelineExport exported(const TrainingContext& context) {
+    return {context.pipeline.root(), context.inputs.vae, context.variant(), context.dtype,
+            context.config.prediction_type.value_or("")};
+  }
+  /// Of --unet_config or the base model; none if a resumed run does without the base's UNet.
+  static std::optional<UNet2DConditionConfig> unet_config(const TrainingContext& context) {
+    if (const auto& file = context.config.unet_config) {
+      return UNet2DConditionConfig::from_json(read_json(*file), *file);
+    }
+    const fs::path folder = context.pipeline.root() / kUNetFolder;
+    if (!fs::exists(folder / kConfigFile)) return std::nullopt;
+    return read_unet_config(folder);
+  }
+  static std::shared_ptr<UNet2DConditionModel> random_unet(const TrainingContext& context,
                                                            const Placement& placement) {
-    auto unet = std::make_shared<UNet2DConditionModel>(
-        UNet2DConditionConfig::from_json(read_json(file), file));
-    unet->initialize(seed, placement);
+    auto unet = std::make_shared<UNet2DConditionModel>(*unet_config(context));
+    unet->initialize(context.seed, placement);
     return unet;
   }
 };

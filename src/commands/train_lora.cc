@@ -72,6 +72,24 @@ class LoraTask : public TrainingTask {
     trainable.save(context.config.output_dir, values, {});
   }
 
+  ResultSize result_size(const TrainingContext& context) const override {
+    UNet2DConditionModel unet(read_unet_config(context.pipeline.part(kUNetFolder)));
+    std::map<std::string, Module*> components = {{kUNetFolder, &unet}};
+    std::vector<std::shared_ptr<CLIPTextModel>> encoders;
+    for (const int number : {1, 2}) {
+      if (!config_.train_text_encoder) break;
+      encoders.push_back(context.pipeline.empty_text_encoder(number));
+      components[text_encoder_folder(number)] = encoders.back().get();
+    }
+    const uint64_t files = config_.save_kohya ? 2 : 1;
+    return {count_adapter_elements(components, lora_training_options(context).adapters),
+            files * sizeof(float)};
+  }
+  bool reads_base_unet() const override { return true; }
+  std::vector<std::string> result_files() const override {
+    if (config_.save_kohya) return {kLoraWeights, kKohyaLoraWeights};
+    return {kLoraWeights};
+  }
   const char* run_name() const override { return "text2image-fine-tune"; }
   ModelCard model_card() const override {
     return {"train-lora",

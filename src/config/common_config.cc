@@ -18,7 +18,7 @@ void add_threads(OptionTable& table, ThreadsConfig& config) {
 
 void add_hub(OptionTable& table, HubConfig& config) {
   table.add("variant", &config.variant, "variant of weight files, such as fp16, where available",
-            {.shapes = kResult});
+            {.shapes = kWeights});
   table.add("cache_dir", &config.cache_dir, "directory for downloads",
             {.shapes = kNothing, .value_name = "DIR", .unset_means = "the Hub's cache"});
   table.add("offline", &config.offline, "use downloaded files only", {.shapes = kNothing});
@@ -26,7 +26,7 @@ void add_hub(OptionTable& table, HubConfig& config) {
 
 void add_vae(OptionTable& table, std::optional<std::string>& value) {
   table.add("pretrained_vae_model_name_or_path", &value, "VAE to use instead of the model's",
-            {.shapes = kResult, .value_name = "MODEL"});
+            {.shapes = kWeights, .value_name = "MODEL"});
 }
 
 void add_xformers(OptionTable& table, bool& value) {
@@ -37,7 +37,7 @@ void add_xformers(OptionTable& table, bool& value) {
 void add_common(OptionTable& table, CommonConfig& c) {
   table.group("Downloads");
   table.add("revision", &c.revision, "revision of the model: a branch, tag or commit",
-            {.shapes = kResult, .unset_means = "main"});
+            {.shapes = kWeights, .unset_means = "main"});
   add_hub(table, c);
   table.add("single_file_config", &c.single_file_config,
             "model that supplies configs and tokenizers for a single .safetensors file",

@@ -31,6 +31,8 @@ enum class Shapes {
   kNothing,      ///< Only how, where or how often something is done: the value may change.
   kSampleCount,  ///< The samples of a step: their number over all ranks must stay.
   kLength,       ///< The number of steps: must stay if the learning rate depends on it.
+  kData,         ///< Where the data lies: may change where the data is known by what it holds.
+  kWeights,      ///< Where frozen weights lie: likewise.
 };
 
 /// Holds while another option has one of these values.

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 
@@ -117,10 +118,24 @@ void check_range(const OptionRule& rule, double value) {
   if (rule.below && value >= *rule.below) throw Refusal{str("less than ", *rule.below)};
 }
 
-void check(const OptionRule& rule, double value) { check_range(rule, value); }
+/// Bounds of every number: what float32 holds, and what counts and sides may be without sums and
+/// products of them overflowing.
+constexpr double kLargestNumber = std::numeric_limits<float>::max();
+constexpr double kLargestInteger = 1e9;
+
+void check_magnitude(double value, double largest) {
+  if (value > largest) throw Refusal{str("at most ", largest)};
+  if (value < -largest) throw Refusal{str("at least ", -largest)};
+}
+
+void check(const OptionRule& rule, double value) {
+  check_range(rule, value);
+  check_magnitude(value, kLargestNumber);
+}
 
 void check(const OptionRule& rule, int64_t value) {
   check_range(rule, static_cast<double>(value));
+  check_magnitude(static_cast<double>(value), kLargestInteger);
   if (rule.multiple_of && value % *rule.multiple_of != 0) {
     const int64_t step = *rule.multiple_of, below = value / step * step;
     throw Refusal{str("a multiple of ", step, ", such as ", below > 0 ? below : step)};

@@ -24,16 +24,18 @@ int64_t samples_of_step(const OptionSet& table, const Json& options, int64_t ran
 }
 
 std::vector<std::string> options_that_forbid_resume(const OptionSet& table, const Json& saved,
-                                                    const Json& now, bool same_samples) {
+                                                    const Json& now, const SameInputs& same) {
   std::vector<std::string> differing;
   for (const Option& option : table.options()) {
     const Shapes shapes = option.rule.shapes.value_or(Shapes::kResult);
-    const bool may_differ = shapes == Shapes::kNothing ||
-                            (shapes == Shapes::kSampleCount && same_samples) ||
-                            (shapes == Shapes::kLength && !schedule_ends(now));
+    const bool may_differ =
+        shapes == Shapes::kNothing || (shapes == Shapes::kSampleCount && same.samples_of_step) ||
+        (shapes == Shapes::kLength && !schedule_ends(now)) ||
+        (shapes == Shapes::kData && same.data) || (shapes == Shapes::kWeights && same.weights);
     const auto before = saved.find(option.name), after = now.find(option.name);
     if (may_differ || before == saved.end() || after == now.end() || *before == *after) continue;
-    differing.push_back(str("--", option.name, " was ", before->dump(), " and is ", after->dump()));
+    differing.push_back(
+        str("--", option.name, " was ", one_line(*before), " and is ", one_line(*after)));
   }
   return differing;
 }

@@ -18,10 +18,10 @@ void add_model(OptionTable& table, TrainConfig& c) {
   table.add("pretrained_model_name_or_path", &c.pretrained_model_name_or_path,
             "base model: a directory in diffusers layout, a .safetensors file or a Hub repository "
             "(required)",
-            {.shapes = kResult, .value_name = "MODEL"});
+            {.shapes = kWeights, .value_name = "MODEL"});
   add_vae(table, c.pretrained_vae_model_name_or_path);
   table.add("unet_config", &c.unet_config, "train a new UNet with this config.json",
-            {.shapes = kResult, .only_for = kFull, .value_name = "FILE"});
+            {.shapes = kWeights, .only_for = kFull, .value_name = "FILE"});
   table.add("prediction_type", &c.prediction_type, "what the UNet predicts",
             {.shapes = kResult,
              .choices = {"epsilon", "v_prediction", "sample"},
@@ -31,17 +31,17 @@ void add_model(OptionTable& table, TrainConfig& c) {
 void add_data(OptionTable& table, TrainConfig& c) {
   table.group("Data");
   table.add("dataset_name", &c.dataset_name, "dataset of the Hub, or a local folder in its layout",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("dataset_config_name", &c.dataset_config_name, "configuration of the dataset",
-            {.shapes = kResult, .needs = {"dataset_name"}, .value_name = "NAME"});
+            {.shapes = kData, .needs = {"dataset_name"}, .value_name = "NAME"});
   table.add("train_data_dir", &c.train_data_dir,
             "folder of images with captions in metadata.jsonl, metadata.csv or .txt files",
-            {.shapes = kResult, .value_name = "DIR"});
+            {.shapes = kData, .value_name = "DIR"});
   table.add("image_column", &c.image_column, "column of the images",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("caption_column", &c.caption_column,
             "column of the captions, each a text or a list of texts",
-            {.shapes = kResult, .value_name = "NAME"});
+            {.shapes = kData, .value_name = "NAME"});
   table.add("max_train_samples", &c.max_train_samples,
             "train on this many samples, chosen by the seed", {.shapes = kResult, .at_least = 1});
   table.add("proportion_empty_prompts", &c.proportion_empty_prompts,
@@ -55,7 +55,7 @@ void add_data(OptionTable& table, TrainConfig& c) {
 void add_images(OptionTable& table, TrainConfig& c) {
   table.group("Images");
   table.add("resolution", &c.resolution, "side of the square training images, in pixels",
-            {.shapes = kResult, .at_least = 8, .multiple_of = 8});
+            {.shapes = kResult, .at_least = 8, .at_most = 16384, .multiple_of = 8});
   table.add("center_crop", &c.center_crop, "crop the middle instead of a random place",
             {.shapes = kResult});
   table.add("random_flip", &c.random_flip, "mirror half of the images", {.shapes = kResult});
@@ -80,6 +80,9 @@ void add_output(OptionTable& table, TrainConfig& c) {
   table.group("Output");
   table.add("output_dir", &c.output_dir, "directory for everything that the run writes",
             {.shapes = kNothing, .value_name = "DIR"});
+  table.add("rescue_dir", &c.rescue_dir,
+            "directory for checkpoints that output_dir has no room for",
+            {.shapes = kNothing, .value_name = "DIR"});
   table.add("overwrite_output_dir", &c.overwrite_output_dir,
             "discard an earlier run in the directory", {.shapes = kNothing, .start_only = true});
   table.add("checkpointing_steps", &c.checkpointing_steps, "save a checkpoint every N steps",
@@ -89,6 +92,9 @@ void add_output(OptionTable& table, TrainConfig& c) {
   table.add("resume_from_checkpoint", &c.resume_from_checkpoint,
             "resume from a checkpoint: its path, or latest",
             {.shapes = kNothing, .start_only = true, .value_name = "PATH"});
+  table.add("allow_other_data", &c.allow_other_data,
+            "resume although the data is not that of the checkpoint",
+            {.shapes = kNothing, .needs = {"resume_from_checkpoint"}, .start_only = true});
   table.add("keep_best_checkpoint", &c.keep_best_checkpoint,
             "also keep the checkpoint with the lowest validation loss",
             {.shapes = kNothing, .needs = {"validation_loss_steps"}});
@@ -103,6 +109,9 @@ void add_length(OptionTable& table, TrainConfig& c) {
   table.add("num_train_epochs", &c.num_train_epochs,
             "passes over the data, unless max_train_steps is given",
             {.shapes = kLength, .at_least = 1});
+  table.add("exact_epochs", &c.exact_epochs,
+            "draw each sample once per epoch; the last step of an epoch may be smaller",
+            {.shapes = kResult});
   table.add("max_train_steps", &c.max_train_steps, "optimizer steps",
             {.shapes = kLength, .at_least = 1});
 }
@@ -194,7 +203,7 @@ void add_lora(OptionTable& table, TrainConfig& c) {
              .value_name = "NAME",
              .unset_means = "the attention's projections"});
   table.add("lora_weights", &c.lora_weights, "start from the adapters in this file",
-            {.shapes = kResult, .only_for = kLora, .value_name = "PATH"});
+            {.shapes = kWeights, .only_for = kLora, .value_name = "PATH"});
   table.add("use_dora", &c.use_dora, "also train magnitudes (DoRA)",
             {.shapes = kResult, .only_for = kLora});
   table.add("train_text_encoder", &c.train_text_encoder, "also adapt both text encoders",
@@ -244,7 +253,11 @@ void add_validation(OptionTable& table, TrainConfig& c) {
   table.add("validation_steps", &c.validation_steps, "generate every N steps instead",
             {.shapes = kNothing, .at_least = 1});
   table.add("validation_resolution", &c.validation_resolution, "side of these images, in pixels",
-            {.shapes = kNothing, .at_least = 8, .multiple_of = 8, .unset_means = "resolution"});
+            {.shapes = kNothing,
+             .at_least = 8,
+             .at_most = 16384,
+             .multiple_of = 8,
+             .unset_means = "resolution"});
   table.add("validation_loss_steps", &c.validation_loss_steps,
             "measure the validation loss every N steps", {.shapes = kNothing, .at_least = 1});
 }
@@ -270,7 +283,7 @@ void add_services(OptionTable& table, TrainConfig& c) {
   table.add("zero_stage", &c.zero_stage, "1 shards the optimizer states over the processes",
             {.shapes = kNothing, .at_least = 0, .at_most = 1});
   table.add("ddp_timeout", &c.ddp_timeout, "seconds to wait for a silent process",
-            {.shapes = kNothing, .above = 0});
+            {.shapes = kNothing, .above = 0, .at_most = 1e9});
 }
 
 }  // namespace

@@ -46,16 +46,19 @@ struct TrainConfig : CommonConfig {
 
   // Output
   std::string output_dir;
+  std::optional<std::string> rescue_dir;
   bool overwrite_output_dir = false;
   int64_t checkpointing_steps = 500;
   std::optional<int64_t> checkpoints_total_limit;
   std::optional<std::string> resume_from_checkpoint;
+  bool allow_other_data = false;
   bool keep_best_checkpoint = false;
 
   // Length
   int64_t train_batch_size = 16;
   int64_t gradient_accumulation_steps = 1;
   int64_t num_train_epochs = 100;
+  bool exact_epochs = false;
   std::optional<int64_t> max_train_steps;
 
   // Optimizer

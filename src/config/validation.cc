@@ -29,6 +29,9 @@ void check_data(const TrainConfig& c) {
     refuse("--image_column and --caption_column are both ", quoted(c.image_column),
            ": give two different columns");
   }
+  if (c.exact_epochs && c.bucketing) {
+    refuse("--exact_epochs conflicts with --bucketing, whose batches come from one bucket each");
+  }
   if (c.cache_crops > 1 && (c.center_crop || !c.cache_latents)) {
     refuse("--cache_crops ", c.cache_crops, " needs random crops and the cache: leave out ",
            c.center_crop ? "--center_crop" : "--no_cache_latents");

@@ -120,7 +120,7 @@ std::string size_text(PixelSize size) { return str(size.width, "x", size.height)
 
 std::string CheckReport::table() const {
   std::string text =
-      str(rows, rows == 1 ? " row, " : " rows, ", captions, " captions, pictures from ",
+      str(counted(rows, "row"), ", ", counted(captions, "caption"), ", pictures from ",
           size_text(smallest), " to ", size_text(largest));
   for (const CheckFinding& finding : findings) {
     std::string count = std::to_string(finding.count);

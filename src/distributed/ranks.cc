@@ -44,6 +44,14 @@ at::Tensor Ranks::send_to_first(const at::Tensor& tensor, const at::Tensor&, int
   return tensor;
 }
 
+std::vector<Json> all_gather_json(Ranks& ranks, const Json& value) {
+  std::vector<Json> values;
+  for (const std::string& text : ranks.all_gather_text(one_line(value))) {
+    values.push_back(parse_json(text, str("rank ", values.size())));
+  }
+  return values;
+}
+
 void require_equal_options(Ranks& ranks, const Json& options) {
   if (ranks.is_single()) return;
   const Json mine = {{"build", build_text()}, {"options", options}};
@@ -61,8 +69,8 @@ void require_equal_options(Ranks& ranks, const Json& options) {
     for (const auto& [name, value] : one["options"].items()) {
       const Json& there = other["options"][name];
       if (there == value) continue;
-      throw Error(ExitStatus::kUsage, "rank ", rank, " has --", name, " ", escaped(there.dump()),
-                  " where rank 0 has ", escaped(value.dump()),
+      throw Error(ExitStatus::kUsage, "rank ", rank, " has --", name, " ", escaped(one_line(there)),
+                  " where rank 0 has ", escaped(one_line(value)),
                   ": start all ranks with the same options");
     }
     throw Error(ExitStatus::kUsage, "rank ", rank,

@@ -81,6 +81,9 @@ auto first_rank_first(Ranks& ranks, const Work& work) {
   return result;
 }
 
+/// The values of all ranks, in the order of ranks. Collective.
+std::vector<Json> all_gather_json(Ranks& ranks, const Json& value);
+
 /// Error(kUsage) names the first difference unless all ranks run the same build with equal
 /// `options`. Collective.
 void require_equal_options(Ranks& ranks, const Json& options);

@@ -11,6 +11,7 @@
 #include "base/atomic_files.h"
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sdxl {
@@ -78,7 +79,7 @@ std::vector<const PlannedTensor*> in_file_order(const std::vector<PlannedTensor>
 std::string header_text(const std::vector<const PlannedTensor*>& order,
                         const std::map<std::string, std::string>& metadata) {
   std::string text = "{";
-  if (!metadata.empty()) text += "\"__metadata__\":" + nlohmann::json(metadata).dump() + ",";
+  if (!metadata.empty()) text += "\"__metadata__\":" + one_line(metadata) + ",";
   uint64_t position = 0;
   for (const PlannedTensor* tensor : order) {
     const uint64_t end =
@@ -86,7 +87,7 @@ std::string header_text(const std::vector<const PlannedTensor*>& order,
     const nlohmann::ordered_json entry = {{"dtype", kDtypes[dtype_rank(*tensor)].name},
                                           {"shape", tensor->shape},
                                           {"data_offsets", {position, end}}};
-    text += nlohmann::json(tensor->name).dump() + ":" + entry.dump() + ",";
+    text += one_line(tensor->name) + ":" + one_line(entry) + ",";
     position = end;
   }
   if (text.back() == ',') text.pop_back();

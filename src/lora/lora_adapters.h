@@ -27,6 +27,11 @@ struct LoraParameter {
 struct LoraShared;
 struct LoraAdapter;
 
+/// Elements of the tensors that LoraAdapters would train on these components, which need no
+/// weights.
+uint64_t count_adapter_elements(const std::map<std::string, Module*>& components,
+                                const LoraOptions& options);
+
 class LoraAdapters {
  public:
   /// Puts adapters on the layers of `components` ("unet", "text_encoder", "text_encoder_2") that

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "io/model_files.h"
 #include "io/pretrained.h"
+#include "pretrained/pipeline_directory.h"
 #include "pretrained/single_file_parts.h"
 
 namespace sdxl {
@@ -111,6 +112,19 @@ void write_diffusers_pipeline(const fs::path& directory, const PipelineExport& w
               what.dtype);
   });
   result.commit(/*replace=*/true);
+}
+
+uint64_t frozen_bytes(const PipelineExport& what) {
+  const std::pair<const char*, fs::path> parts[] = {
+      {kTextEncoderFolder, what.pipeline / kTextEncoderFolder},
+      {kTextEncoder2Folder, what.pipeline / kTextEncoder2Folder},
+      {kVaeFolder, what.vae}};
+  uint64_t elements = 0;
+  for (const auto& [folder, path] : parts) {
+    if (fs::exists(path / kConfigFile)) elements += count_elements(*kind_of(folder).empty(path));
+  }
+  const bool known = what.dtype != at::ScalarType::Undefined;
+  return elements * (known ? c10::elementSize(what.dtype) : sizeof(float));
 }
 
 void write_pipeline_around(const fs::path& directory, const PipelineExport& what,

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -26,6 +27,10 @@ void write_diffusers_part(const std::filesystem::path& directory, const std::fil
 /// Writes a whole pipeline with its UNet. `directory` appears whole or not at all.
 /// Error(kBadData) for a pipeline that lacks a part.
 void write_diffusers_pipeline(const std::filesystem::path& directory, const PipelineExport& what);
+
+/// Bytes of the weights that write_pipeline_around() writes besides the UNet, counted from the
+/// configs that are there.
+uint64_t frozen_bytes(const PipelineExport& what);
 
 /// Writes a pipeline into `directory`, which may hold other files. `write_unet` writes its unet/
 /// while a thread writes everything else; model_index.json comes last, so that a directory that

@@ -111,6 +111,14 @@ Json architecture_of(const Json& config) {
   return result;
 }
 
+uint64_t count_elements(const Module& module) {
+  uint64_t elements = 0;
+  for (const NamedParameter& parameter : module.parameters()) {
+    elements += static_cast<uint64_t>(c10::multiply_integers(parameter.shape));
+  }
+  return elements;
+}
+
 LayerNames layer_names(const PipelineDirectory& pipeline, const UNet2DConditionConfig& unet) {
   LayerNames names;
   names.add_unet(UNet2DConditionModel(unet));

@@ -61,6 +61,9 @@ CLIPTextConfig read_text_encoder_config(const std::filesystem::path& directory,
 /// with _), nor versions, nor the dtype of its files.
 Json architecture_of(const Json& config);
 
+/// Elements of all parameters, by their shapes: the module needs no weights.
+uint64_t count_elements(const Module& module);
+
 /// The layers that LoRA files may adapt: those of a UNet and of the pipeline's text encoders.
 LayerNames layer_names(const PipelineDirectory& pipeline, const UNet2DConditionConfig& unet);
 

@@ -96,8 +96,9 @@ void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
   const NoisedBatch noised = objective_.noised(batch.latents, batch.draws);
   const at::Tensor prediction = trainable_.predict(batch, noised.noisy, noised.timesteps);
   const at::Tensor losses = objective_.losses(prediction, noised);  // [B]
-  pending_.losses.push_back(losses.detach());
-  for (int64_t i = 0; i < batch.size(); ++i) {
+  const bool counts = batch.weight != 0.0;
+  if (counts) pending_.losses.push_back(losses.detach());
+  for (int64_t i = 0; counts && i < batch.size(); ++i) {
     report.samples.push_back(
         {batch.draws[i], batch.names[i], noised.timesteps[i].item<int64_t>(), 0.0});
   }
@@ -108,13 +109,15 @@ void Trainer::accumulate(const TrainingBatch& batch, StepReport& report) {
   const double scale = options_.scale_loss ? loss_scale_.scale() : 1.0;
   const int64_t parts = options_.accumulation * exchange_.world_size();
   const at::Tensor loss = losses.mean();
-  loss.backward(at::full_like(loss, scale / static_cast<double>(parts)));
+  loss.backward(at::full_like(
+      loss, batch.weight ? scale * *batch.weight : scale / static_cast<double>(parts)));
 }
 
 void Trainer::fetch(StepReport& report) {
   // 1. All work is in the device's queue; the first copy waits for it.
   const auto count = std::ssize(report.samples);
-  const at::Tensor values = at::cat(pending_.losses).to(at::kCPU).to(at::kDouble);
+  const at::Tensor values = count > 0 ? at::cat(pending_.losses).to(at::kCPU).to(at::kDouble)
+                                      : at::zeros({1}, at::kDouble);
   const double norm = fetch_norm();
   pending_ = {};
 

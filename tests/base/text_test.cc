@@ -56,5 +56,11 @@ TEST(Text, WritesSizesAndDurations) {
   EXPECT_EQ(duration_text(1.0 / 0.0), "?");
 }
 
+TEST(Text, CountsOneThingInTheSingular) {
+  EXPECT_EQ(counted(0, "picture"), "0 pictures");
+  EXPECT_EQ(counted(1, "picture"), "1 picture");
+  EXPECT_EQ(counted(7, "picture"), "7 pictures");
+}
+
 }  // namespace
 }  // namespace sdxl

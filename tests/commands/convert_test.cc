@@ -133,5 +133,15 @@ TEST_F(Convert, KeepsAnOutputThatExists) {
   EXPECT_EQ(read_file(path("tiny.safetensors")), "mine");
 }
 
+TEST_F(Convert, OverwritesADirectoryOnlyIfItHoldsAModelAndNothingElse) {
+  ASSERT_EQ(convert(kTinyModel, path("copy"), {"--to=diffusers"}).status, 0);
+  EXPECT_EQ(convert(kTinyModel, path("copy"), {"--to=diffusers", "--overwrite"}).status, 0);
+  write_file_atomically(path("copy/notes.txt"), "mine");
+  const ProcessResult result = convert(kTinyModel, path("copy"), {"--to=diffusers", "--overwrite"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.error.find("notes.txt"), std::string::npos) << result.error;
+  EXPECT_EQ(read_file(path("copy/notes.txt")), "mine");
+}
+
 }  // namespace
 }  // namespace sdxl

@@ -263,6 +263,20 @@ TEST(Infer, DrawsEveryCheckpointAndAContactSheet) {
   EXPECT_NE(page.find("mixed_precision"), std::string::npos);
 }
 
+TEST(Infer, KeepsAPageThatItDidNotWrite) {
+  const TemporaryDirectory directory;
+  fs::create_directories(directory / "run/checkpoint-1");
+  fs::create_directory_symlink(kTinyModel + "/unet", directory / "run/checkpoint-1/unet");
+  fs::create_directories(directory / "out");
+  write_file_atomically(directory / "out/index.html", "mine");
+  const ProcessResult result = infer({"--prompt=a cat", "--num_inference_steps=1", "--seed=3",
+                                      "--checkpoints=" + (directory / "run").string(),
+                                      "--output_dir=" + (directory / "out").string()});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.error.find("holds index.html"), std::string::npos) << result.error;
+  EXPECT_EQ(read_file(directory / "out/index.html"), "mine");
+}
+
 TEST(ContactSheet, HasRoomForAsManyColumnsAsMemoryHolds) {
   EXPECT_EQ(sheet_columns(/*rows=*/8, 512, 512), 64);
   EXPECT_EQ(sheet_columns(8, 8, 8), 1024);  // small pictures are enlarged

@@ -94,6 +94,13 @@ TEST(OptionTable, ChecksTheRules) {
   EXPECT_SDXL_ERROR(sample.set("size", "8,-8"), ExitStatus::kUsage, "at least 0");
 }
 
+TEST(OptionTable, RefusesNumbersThatNoComputationHolds) {
+  Sample sample;
+  EXPECT_SDXL_ERROR(sample.set("sigmas", "1e300"), ExitStatus::kUsage, "at most 3.4");
+  EXPECT_SDXL_ERROR(sample.set("sigmas", "-1e39"), ExitStatus::kUsage, "at least -3.4");
+  EXPECT_SDXL_ERROR(sample.set("size", "8,9000000000"), ExitStatus::kUsage, "at most 1e+09");
+}
+
 TEST(OptionTable, ReadsJson) {
   Sample sample;
   sample.set_json(R"({"_version":{"any":"thing"},"flag":true,"count":8,"rate":0.5,"size":[1,2],

@@ -17,7 +17,7 @@ class Resume : public testing::Test {
  protected:
   std::vector<std::string> differing(int64_t ranks = 1) const {
     const bool same = samples_of_step(table, saved, 1) == samples_of_step(table, now, ranks);
-    return options_that_forbid_resume(table, saved, now, same);
+    return options_that_forbid_resume(table, saved, now, {same});
   }
 
   TrainConfig config{TrainKind::kLora};
@@ -32,7 +32,8 @@ TEST_F(Resume, MayChangeWhatShapesNothing) {
     now[name] = value.is_number() ? Json(987) : Json("another");
     if (differing().empty()) harmless.insert(name);
   }
-  EXPECT_EQ(harmless, (std::set<std::string>{"cache_dir",
+  EXPECT_EQ(harmless, (std::set<std::string>{"allow_other_data",
+                                             "cache_dir",
                                              "checkpointing_steps",
                                              "checkpoints_total_limit",
                                              "dataloader_num_workers",
@@ -56,6 +57,7 @@ TEST_F(Resume, MayChangeWhatShapesNothing) {
                                              "overwrite_output_dir",
                                              "push_to_hub",
                                              "report_to",
+                                             "rescue_dir",
                                              "resume_from_checkpoint",
                                              "save_kohya",
                                              "validation_epochs",
@@ -96,6 +98,17 @@ TEST_F(Resume, IgnoresOptionsThatOneOfTheVersionsLacks) {
   now.erase("bucketing");
   saved["of_an_older_version"] = 1;
   EXPECT_THAT(differing(), IsEmpty());
+}
+
+TEST_F(Resume, MayNameDataAndWeightsOtherwiseWhereTheyAreKnownByWhatTheyHold) {
+  now["train_data_dir"] = "elsewhere";
+  now["pretrained_model_name_or_path"] = "elsewhere";
+  const auto differing = [&](const SameInputs& same) {
+    return options_that_forbid_resume(table, saved, now, same).size();
+  };
+  EXPECT_EQ(differing({}), 2u);
+  EXPECT_EQ(differing({.data = true}), 1u);
+  EXPECT_EQ(differing({.data = true, .weights = true}), 0u);
 }
 
 }  // namespace

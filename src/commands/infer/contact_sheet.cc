@@ -27,6 +27,8 @@ constexpr int64_t kLineHeight = 12 * kScale;
 constexpr int64_t kLargestRowLabel = 320;
 constexpr int64_t kSmallestCell = 128;  // smaller pictures are enlarged so that labels fit
 constexpr size_t kHeaderLines = 5;
+constexpr const char* kSheetPicture = "grid.png";
+constexpr const char* kSheetPage = "index.html";
 constexpr int64_t kLargestCell = 512;  // pixels a side of a picture in grid.png
 constexpr int64_t kMostPixels = int64_t{1} << 27;
 
@@ -214,13 +216,23 @@ std::string contact_sheet_page(const std::string& title, const std::vector<std::
       if (!cell.file.empty()) {
         page += "<img src=\"" + url_quoted(cell.file, true) +
                 "\" alt=\"\"><details><summary>parameters</summary><pre>" +
-                html_escaped(cell.parameters.dump(2)) + "</pre></details>";
+                html_escaped(indented(cell.parameters)) + "</pre></details>";
       }
       page += "</td>";
     }
     page += "</tr>\n";
   }
   return page + "</table>\n</html>\n";
+}
+
+void refuse_foreign_sheet(const fs::path& directory) {
+  if (fs::exists(directory / kPictureManifest)) return;
+  for (const char* name : {kSheetPicture, kSheetPage}) {
+    if (!fs::exists(directory / name)) continue;
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(directory.string()), " holds ", name,
+                    ", which sdxl did not write: give --overwrite or another directory"));
+  }
 }
 
 void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, const InferRun& run,
@@ -249,8 +261,8 @@ void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, con
     }
   }
   const fs::path directory = *config.output_dir;
-  write_file_atomically(directory / "grid.png", encode_png(draw_contact_sheet(sheet)));
-  write_file_atomically(directory / "index.html",
+  write_file_atomically(directory / kSheetPicture, encode_png(draw_contact_sheet(sheet)));
+  write_file_atomically(directory / kSheetPage,
                         contact_sheet_page("Checkpoints of " + join(config.checkpoints, ", "),
                                            sheet.row_labels, labels, cells));
 }

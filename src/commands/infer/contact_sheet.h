@@ -36,6 +36,10 @@ std::string contact_sheet_page(const std::string& title, const std::vector<std::
                                const std::vector<std::string>& column_labels,
                                const std::vector<std::vector<PageCell>>& rows);
 
+/// Error(kUsage) if grid.png or index.html exist in a directory without the manifest of an earlier
+/// run, since they then belong to somebody else.
+void refuse_foreign_sheet(const std::filesystem::path& directory);
+
 /// Writes grid.png and index.html into --output_dir: what was drawn with several weight sets,
 /// prompts across and checkpoints down. Warns when grid.png has no room for every prompt.
 void write_contact_sheet(const InferConfig& config, const PicturePlan& plan, const InferRun& run,

@@ -32,7 +32,7 @@ EncodedPrompts::Key EncodedPrompts::key(const PictureJob& job, const WeightSet& 
 
 void EncodedPrompts::encode(const PictureJob& job, const WeightSet& set) {
   const Key wanted = key(job, set);
-  if (entries_.count(wanted) != 0) return;
+  if (entries_.contains(wanted)) return;
   if (!encoders_) encoders_ = std::make_unique<Encoders>(pipeline_, placement_);
   if (encoders_->state != wanted.first) {
     encoders_->merger.merge(loras_.of(set, job.lora_scale.value_or(1.0)));

@@ -18,7 +18,7 @@ LoraLibrary::LoraLibrary(LayerNames names, bool allow_unmatched)
 
 void LoraLibrary::read(const WeightSet& set) {
   for (const auto& [path, scale] : set.loras) {
-    if (files_.count(path) != 0) continue;
+    if (files_.contains(path)) continue;
     LoraWeights lora = read_lora(path, names_);
     if (!allow_unmatched_) {
       require_all_matched(lora);

@@ -31,7 +31,7 @@ bool png_has_parameters(const fs::path& file, const Json& parameters) {
 PictureStore::PictureStore(fs::path directory, bool overwrite, int64_t rank)
     : directory_(std::move(directory)), overwrite_(overwrite) {
   make_directories(directory_);
-  const fs::path manifest = directory_ / "manifest.jsonl";
+  const fs::path manifest = directory_ / kPictureManifest;
   if (fs::exists(manifest)) {
     for (const std::string& line : split(read_file(manifest), '\n')) {
       try {
@@ -51,13 +51,13 @@ void PictureStore::gather_manifests(const fs::path& directory) {
   if (!fs::is_directory(directory)) return;
   std::vector<fs::path> parts;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().filename().string().rfind(kRankManifest, 0) == 0) {
+    if (entry.path().filename().string().starts_with(kRankManifest)) {
       parts.push_back(entry.path());
     }
   }
   std::sort(parts.begin(), parts.end());
   if (parts.empty()) return;
-  LineWriter manifest(directory / "manifest.jsonl");
+  LineWriter manifest(directory / kPictureManifest);
   for (const fs::path& part : parts) {
     for (const std::string& line : split(read_file(part), '\n')) {
       if (!line.empty() && line.back() == '}') manifest.line(line);
@@ -113,7 +113,7 @@ void PictureStore::put(const std::string& file, const Image& image, const Json& 
 }
 
 std::string png_with_parameters(const Image& image, const Json& parameters) {
-  return encode_png(image, {{"parameters", parameters.dump()}, {"Software", "sdxl"}});
+  return encode_png(image, {{"parameters", one_line(parameters)}, {"Software", "sdxl"}});
 }
 
 }  // namespace sdxl

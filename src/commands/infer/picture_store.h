@@ -12,6 +12,9 @@
 
 namespace sdxl {
 
+/// The manifest in an --output_dir.
+inline constexpr const char* kPictureManifest = "manifest.jsonl";
+
 class PictureStore {
  public:
   /// Opens `directory` and reads its manifest.jsonl. With `overwrite` no picture counts as present.

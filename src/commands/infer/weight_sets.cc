@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/hash.h"
 #include "base/text.h"
 #include "io/model_files.h"
 #include "io/pretrained.h"
 #include "lora/lora_file.h"
+#include "pretrained/fingerprint.h"
 #include "training/run/run_files.h"
 
 namespace sdxl {
@@ -103,18 +103,6 @@ std::vector<WeightSet> find_sets(const InferConfig& config, const ResolvedInputs
   return sets;
 }
 
-constexpr size_t kSampleBytes = 4096;
-constexpr size_t kSamples = 64;
-
-void add_sample(Hasher* hasher, const fs::path& file) {
-  const MappedFile mapped(file);
-  hasher->update(str(file.filename().string(), ' ', mapped.size(), '\n'));
-  const size_t stride = std::max(kSampleBytes, mapped.size() / kSamples);
-  for (size_t at = 0; at < mapped.size(); at += stride) {
-    hasher->update(mapped.data() + at, std::min(kSampleBytes, mapped.size() - at));
-  }
-}
-
 std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
   const fs::path unet = set.unet.empty() ? pipeline_unet : set.unet;
   if (!fs::is_directory(unet)) {
@@ -124,31 +112,15 @@ std::string fingerprint(const WeightSet& set, const fs::path& pipeline_unet) {
                     "that has its unet/ folder"));
   }
   read_component_config(unet, "UNet2DConditionModel");
-  std::string result = weights_fingerprint(unet);
+  std::string result = weights_fingerprint(unet, kDiffusersStem);
   for (const auto& [path, scale] : set.loras) {
-    for (const fs::path& file : find_lora_files(path)) result += "+" + weights_fingerprint(file);
+    for (const fs::path& file : find_lora_files(path))
+      result += "+" + weights_fingerprint(file, "");
   }
   return result;
 }
 
 }  // namespace
-
-std::string weights_fingerprint(const fs::path& path) {
-  std::vector<fs::path> files;
-  if (const auto view = read_tensor_view(path, kDiffusersStem)) {
-    files.push_back(view->file);
-  } else if (fs::is_directory(path)) {
-    for (const auto& entry : fs::directory_iterator(path)) {
-      if (is_safetensors(entry.path().filename().string())) files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-  } else {
-    files.push_back(path);
-  }
-  Hasher hasher;
-  for (const fs::path& file : files) add_sample(&hasher, file);
-  return hasher.hex().substr(0, 16);
-}
 
 std::vector<WeightSet> find_weight_sets(const InferConfig& config, const ResolvedInputs& inputs) {
   std::vector<WeightSet> sets = find_sets(config, inputs);

@@ -26,10 +26,6 @@ struct WeightSet {
   std::string folder() const { return label; }
 };
 
-/// A short hash of a weight file, or of the weight files of a directory: names, sizes, headers and
-/// samples of the data. Distinguishes a retrained checkpoint from the one that it replaced.
-std::string weights_fingerprint(const std::filesystem::path& path);
-
 /// One set without --checkpoints. With it, in this order: the base with --include_base, each
 /// checkpoint-N that holds unet/ (unet_ema/ with --use_ema) or LoRA weights by its N, the run's
 /// final weights. A checkpoint that holds neither, or cannot be read, gets a `problem`;

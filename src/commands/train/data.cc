@@ -1,6 +1,6 @@
 #include "commands/train/data.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <thread>
@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "commands/train/caption_lengths.h"
 #include "commands/train/encoder_caches.h"
+#include "commands/train/options.h"
 #include "io/pretrained.h"
 #include "io/resize.h"
 
@@ -135,7 +136,7 @@ void TrainingData::use_cached_prompts() {
 }
 
 void TrainingData::load_prompt_encoder() {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   prompt_encoder_ = std::make_shared<PromptEncoder>(
       context_.pipeline.prompt_encoder({context_.device, context_.dtype}));
   prompt_encoder_->warn_of_cuts(false);  // the check of the data reported them
@@ -148,7 +149,7 @@ void TrainingData::load_prompt_encoder() {
 }
 
 std::vector<ValidationPrompt> TrainingData::encode_validation_prompts() const {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const bool zeros = context_.pipeline.force_zeros_for_empty_prompt();
   std::vector<ValidationPrompt> prompts;
   for (const std::string& prompt : context_.config.validation_prompt) {
@@ -162,6 +163,7 @@ BatchSource TrainingData::batches(int64_t first) {
   // Reading a cached sample is little work: one thread stays ahead of the trainer.
   const int64_t workers =
       std::max<int64_t>(config.dataloader_num_workers, config.cache_latents ? 1 : 0);
+  if (config.exact_epochs) return whole_epochs(first, workers);
   const int64_t ranks = context_.ranks.size(), group = config.train_batch_size * ranks;
   const BatchPlan plan{config.train_batch_size, ranks, context_.ranks.rank(),
                        (first + group - 1) / group * group};
@@ -171,6 +173,22 @@ BatchSource TrainingData::batches(int64_t first) {
     const std::optional<Batch> batch = loader->next();
     if (!batch) return std::nullopt;
     return maker->make(*batch);
+  };
+}
+
+BatchSource TrainingData::whole_epochs(int64_t first, int64_t workers) {
+  const EpochPlan plan = epoch_plan(context_.config, size(), context_.ranks.size());
+  const int64_t start = plan.micro_batches_before(first), rank = context_.ranks.rank();
+  loader_ = std::make_shared<Loader>(
+      [source = set_.source](int64_t draw) { return source->sample(draw); },
+      [=](int64_t number) { return plan.micro_batch(start + number, rank).draws; }, workers);
+  return [=, loader = loader_, maker = maker_,
+          number = start]() mutable -> std::optional<TrainingBatch> {
+    const std::optional<Batch> batch = loader->next();
+    if (!batch) return std::nullopt;
+    TrainingBatch made = maker->make(*batch);
+    made.weight = plan.micro_batch(number++, rank).weight;
+    return made;
   };
 }
 

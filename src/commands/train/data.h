@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands/train/context.h"
+#include "data/data_identity.h"
 #include "data/loader.h"
 #include "data/training_set.h"
 #include "training/batch_maker.h"
@@ -19,6 +20,7 @@ class TrainingData {
   explicit TrainingData(const TrainingContext& context);
 
   int64_t size() const { return set_.dataset->size(); }
+  DataIdentity identity() const { return DataIdentity::of(set_); }
   const CheckReport& report() const { return set_.report; }
 
   /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs. With
@@ -40,6 +42,8 @@ class TrainingData {
   double waited_seconds() const { return loader_ ? loader_->waited_seconds() : 0; }
 
  private:
+  /// batches() of --exact_epochs.
+  BatchSource whole_epochs(int64_t first, int64_t workers);
   std::shared_ptr<PromptCache> filled_prompts() const;
   void use_cached_prompts();
   void load_prompt_encoder();

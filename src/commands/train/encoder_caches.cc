@@ -1,6 +1,6 @@
 #include "commands/train/encoder_caches.h"
 
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <thread>
@@ -63,7 +63,7 @@ void EncoderCaches::refresh(CacheStore& store) const {
 }
 
 std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::string>& texts) {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   auto cache = std::make_shared<PromptCache>(
       context_.cache_directory(),
       identity_.text_encoders(context_.pipeline, context_.variant(), context_.dtype),
@@ -87,7 +87,7 @@ std::shared_ptr<PromptCache> EncoderCaches::prompts(const std::vector<std::strin
 }
 
 std::shared_ptr<LatentCache> EncoderCaches::latents() {
-  const c10::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const fs::path directory = context_.inputs.vae;
   const at::ScalarType dtype = vae_dtype(read_vae_config(directory), context_.dtype);
   auto cache = std::make_shared<LatentCache>(

@@ -23,7 +23,7 @@ std::string shell_quoted(const std::string& text) {
 }
 
 std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : one_line(value);
 }
 
 void append_flags(std::vector<std::string>* to, const std::string& name, const Json& value) {
@@ -48,9 +48,9 @@ std::string markdown(const std::string& text) {
 std::string front_matter(const TrainingContext& context, const ModelCard& card) {
   std::string text = "---\nlicense: creativeml-openrail-m\nlibrary_name: diffusers\n";
   const std::string& base = context.config.pretrained_model_name_or_path;
-  if (!fs::exists(base)) text += "base_model: " + Json(base).dump() + "\n";
+  if (!fs::exists(base)) text += "base_model: " + one_line(base) + "\n";
   if (context.config.dataset_name && !fs::exists(*context.config.dataset_name)) {
-    text += "datasets:\n- " + Json(*context.config.dataset_name).dump() + "\n";
+    text += "datasets:\n- " + one_line(*context.config.dataset_name) + "\n";
   }
   text += "tags:\n";
   std::vector<std::string> tags = {"stable-diffusion-xl", "stable-diffusion-xl-diffusers",
@@ -98,8 +98,8 @@ void write_model_card(const TrainingContext& context, const ModelCard& card,
   text += "# " + markdown(fs::absolute(output_dir).lexically_normal().filename().string()) + "\n\n";
   text += card.description + " The base is " + markdown(config.pretrained_model_name_or_path) +
           ", the data " + markdown(data) +
-          str(" (", card.samples, " pictures, ", card.steps, " steps at ", config.resolution,
-              " pixels).");
+          str(" (", counted(card.samples, "picture"), ", ", counted(card.steps, "step"), " at ",
+              config.resolution, " pixels).");
   if (config.pretrained_vae_model_name_or_path) {
     text += " The VAE is " + markdown(*config.pretrained_vae_model_name_or_path) + ".";
   }

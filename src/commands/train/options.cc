@@ -1,11 +1,40 @@
 #include "commands/train/options.h"
 
+#include <array>
+#include <cstdio>
+
+#include "base/text.h"
+
 namespace sdxl {
 
 RunLength run_length(const TrainConfig& config, int64_t samples, int64_t ranks) {
   const int64_t group = config.train_batch_size * config.gradient_accumulation_steps * ranks;
   const int64_t per_epoch = (samples + group - 1) / group;
   return {per_epoch, config.max_train_steps.value_or(config.num_train_epochs * per_epoch)};
+}
+
+EpochPlan epoch_plan(const TrainConfig& config, int64_t samples, int64_t ranks) {
+  return {samples, config.train_batch_size, ranks, config.gradient_accumulation_steps};
+}
+
+int64_t count_draws(const TrainConfig& config, const RunLength& length, int64_t samples,
+                    int64_t ranks) {
+  if (config.exact_epochs) {
+    return epoch_plan(config, samples, ranks).draws_before(length.max_steps);
+  }
+  return length.max_steps * config.train_batch_size * config.gradient_accumulation_steps * ranks;
+}
+
+std::string draws_text(const TrainConfig& config, int64_t draws, int64_t samples) {
+  std::array<char, 32> epochs;
+  std::snprintf(epochs.data(), epochs.size(), "%.4g",
+                static_cast<double>(draws) / static_cast<double>(samples));
+  std::string text = str(counted(draws, "draw"), " of ", counted(samples, "sample"), ", ",
+                         epochs.data(), draws == samples ? " epoch" : " epochs");
+  if (!config.max_train_steps && draws != config.num_train_epochs * samples) {
+    text += str(" (--exact_epochs draws ", config.num_train_epochs, ")");
+  }
+  return text;
 }
 
 NoiseSchedule noise_schedule(const TrainingContext& context) {

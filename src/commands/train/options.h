@@ -5,6 +5,7 @@
 
 #include "commands/train/context.h"
 #include "config/train_config.h"
+#include "data/epoch_plan.h"
 #include "training/ema.h"
 #include "training/lr_schedule.h"
 #include "training/objective.h"
@@ -20,6 +21,13 @@ struct RunLength {
 };
 
 RunLength run_length(const TrainConfig& config, int64_t samples, int64_t ranks);
+/// The steps of --exact_epochs.
+EpochPlan epoch_plan(const TrainConfig& config, int64_t samples, int64_t ranks);
+/// How many samples the run draws in all.
+int64_t count_draws(const TrainConfig& config, const RunLength& length, int64_t samples,
+                    int64_t ranks);
+/// "32 draws of 7 samples, 4.57 epochs", and how to draw whole epochs where they were meant.
+std::string draws_text(const TrainConfig& config, int64_t draws, int64_t samples);
 /// The forward process of the pipeline's scheduler config, with --prediction_type over it.
 NoiseSchedule noise_schedule(const TrainingContext& context);
 ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed);

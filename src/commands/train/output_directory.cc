@@ -1,5 +1,7 @@
 #include "commands/train/output_directory.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -13,6 +15,7 @@ namespace {
 
 /// A result that a new run would overwrite.
 std::optional<fs::path> existing_result(const fs::path& directory) {
+  if (!fs::is_directory(directory)) return std::nullopt;
   for (const char* name : {kModelIndexFile, kLoraWeights}) {
     if (fs::exists(directory / name)) return directory / name;
   }
@@ -36,18 +39,6 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
   return false;
 }
 
-/// Removes the files of a discarded run, so that two runs never mix. Logs outside the directory
-/// stay: other runs may log there too.
-void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
-  store.clear();
-  for (const char* name : {kMetricsFile, kRunConfigFile, kBestCheckpointFile, kModelIndexFile,
-                           kLoraWeights, kKohyaLoraWeights, kValidationFolder, kModelCardFile}) {
-    fs::remove_all(directory / name);
-  }
-  const fs::path log_folder = directory / logs;
-  if (lies_in(log_folder, directory) && !is_same(log_folder, directory)) fs::remove_all(log_folder);
-}
-
 /// Warns that "latest" would find a checkpoint past the step that the run goes back to.
 void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
   std::vector<std::string> later;
@@ -60,42 +51,82 @@ void warn_of_later(const std::vector<Checkpoint>& all, int64_t step) {
                    "past it; remove those that you do not want"));
 }
 
-/// A run replaces and discards files of its directory, which must not be its inputs.
-void refuse_inputs(const fs::path& output_dir, const TrainConfig& config) {
-  const auto refuse = [&](const char* option, const std::string& path) {
-    throw Error(ExitStatus::kUsage,
-                str("--output_dir ", quoted(output_dir.string()), " holds the input --", option,
-                    " ", quoted(path), ": give another directory"));
-  };
+/// Whether a run in `output_dir` that writes `files` may replace or discard `path`.
+bool is_at_risk(const std::string& path, const fs::path& output_dir,
+                const std::vector<std::string>& files) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return false;
+  if (is_same(path, output_dir) || lies_in(path, output_dir / kValidationFolder)) return true;
+  if (std::any_of(files.begin(), files.end(),
+                  [&](const std::string& name) { return lies_in(path, output_dir / name); })) {
+    return true;
+  }
+  for (const auto& entry : fs::directory_iterator(output_dir, error)) {
+    const bool is_checkpoint = checkpoint_step(entry.path().filename().string()).has_value();
+    if (is_checkpoint && lies_in(path, entry.path())) return true;
+  }
+  return false;
+}
+
+void refuse_inputs(const fs::path& output_dir, const TrainConfig& config,
+                   const std::vector<std::string>& files) {
   const std::pair<const char*, std::optional<std::string>> inputs[] = {
       {"pretrained_model_name_or_path", config.pretrained_model_name_or_path},
       {"pretrained_vae_model_name_or_path", config.pretrained_vae_model_name_or_path},
+      {"unet_config", config.unet_config},
       {"dataset_name", config.dataset_name},
-      {"train_data_dir", config.train_data_dir}};
+      {"train_data_dir", config.train_data_dir},
+      {"lora_weights", config.overwrite_output_dir ? config.lora_weights : std::nullopt}};
   for (const auto& [option, path] : inputs) {
-    if (path && is_same(*path, output_dir)) refuse(option, *path);
+    if (!path || !is_at_risk(*path, output_dir, files)) continue;
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(output_dir.string()), " holds the input --", option,
+                    " ", quoted(*path), ", which the run may replace: give another directory"));
   }
-  if (config.overwrite_output_dir && config.lora_weights &&
-      lies_in(*config.lora_weights, output_dir)) {
-    refuse("lora_weights", *config.lora_weights);
+}
+
+/// The parts of the model whose weights differ from those of the checkpoint.
+std::vector<std::string> differing_weights(const RunRecord& saved, const RunRecord& now) {
+  std::vector<std::string> differing;
+  for (const auto& [part, fingerprint] : now.weights) {
+    const auto before = saved.weights.find(part);
+    if (before == saved.weights.end() || before->second == fingerprint) continue;
+    differing.push_back(str("the base model's ", part, " has other weights"));
   }
+  return differing;
+}
+
+/// What differs between the data that was trained on and the data that is given now.
+std::string data_change(const RunRecord& saved, const RunRecord& now) {
+  if (saved.samples != now.samples) {
+    return str("the data set had ", counted(saved.samples, "sample"), " and has ", now.samples);
+  }
+  return str("the data set has ", counted(now.samples, "sample"),
+             " as before, but other pictures or captions");
 }
 
 }  // namespace
 
-RunDirectory::RunDirectory(const TrainConfig& config, Ranks& ranks)
-    : path_(config.output_dir), checkpoints_(path_, config.checkpoints_total_limit) {
+RunDirectory::RunDirectory(const TrainConfig& config, std::vector<std::string> result_files,
+                           Ranks& ranks)
+    : path_(config.output_dir),
+      files_(std::move(result_files)),
+      checkpoints_(path_, config.checkpoints_total_limit) {
+  files_.insert(files_.end(), {kRunConfigFile, kMetricsFile, kBestCheckpointFile});
   if (ranks.is_first()) open(config);
   if (!ranks.is_single()) share(ranks);
-  if (resumed_) saved_state_ = read_json(resumed_->path / kTrainerStateFile);
+  if (resumed_) saved_state_ = read_saved_state(config, ranks.size());
 }
 
 void RunDirectory::share(Ranks& ranks) {
-  Json found = Json::object();
-  if (resumed_) found = {{"path", fs::absolute(resumed_->path).string()}, {"step", resumed_->step}};
-  found = parse_json(ranks.broadcast_text(found.dump()), "rank 0");
-  if (ranks.is_first() || found.empty()) return;
-  resumed_ = Checkpoint{found["path"].get<std::string>(), found["step"].get<int64_t>()};
+  // As text of its own, since paths may hold bytes that JSON cannot.
+  const std::string path =
+      ranks.broadcast_text(resumed_ ? fs::absolute(resumed_->path).string() : std::string());
+  const std::string about = ranks.broadcast_text(
+      resumed_ ? one_line({{"step", resumed_->step}, {"is_foreign", resumed_->is_foreign}}) : "{}");
+  if (ranks.is_first() || path.empty()) return;
+  const Json found = parse_json(about, "rank 0");
+  resumed_ = Checkpoint{path, found["step"].get<int64_t>(), found["is_foreign"].get<bool>()};
   if (!fs::is_directory(resumed_->path)) {
     throw Error(ExitStatus::kFileError,
                 str("--output_dir: ", quoted(resumed_->path.string()),
@@ -104,22 +135,46 @@ void RunDirectory::share(Ranks& ranks) {
 }
 
 void RunDirectory::open(const TrainConfig& config) {
-  refuse_inputs(path_, config);
-  lock_ = lock_output_directory(path_);
+  refuse_inputs(path_, config, files_);
+  if (!config.dry_run) lock_ = lock_output_directory(path_);
+  written_ = std::make_unique<WrittenFiles>(path_, config.logging_dir);
+  written_->refuse_foreign(files_);
   if (config.overwrite_output_dir) return;  // begin() discards what there is
-  if (!config.resume_from_checkpoint) {
-    if (const auto result = existing_result(path_)) {
-      throw Error(ExitStatus::kUsage,
-                  str("--output_dir ", quoted(path_.string()), " holds a run already (",
-                      result->filename().string(),
-                      "): go on with --resume_from_checkpoint latest, discard it with "
-                      "--overwrite_output_dir, or give another directory"));
-    }
-    return;
+  if (config.resume_from_checkpoint) {
+    return find_checkpoint(*config.resume_from_checkpoint, config.rescue_dir);
   }
-  resumed_ = checkpoints_.find(*config.resume_from_checkpoint);
-  if (resumed_) verify_checkpoint(resumed_->path);
-  if (resumed_ && lies_in(resumed_->path, path_)) {
+  if (const auto result = existing_result(path_)) {
+    throw Error(ExitStatus::kUsage,
+                str("--output_dir ", quoted(path_.string()), " holds a run already (",
+                    result->filename().string(),
+                    "): go on with --resume_from_checkpoint latest, discard it with "
+                    "--overwrite_output_dir, or give another directory"));
+  }
+}
+
+/// "latest" may also be in the rescue directory.
+std::optional<Checkpoint> RunDirectory::find_latest_or_named(
+    const std::string& which, const std::optional<std::string>& rescue_dir) const {
+  const std::optional<Checkpoint> found = checkpoints_.find(which);
+  if (which != "latest" || !rescue_dir) return found;
+  const std::optional<Checkpoint> rescued = CheckpointStore(*rescue_dir, std::nullopt).find(which);
+  return rescued && (!found || rescued->step > found->step) ? rescued : found;
+}
+
+/// Whether a checkpoint elsewhere was saved by the run of this directory.
+bool RunDirectory::is_rescued(const Checkpoint& checkpoint) const {
+  if (checkpoint.is_foreign) return false;
+  const fs::path file = checkpoint.path / kTrainerStateFile;
+  const Json options = json_value(read_json(file), "options", Json(Json::object()), file.string());
+  const auto directory = json_value<std::string>(options, "output_dir", "", file.string());
+  return is_same(directory, path_);
+}
+
+void RunDirectory::find_checkpoint(const std::string& which,
+                                   const std::optional<std::string>& rescue_dir) {
+  resumed_ = find_latest_or_named(which, rescue_dir);
+  if (resumed_ && !resumed_->is_foreign) verify_checkpoint(resumed_->path);
+  if (resumed_ && (lies_in(resumed_->path, path_) || is_rescued(*resumed_))) {
     warn_of_later(checkpoints_.list(), resumed_->step);
     return;
   }
@@ -135,6 +190,21 @@ void RunDirectory::open(const TrainConfig& config) {
                           "--overwrite_output_dir, or give another directory"));
   }
   if (!resumed_) log::info("no checkpoint yet: starting from the beginning");
+  if (resumed_ && resumed_->is_foreign) {
+    log::warning(str(quoted(resumed_->path.string()),
+                     " is a checkpoint of diffusers' script: the run goes on from its weights at "
+                     "step ",
+                     resumed_->step,
+                     "; its optimizer, random states and loss scale are pickles, which are not "
+                     "read: the optimizer starts without state, on other samples"));
+  }
+}
+
+Json RunDirectory::read_saved_state(const TrainConfig& config, int64_t ranks) const {
+  if (!resumed_->is_foreign) return read_json(resumed_->path / kTrainerStateFile);
+  const int64_t samples_of_step =
+      config.train_batch_size * config.gradient_accumulation_steps * ranks;
+  return {{"trainer", {{"step", resumed_->step}, {"samples", resumed_->step * samples_of_step}}}};
 }
 
 int64_t RunDirectory::samples_done() const {
@@ -148,22 +218,40 @@ std::string RunDirectory::saved_state_source() const {
   return (resumed_->path / kTrainerStateFile).string();
 }
 
-void RunDirectory::require_same_options(const OptionSet& table, const RunRecord& now) const {
+void RunDirectory::require_same_data(const RunRecord& saved, const RunRecord& now,
+                                     bool allow_other_data) const {
+  const bool known = saved.data && now.data;
+  if (known ? saved.data->matches(*now.data) : saved.samples == 0 || saved.samples == now.samples) {
+    return;
+  }
+  const std::string change = data_change(saved, now);
+  if (allow_other_data) {
+    log::warning(str(change, ": other samples come from here on"));
+    return;
+  }
+  throw Error(ExitStatus::kUsage,
+              str("--resume_from_checkpoint ", quoted(resumed_->path.string()), ": ", change,
+                  "; give the data of the checkpoint, or go on with other data by "
+                  "--allow_other_data"));
+}
+
+void RunDirectory::require_same_run(const OptionSet& table, const RunRecord& now,
+                                    bool allow_other_data) const {
   if (!resumed_) return;
   const std::string source = saved_state_source();
   const RunRecord saved = RunRecord::from_json(
       json_value(saved_state_, "options", Json(Json::object()), source), source);
+  require_same_data(saved, now, allow_other_data);
   const int64_t before = samples_of_step(table, saved.options, saved.ranks);
   const int64_t after = samples_of_step(table, now.options, now.ranks);
-  const std::vector<std::string> differing =
-      options_that_forbid_resume(table, saved.options, now.options, before == after);
+  const SameInputs same{before == after, saved.data && now.data,
+                        !saved.weights.empty() && !now.weights.empty()};
+  std::vector<std::string> differing =
+      options_that_forbid_resume(table, saved.options, now.options, same);
+  for (std::string& part : differing_weights(saved, now)) differing.push_back(std::move(part));
   if (differing.empty()) {
-    if (saved.samples != 0 && saved.samples != now.samples) {
-      log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
-                       ": their order changes from here on"));
-    }
     if (before != after) {
-      log::warning(str("a step had ", before, " samples and has ", after,
+      log::warning(str("a step had ", counted(before, "sample"), " and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
                        "its result will differ"));
     }
@@ -177,9 +265,13 @@ void RunDirectory::require_same_options(const OptionSet& table, const RunRecord&
 
 void RunDirectory::begin(const TrainConfig& train, const OptionSet& table,
                          const RunRecord& record) {
-  // Without a run, a README.md or logs in the directory belong to somebody else.
-  const bool holds_run = fs::exists(path_ / kMetricsFile) || existing_result(path_).has_value();
-  if (train.overwrite_output_dir && holds_run) discard_run(path_, train.logging_dir, checkpoints_);
+  if (train.overwrite_output_dir) {
+    checkpoints_.clear();
+    written_->discard();
+  }
+  std::vector<std::string> files = files_;
+  files.emplace_back(kModelCardFile);
+  written_->claim(files);
   Json config = record.json();
   for (const Option& option : table.options()) {
     if (option.rule.start_only) config.erase(option.name);

@@ -3,10 +3,12 @@
 #include <cstdio>
 #include <limits>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "commands/inputs/resolved_inputs.h"
+#include "commands/train/checkpoint_saver.h"
 #include "commands/train/options.h"
 #include "commands/train/output_directory.h"
 #include "commands/train/state.h"
@@ -24,7 +26,7 @@ namespace {
 /// --seed, else the seed of the resumed run, else a new one. Every rank gets rank 0's.
 uint64_t choose_seed(const TrainConfig& config, const RunDirectory& directory, Ranks& ranks) {
   if (config.seed) return *config.seed;
-  if (directory.resumed()) {
+  if (directory.resumed() && !directory.resumed()->is_foreign) {
     const std::string source = directory.saved_state_source();
     const Json options =
         json_value(directory.saved_state(), "options", Json(Json::object()), source);
@@ -44,7 +46,8 @@ class TrainingRun {
         device_(select_device(config.device, {config.allow_tf32, /*repeatable=*/true,
                                               config.enable_npu_flash_attention, device_index})),
         pipeline_(inputs.model, config.variant.value_or("")),
-        directory_(config, ranks),
+        directory_(config, task.result_files(), ranks),
+        saver_(directory_.checkpoints(), config.rescue_dir),
         context_{config,
                  inputs,
                  pipeline_,
@@ -54,13 +57,16 @@ class TrainingRun {
                  ranks},
         option_set_(options),
         data_(context_),
-        record_{options.to_json(), ranks.size(), data_.size()},
+        record_{options.to_json(), ranks.size(), data_.size(), data_.identity(),
+                identify_weights(context_, task.reads_base_unet())},
         length_(run_length(config, data_.size(), ranks.size())) {
     record_.options["seed"] = context_.seed;
-    directory_.require_same_options(option_set_, record_);
+    directory_.require_same_run(option_set_, record_, config.allow_other_data);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
     require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
+    needs_ = disk_needs(config, length_, first_step(), task.result_size(context_));
+    if (ranks.is_first()) require_room(needs_, directory_.path(), free_bytes(directory_.path()));
   }
 
   ExitStatus summarise() const {
@@ -70,10 +76,12 @@ class TrainingRun {
                        {"data", data_.report().json()},
                        {"steps_per_epoch", length_.steps_per_epoch},
                        {"max_train_steps", length_.max_steps},
+                       {"draws", draws()},
                        {"seed", context_.seed},
                        {"device", device_.str()},
-                       {"steps_done", first_step()}};
-    std::printf("%s\n", line.dump().c_str());
+                       {"steps_done", first_step()},
+                       {"disk", needs_.json()}};
+    std::printf("%s\n", one_line(line).c_str());
     return ExitStatus::kDone;
   }
 
@@ -91,32 +99,39 @@ class TrainingRun {
     log::info(str("waited ", data_.waited_seconds(), " s in all for data"));
     const std::vector<at::Tensor> values = result_values();
     if (!ranks_.is_first()) return ExitStatus::kDone;
-    task_.write_result(context_, *model_.trainable, values);
+    write_result(values);
     write_card();
     std::printf("%s\n", directory_.path().c_str());
     return ExitStatus::kDone;
   }
 
  private:
+  int64_t draws() const { return count_draws(config_, length_, data_.size(), ranks_.size()); }
   int64_t first_step() const { return directory_.resumed() ? directory_.resumed()->step : 0; }
 
   /// Refuses a run that is already longer than it should become.
   void require_steps_to_do() const {
     if (first_step() <= length_.max_steps) return;
-    throw Error(ExitStatus::kUsage,
-                str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()),
-                    " has done ", first_step(), " steps and this run ends at ", length_.max_steps,
-                    ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
-                    "checkpoint"));
+    throw Error(
+        ExitStatus::kUsage,
+        str("--resume_from_checkpoint ", quoted(directory_.resumed()->path.string()), " has done ",
+            counted(first_step(), "step"), " and this run ends at ", length_.max_steps,
+            ": give a greater --max_train_steps (or --num_train_epochs), or an earlier "
+            "checkpoint"));
   }
 
   void load_model() {
     std::optional<fs::path> checkpoint;
     if (directory_.resumed()) checkpoint = directory_.resumed()->path;
     model_ = task_.load(context_, data_, checkpoint);
-    log::info(str("training ", count_elements(model_.trainable->parameter_groups()),
-                  " parameters on ", data_.size(), " pictures: steps ", first_step() + 1, " to ",
-                  length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
+    const std::string steps = first_step() == length_.max_steps
+                                  ? str("all ", counted(length_.max_steps, "step"), " are done")
+                                  : str("steps ", first_step() + 1, " to ", length_.max_steps, ", ",
+                                        length_.steps_per_epoch, " an epoch; in all ",
+                                        draws_text(config_, draws(), data_.size()));
+    log::info(str("training ",
+                  counted(count_elements(model_.trainable->parameter_groups()), "parameter"),
+                  " on ", counted(data_.size(), "picture"), ": ", steps));
   }
 
   void build_trainer() {
@@ -201,7 +216,7 @@ class TrainingRun {
   RunActions actions() {
     RunActions actions;
     actions.save = [this](int64_t step) {
-      state_->save(directory_.checkpoints(), step, record_.json());
+      state_->save([&](const auto& write) { publish(step, write); }, record_.json());
     };
     if (validation_->draws()) {
       actions.draw = [this](int64_t step) { validation_->draw("validation", step, *log_); };
@@ -219,12 +234,65 @@ class TrainingRun {
     return actions;
   }
 
+  /// Saves a checkpoint. The state at a stop is worth more than older checkpoints.
+  void publish(int64_t step, const CheckpointSaver::Write& write) {
+    // Shards are collected from all ranks while they are written, which works only once.
+    if (shards_) {
+      directory_.checkpoints().save(step, state_->bytes(), write);
+    } else if (stop_requested() != 0) {
+      saver_.save_at_any_cost(step, state_->bytes(), write);
+    } else {
+      saver_.save(step, state_->bytes(), write);
+    }
+    const std::optional<uint64_t> free = free_bytes(directory_.path());
+    if (!free || *free >= needs_.result) return;
+    log::warning(str("--output_dir ", quoted(directory_.path().string()), ": ", bytes_text(*free),
+                     " are free and the result takes ", bytes_text(needs_.result),
+                     ": make room before the run ends"));
+  }
+
+  void write_result(const std::vector<at::Tensor>& values) {
+    try {
+      task_.write_result(context_, *model_.trainable, values);
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::kFileError) throw;
+      throw Error(error.status(), str(error.what(), "; ", keep_state()));
+    }
+  }
+
+  /// Keeps the state of a run whose result cannot be written, and says where.
+  std::string keep_state() {
+    const int64_t step = length_.max_steps;
+    fs::path checkpoint = directory_.path() / checkpoint_name(step);
+    try {
+      if (!is_complete_checkpoint(checkpoint)) {
+        if (shards_) return "the trained state is lost, since no checkpoint of it was saved";
+        checkpoint = saver_.save_at_any_cost(step, state_->bytes(), [&](const fs::path& directory) {
+          state_->write(directory, record_.json());
+        });
+      }
+    } catch (const Error& error) {
+      return str("the trained state is lost: ", error.what());
+    }
+    return str("the trained state is kept: make room, then give --resume_from_checkpoint ",
+               quoted(checkpoint.string()));
+  }
+
   void write_card() const {
+    if (!directory_.may_write(kModelCardFile)) {
+      log::info(str("kept ", kModelCardFile, ", which sdxl did not write"));
+      return;
+    }
     ModelCard card = task_.model_card();
     card.command = command_line(card.command, option_set_, context_.seed);
     card.samples = data_.size();
     card.steps = length_.max_steps;
-    write_model_card(context_, card, config_.validation_prompt);
+    try {
+      write_model_card(context_, card, config_.validation_prompt);
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::kFileError) throw;
+      log::warning(str(error.what(), "; the result has no model card"));
+    }
   }
 
   std::vector<at::Tensor> result_values() const {
@@ -237,11 +305,13 @@ class TrainingRun {
   at::Device device_;
   PipelineDirectory pipeline_;
   RunDirectory directory_;
+  CheckpointSaver saver_;
   TrainingContext context_;
   const OptionSet& option_set_;
   TrainingData data_;
   RunRecord record_;
   RunLength length_;
+  DiskNeeds needs_;
   TrainedModel model_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<OptimizerShards> shards_;

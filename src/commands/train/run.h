@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "commands/train/data.h"
+#include "commands/train/disk_space.h"
 #include "commands/train/model_card.h"
 #include "config/option_table.h"
 #include "training/trainables/trainable.h"
@@ -32,6 +33,12 @@ class TrainingTask {
   /// Writes the result into the output directory, with `values` as the trained tensors.
   virtual void write_result(const TrainingContext& context, const Trainable& trainable,
                             const std::vector<at::Tensor>& values) = 0;
+  /// Whether the result builds on the base model's UNet, also when a run is resumed.
+  virtual bool reads_base_unet() const = 0;
+  /// Counts the result from configs, without loading weights.
+  virtual ResultSize result_size(const TrainingContext& context) const = 0;
+  /// Names of the result in the output directory: files, and folders that are replaced as a whole.
+  virtual std::vector<std::string> result_files() const = 0;
   /// Command, tags and description for the README.md.
   virtual ModelCard model_card() const = 0;
   /// The name that trackers group runs by.

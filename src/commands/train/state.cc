@@ -1,6 +1,8 @@
 #include "commands/train/state.h"
 
+#include "base/text.h"
 #include "base/version.h"
+#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "training/run/run_files.h"
 
@@ -31,19 +33,24 @@ uint64_t TrainingState::bytes() const {
   return bytes;
 }
 
-void TrainingState::save(CheckpointStore& store, int64_t step, const Json& options) const {
+void TrainingState::save(const std::function<void(const CheckpointSaver::Write&)>& publish,
+                         const Json& options) const {
   const std::vector<at::Tensor> weights = values(), average = averages();
   if (ranks.is_first()) {
-    store.save(step, bytes(),
-               [&](const fs::path& directory) { write(directory, weights, average, options); });
+    publish([&](const fs::path& directory) { write_files(directory, weights, average, options); });
   } else if (shards != nullptr) {
     write_sharded_state(ranks, optimizer.state(), {});
   }
   ranks.barrier();
 }
 
-void TrainingState::write(const fs::path& directory, const std::vector<at::Tensor>& values,
-                          const std::vector<at::Tensor>& averages, const Json& options) const {
+void TrainingState::write(const fs::path& directory, const Json& options) const {
+  write_files(directory, values(), averages(), options);
+}
+
+void TrainingState::write_files(const fs::path& directory, const std::vector<at::Tensor>& values,
+                                const std::vector<at::Tensor>& averages,
+                                const Json& options) const {
   trainable.save(directory, values, {});
   if (ema != nullptr) trainable.save(directory, averages, {kEmaName.suffix, ema->config()});
   if (shards != nullptr) {
@@ -60,6 +67,17 @@ void TrainingState::write(const fs::path& directory, const std::vector<at::Tenso
   write_json(directory / kTrainerStateFile, state);
 }
 
+/// The average of diffusers' EMAModel, whose config counts its updates. Without one the average
+/// starts from the weights.
+void TrainingState::load_foreign_average(const Checkpoint& from) {
+  const fs::path folder = from.path / str(kUNetFolder, kEmaSuffix);
+  if (ema == nullptr || !fs::is_directory(folder)) return;
+  const std::vector<at::Tensor> averages = trainable.load(from.path, kEmaName);
+  const fs::path config = folder / kConfigFile;
+  ema->load(shards != nullptr ? shards->select_owned(averages) : averages,
+            json_value(read_json(config), "optimization_step", from.step, config.string()));
+}
+
 void TrainingState::load(const RunDirectory& from) {
   const std::string source = from.saved_state_source();
   const fs::path& checkpoint = from.resumed()->path;
@@ -67,6 +85,7 @@ void TrainingState::load(const RunDirectory& from) {
     return json_value(object, key, Json(Json::object()), source);
   };
   trainer.load(part(from.saved_state(), "trainer"), source);
+  if (from.resumed()->is_foreign) return load_foreign_average(*from.resumed());
   const Json saved = part(from.saved_state(), "optimizer");
   const SafetensorsFile file(checkpoint / kOptimizerFile);
   optimizer.load([&file](const std::string& name) { return file.tensor(name); },

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "commands/train/checkpoint_saver.h"
 #include "commands/train/output_directory.h"
 #include "training/ema.h"
 #include "training/trainer.h"
@@ -26,14 +27,19 @@ struct TrainingState {
   std::vector<at::Tensor> averages() const;
   /// Estimates a checkpoint's size on disk, in bytes.
   uint64_t bytes() const;
-  /// Saves the checkpoint of step `step`; the first rank writes it. Collective.
-  void save(CheckpointStore& store, int64_t step, const Json& options) const;
-  /// Restores everything but the trained tensors from the checkpoint that `from` resumes.
+  /// Has `publish` save the checkpoint, on the first rank. Collective.
+  void save(const std::function<void(const CheckpointSaver::Write&)>& publish,
+            const Json& options) const;
+  /// Writes a checkpoint's files into `directory`. For a rank by itself, without shards.
+  void write(const std::filesystem::path& directory, const Json& options) const;
+  /// Restores everything but the trained tensors from the checkpoint that `from` resumes. A
+  /// checkpoint of diffusers' scripts gives steps and moving average only.
   void load(const RunDirectory& from);
 
  private:
-  void write(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
-             const std::vector<at::Tensor>& averages, const Json& options) const;
+  void load_foreign_average(const Checkpoint& from);
+  void write_files(const std::filesystem::path& directory, const std::vector<at::Tensor>& values,
+                   const std::vector<at::Tensor>& averages, const Json& options) const;
 };
 
 }  // namespace sdxl

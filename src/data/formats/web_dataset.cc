@@ -147,16 +147,18 @@ class WebDataset : public Dataset {
                       "extensions with --image_column and --caption_column"));
     }
     if (without_caption_ > 0 && !options_.skip_bad_rows) {
-      throw Error(ExitStatus::kBadData,
-                  str(without_caption_, " pictures in the tar files of ", quoted(options_.path),
-                      " have no caption; mend the data, or leave such rows out with "
-                      "--on_bad_image skip"));
+      throw Error(
+          ExitStatus::kBadData,
+          str(counted(without_caption_, "picture"), " in the tar files of ", quoted(options_.path),
+              " without a caption; mend the data, or leave such rows out with "
+              "--on_bad_image skip"));
     }
     if (without_caption_ > 0) {
-      notes_.push_back(str(without_caption_, " pictures without a caption are left out"));
+      notes_.push_back(
+          str("left out ", counted(without_caption_, "picture"), " without a caption"));
     }
     if (without_image_ > 0) {
-      notes_.push_back(str(without_image_, " keys without a picture are left out"));
+      notes_.push_back(str("left out ", counted(without_image_, "key"), " without a picture"));
     }
   }
 

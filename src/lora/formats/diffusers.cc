@@ -63,7 +63,7 @@ class DiffusersFormat : public LoraFormat {
       const Json config = make_adapter_config(weights, component);
       for (const auto& [key, value] : config.items()) metadata[str(component, '.', key)] = value;
     }
-    write_safetensors(path, tensors, {{"format", "pt"}, {kLoraMetadataKey, metadata.dump(2)}});
+    write_safetensors(path, tensors, {{"format", "pt"}, {kLoraMetadataKey, indented(metadata)}});
   }
 };
 

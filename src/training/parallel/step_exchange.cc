@@ -5,6 +5,15 @@
 #include "base/stop.h"
 
 namespace sdxl {
+namespace {
+
+double mean_loss(const std::vector<SampleLoss>& samples) {
+  double sum = 0;
+  for (const SampleLoss& sample : samples) sum += sample.loss;
+  return sum / static_cast<double>(samples.size());
+}
+
+}  // namespace
 
 RankedStep::RankedStep(Ranks& ranks, const std::vector<TrainedTensor>& tensors,
                        OptimizerShards* shards)
@@ -37,18 +46,21 @@ void RankedStep::merge_reports(StepReport& report) {
     samples.push_back({sample.draw, sample.name, sample.timestep, sample.loss});
   }
   const Json mine = {{"loss", report.loss}, {"stop", stop_signalled()}, {"samples", samples}};
+  const int64_t count = std::ssize(report.samples);
+  bool is_even = true;
   report.samples.clear();
   report.loss = 0;
   int stop = 0;
-  for (const std::string& text : ranks_.all_gather_text(one_line(mine))) {
-    const Json theirs = parse_json(text, "another rank's report");
+  for (const Json& theirs : all_gather_json(ranks_, mine)) {
     report.loss += theirs["loss"].get<double>() / static_cast<double>(ranks_.size());
     stop = std::max(stop, theirs["stop"].get<int>());
+    is_even &= std::ssize(theirs["samples"]) == count;
     for (const Json& sample : theirs["samples"]) {
       report.samples.push_back({sample[0].get<int64_t>(), sample[1].get<std::string>(),
                                 sample[2].get<int64_t>(), sample[3].get<double>()});
     }
   }
+  if (!is_even) report.loss = mean_loss(report.samples);
   if (stop != 0) agree_on_stop(stop);
 }
 

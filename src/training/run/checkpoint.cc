@@ -60,6 +60,25 @@ std::vector<ManifestFile> read_manifest(const fs::path& directory) {
 
 }  // namespace
 
+uint64_t needed_for(uint64_t expected_bytes) { return expected_bytes + expected_bytes / 20; }
+
+bool is_checkpoint_of_accelerate(const fs::path& directory) {
+  for (const char* name : {"optimizer.bin", "scheduler.bin", "random_states_0.pkl"}) {
+    if (fs::exists(directory / name)) return true;
+  }
+  return false;
+}
+
+bool has_manifest(const fs::path& directory) {
+  const fs::path file = directory / kManifestFile;
+  if (!fs::is_regular_file(file)) return false;
+  try {
+    return read_json(file).contains("sdxl_version");
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 bool is_complete_checkpoint(const fs::path& directory) {
   if (!fs::exists(directory / kManifestFile)) return false;
   try {
@@ -120,6 +139,9 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
   }
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
   const std::optional<int64_t> step = checkpoint_step(name.string());
+  if (step && !has_manifest(path) && is_checkpoint_of_accelerate(path)) {
+    return Checkpoint{path, *step, /*is_foreign=*/true};
+  }
   if (!step || !is_complete_checkpoint(path)) {
     throw Error(ExitStatus::kBadData,
                 str(quoted(path.string()),
@@ -129,14 +151,20 @@ std::optional<Checkpoint> CheckpointStore::find(const std::string& which) const 
   return Checkpoint{path, *step};
 }
 
-void CheckpointStore::save(int64_t step, uint64_t expected_bytes,
-                           const std::function<void(const fs::path&)>& write) {
-  require_free_space(output_dir_, expected_bytes + expected_bytes / 20);
-  AtomicDirectory directory(output_dir_ / checkpoint_name(step));
+fs::path CheckpointStore::save(int64_t step, uint64_t expected_bytes,
+                               const std::function<void(const fs::path&)>& write) {
+  const fs::path target = output_dir_ / checkpoint_name(step);
+  if (fs::exists(target) && !has_manifest(target)) {
+    throw Error(ExitStatus::kFileError, str("cannot save ", quoted(target.string()),
+                                            ": it exists and sdxl did not write it; move it away"));
+  }
+  require_free_space(output_dir_, needed_for(expected_bytes));
+  AtomicDirectory directory(target);
   write(directory.working_path());
   write_manifest(directory.working_path(), step);
   directory.commit(/*replace=*/true);
   prune(step);
+  return target;
 }
 
 void CheckpointStore::prune(int64_t newest) const {
@@ -148,17 +176,20 @@ void CheckpointStore::prune(int64_t newest) const {
   std::stable_partition(all.begin(), all.end(),
                         [newest](const Checkpoint& one) { return one.step != newest; });
   const int64_t surplus = std::ssize(all) - *total_limit_;
-  for (int64_t i = 0; i < surplus; ++i) {
-    const fs::path doomed = output_dir_ / doomed_name(all[i].path.filename().string());
-    fs::remove_all(doomed);
-    fs::rename(all[i].path, doomed);
-    fs::remove_all(doomed);
-  }
+  for (int64_t i = 0; i < surplus; ++i) remove(all[i]);
+}
+
+void CheckpointStore::remove(const Checkpoint& checkpoint) const {
+  const fs::path doomed = output_dir_ / doomed_name(checkpoint.path.filename().string());
+  fs::remove_all(doomed);
+  fs::rename(checkpoint.path, doomed);
+  fs::remove_all(doomed);
 }
 
 void CheckpointStore::clear() {
   for (const auto& entry : fs::directory_iterator(output_dir_)) {
-    if (checkpoint_step(entry.path().filename().string())) fs::remove_all(entry.path());
+    const bool is_checkpoint = checkpoint_step(entry.path().filename().string()).has_value();
+    if (is_checkpoint && has_manifest(entry.path())) fs::remove_all(entry.path());
   }
 }
 

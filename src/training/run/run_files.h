@@ -5,6 +5,7 @@
 //     metrics.jsonl            one line for each step
 //     best.json                step and validation loss of the best checkpoint
 //     README.md                the model card
+//     .sdxl-files.json         names of everything here that sdxl wrote, besides checkpoints
 //     validation/base/         pictures of the model before training
 //     validation/step-N/       pictures after step N
 //     validation/test/         pictures of the result
@@ -27,6 +28,7 @@ inline constexpr const char* kRunConfigFile = "config.json";
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
 inline constexpr const char* kBestCheckpointFile = "best.json";
 inline constexpr const char* kModelCardFile = "README.md";
+inline constexpr const char* kWrittenFilesFile = ".sdxl-files.json";
 /// Locked by the process that writes to the output directory.
 inline constexpr const char* kRunLockFile = ".lock";
 

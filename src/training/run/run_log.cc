@@ -80,6 +80,17 @@ RunLog::RunLog(const fs::path& output_dir, std::vector<std::unique_ptr<Tracker>>
       progress_(std::make_unique<Progress>("training", static_cast<uint64_t>(max_steps), "step",
                                            static_cast<uint64_t>(first_step))) {}
 
+void RunLog::attempt(const void* file, const std::function<void()>& write) {
+  try {
+    write();
+    failing_.erase(file);
+  } catch (const Error& error) {
+    if (error.status() != ExitStatus::kFileError) throw;
+    if (!failing_.insert(file).second) return;
+    log::warning(str(error.what(), "; the run goes on, and its logs lack what comes now"));
+  }
+}
+
 void RunLog::step(const StepReport& report) {
   if (!metrics_) return;
   const double seconds = seconds_since(last_);
@@ -108,10 +119,10 @@ void RunLog::step(const StepReport& report) {
       scalars.emplace_back("loss_for_" + sample.name, sample.loss);
     }
   }
-  metrics_->line(line.dump());
-
   scalars.emplace_back("train_loss", report.loss);
-  for (auto& tracker : trackers_) tracker->scalars(report.step, scalars);
+  attempt(&metrics_, [&] { metrics_->line(one_line(line)); });
+  for (auto& tracker : trackers_)
+    attempt(tracker.get(), [&] { tracker->scalars(report.step, scalars); });
   progress_->note(
       str("loss=", short_number(report.loss), " lr=", short_number(report.learning_rate)));
   progress_->set(static_cast<uint64_t>(report.step));
@@ -121,22 +132,23 @@ void RunLog::event(int64_t step, const std::vector<std::pair<std::string, double
   if (!metrics_) return;
   Json line = {{"schema", kSchema}, {"step", step}};
   for (const auto& [name, value] : values) line[name] = value;
-  metrics_->line(line.dump());
-  for (auto& tracker : trackers_) tracker->scalars(step, values);
+  attempt(&metrics_, [&] { metrics_->line(one_line(line)); });
+  for (auto& tracker : trackers_) attempt(tracker.get(), [&] { tracker->scalars(step, values); });
 }
 
 void RunLog::images(const std::string& tag, int64_t step, const std::vector<TrackedImage>& images) {
-  for (auto& tracker : trackers_) tracker->images(tag, step, images);
+  for (auto& tracker : trackers_)
+    attempt(tracker.get(), [&] { tracker->images(tag, step, images); });
 }
 
 void RunLog::flush() {
-  for (auto& tracker : trackers_) tracker->flush();
+  for (auto& tracker : trackers_) attempt(tracker.get(), [&] { tracker->flush(); });
 }
 
 void RunLog::finish(int exit_code) {
   progress_.reset();
   for (auto& tracker : trackers_) {
-    tracker->finish(exit_code);
+    attempt(tracker.get(), [&] { tracker->finish(exit_code); });
     if (!tracker->closing_note().empty()) log::info(tracker->closing_note());
   }
 }

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,8 @@ void truncate_metrics(const std::filesystem::path& file, int64_t step);
 /// Whether metrics.jsonl has a line of `step` with this key.
 bool has_metric(const std::filesystem::path& file, int64_t step, const std::string& key);
 
+/// Nothing here ends a run for want of disk space: what cannot be written is left out with a
+/// warning, and tried again with the next step.
 class RunLog {
  public:
   /// A silent log, for all ranks but the first.
@@ -45,12 +49,16 @@ class RunLog {
   void finish(int exit_code);
 
  private:
+  /// Runs `write` to `file`. Warns if the disk fails, once until it works again.
+  void attempt(const void* file, const std::function<void()>& write);
+
   std::optional<LineWriter> metrics_;  // none in a silent log
   std::vector<std::unique_ptr<Tracker>> trackers_;
   int64_t steps_per_epoch_ = 1;
   std::unique_ptr<Progress> progress_;
   Clock::time_point last_ = Clock::now();  // the end of the last step
   bool paused_ = false, logs_samples_ = false;
+  std::set<const void*> failing_;  // files whose last write failed
 };
 
 }  // namespace sdxl

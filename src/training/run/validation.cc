@@ -7,6 +7,7 @@
 #include "base/atomic_files.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "io/image.h"
@@ -88,15 +89,27 @@ std::vector<TrackedImage> ValidationPictures::draw(const fs::path& directory) co
 
   // 2. The first rank collects and writes them.
   std::vector<TrackedImage> tracked;
-  if (ranks_.is_first()) make_directories(directory);
+  std::string failure;
+  const auto attempt = [&](const std::function<void()>& write) {
+    try {
+      write();
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::kFileError) throw;
+      failure = error.what();
+    }
+  };
+  if (ranks_.is_first()) attempt([&] { make_directories(directory); });
   for (size_t k = 0; k < prompts_.size(); ++k) {
     for (Image& image : collect(k, (*drawn)[k])) {
       if (!ranks_.is_first()) continue;
-      write_file_atomically(directory / picture_name(tracked.size(), options_.seed + k),
-                            encode_png(image, {{"prompt", prompts_[k].text}}));
+      attempt([&] {
+        write_file_atomically(directory / picture_name(tracked.size(), options_.seed + k),
+                              encode_png(image, {{"prompt", prompts_[k].text}}));
+      });
       tracked.push_back({std::move(image), prompts_[k].text});
     }
   }
+  if (!failure.empty()) log::warning(failure + "; the run goes on without this picture");
   return tracked;
 }
 

@@ -43,6 +43,7 @@ class ValidationPictures {
 
   /// Draws all prompts, divided among the ranks. The first rank writes the pictures to `directory`
   /// and returns them; others return nothing. A stop signal to any rank throws Interrupted on all.
+  /// A picture that cannot be written costs a warning.
   std::vector<TrackedImage> draw(const std::filesystem::path& directory) const;
 
  private:

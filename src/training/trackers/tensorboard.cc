@@ -107,7 +107,8 @@ class TensorBoardTracker : public Tracker {
         given.float64(2, value.get<double>());
         type = kFloat64;
       } else {
-        given.bytes(3, log::redacted(value.is_string() ? value.get<std::string>() : value.dump()));
+        given.bytes(3,
+                    log::redacted(value.is_string() ? value.get<std::string>() : one_line(value)));
       }
       experiment.message(4, ProtobufMessage().bytes(1, name).integer(4, type));
       start.message(1, ProtobufMessage().bytes(1, name).message(2, given));

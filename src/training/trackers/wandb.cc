@@ -116,7 +116,7 @@ fs::path new_run_directory(const fs::path& parent, const std::string& id) {
 }
 
 ProtobufMessage item(const std::string& key, const Json& value) {
-  return ProtobufMessage().bytes(1, key).bytes(16, log::redacted(value.dump()));
+  return ProtobufMessage().bytes(1, key).bytes(16, log::redacted(one_line(value)));
 }
 
 class WandbTracker : public Tracker {

@@ -98,9 +98,8 @@ TEST(WebDataset, MissingPartsAreCounted) {
               HasSubstr("1 pictures in the tar files"));
   DatasetOptions options = in(d);
   options.skip_bad_rows = true;
-  EXPECT_THAT(open_dataset(options)->notes(),
-              ElementsAre("1 pictures without a caption are left out",
-                          "1 keys without a picture are left out"));
+  EXPECT_THAT(open_dataset(options)->notes(), ElementsAre("left out 1 picture without a caption",
+                                                          "left out 1 key without a picture"));
 }
 
 TEST(WebDataset, WhatIsNoPlainTarIsRefused) {
