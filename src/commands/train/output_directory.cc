@@ -112,7 +112,7 @@ RunDirectory::RunDirectory(const TrainConfig& config, std::vector<std::string> r
     : path_(config.output_dir),
       files_(std::move(result_files)),
       checkpoints_(path_, config.checkpoints_total_limit) {
-  files_.insert(files_.end(), {kRunConfigFile, kMetricsFile, kBestCheckpointFile});
+  files_.insert(files_.end(), {kRunConfigFile, kMetricsFile, kBestCheckpointFile, kLeftOutFile});
   if (ranks.is_first()) open(config);
   if (!ranks.is_single()) share(ranks);
   if (resumed_) saved_state_ = read_saved_state(config, ranks.size());

@@ -64,7 +64,8 @@ class TrainingRun {
     directory_.require_same_run(option_set_, record_, config.allow_other_data);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
-    require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
+    require_equal_texts(ranks, "data set",
+                        record_.data->json().dump());
     needs_ = disk_needs(config, length_, first_step(), task.result_size(context_));
     if (ranks.is_first()) require_room(needs_, directory_.path(), free_bytes(directory_.path()));
   }
@@ -89,6 +90,7 @@ class TrainingRun {
     if (ranks_.is_first()) {
       directory_.begin(config_, option_set_, record_);
       truncate_metrics(directory_.path() / kMetricsFile, first_step());
+      list_what_is_left_out();
     }
     data_.prepare(task_.trains_text_encoders());
     throw_if_stop_requested("before the first step");
@@ -276,6 +278,15 @@ class TrainingRun {
     }
     return str("the trained state is kept: make room, then give --resume_from_checkpoint ",
                quoted(checkpoint.string()));
+  }
+
+  /// Every row that --on_bad_image skip left out; no file if there are none.
+  void list_what_is_left_out() const {
+    const fs::path list = directory_.path() / kLeftOutFile;
+    fs::remove(list);
+    if (data_.report().left_out.empty()) return;
+    write_left_out(data_.report(), list);
+    log::info("the rows that are left out are listed in " + quoted(list.string()));
   }
 
   void write_card() const {
