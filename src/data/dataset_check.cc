@@ -172,9 +172,8 @@ std::string size_text(PixelSize size) { return str(size.width, "x", size.height)
 std::string CheckFinding::text() const { return str(count, " ", count == 1 ? which : what); }
 
 std::string CheckReport::table() const {
-  std::string text =
-      str(counted(rows, "row"), ", ", counted(captions, "caption"), ", pictures from ",
-          size_text(smallest), " to ", size_text(largest));
+  std::string text = str(counted(rows, "row"), ", ", counted(captions, "caption"),
+                         ", pictures from ", size_text(smallest), " to ", size_text(largest));
   for (const CheckFinding& finding : findings) {
     std::string count = std::to_string(finding.count);
     count.insert(0, std::max<size_t>(8, count.size()) - count.size(), ' ');

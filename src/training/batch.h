@@ -25,8 +25,8 @@ struct TrainingBatch {
   std::vector<std::string> captions;  ///< [B]
   std::vector<bool> caption_dropped;  ///< [B] `embeds` already reflect this.
 
-  /// Share of the step's mean loss; 1 / (all micro-batches of the step) if absent. A batch of weight
-  /// 0 is computed like the others and does not count.
+  /// Share of the step's mean loss; 1 / (all micro-batches of the step) if absent. A batch of
+  /// weight 0 is computed like the others and does not count.
   std::optional<double> weight;
 
   int64_t size() const { return static_cast<int64_t>(draws.size()); }

@@ -143,17 +143,6 @@ TEST(TrainingSet, EmptyCaptionsAreCounted) {
   EXPECT_EQ(finding(open_training_set(options), "empty captions")->text(), "1 empty caption");
 }
 
-TEST(TrainingSet, FingerprintDependsOnPicturesAndCaptionsAlone) {
-  Folder folder, other;
-  for (Folder* f : {&folder, &other}) f->add("a", formula_png(20, 30));
-  const std::string before = open_training_set(folder.options()).fingerprint();
-  EXPECT_EQ(before, open_training_set(other.options()).fingerprint());
-  other.add("a", formula_png(20, 30), "y");
-  EXPECT_NE(before, open_training_set(other.options()).fingerprint());
-  folder.add("a", formula_png(20, 30, 1));
-  EXPECT_NE(before, open_training_set(folder.options()).fingerprint());
-}
-
 TEST(TrainingSet, PicturesAreReadOnceUntilTheyChange) {
   Folder folder;
   for (int i = 0; i < 5; ++i) folder.add(std::to_string(i), formula_png(20, 20 + i));

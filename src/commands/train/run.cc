@@ -64,8 +64,7 @@ class TrainingRun {
     directory_.require_same_run(option_set_, record_, config.allow_other_data);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
-    require_equal_texts(ranks, "data set",
-                        record_.data->json().dump());
+    require_equal_texts(ranks, "data set", record_.data->json().dump());
     needs_ = disk_needs(config, length_, first_step(), task.result_size(context_));
     if (ranks.is_first()) require_room(needs_, directory_.path(), free_bytes(directory_.path()));
   }

@@ -24,7 +24,8 @@ constexpr uint32_t kTagBits = (1u << 12) - 1;
 uint32_t tag_of(const CacheKey& key) { return static_cast<uint32_t>(key.words[1]) & kTagBits; }
 
 std::string directory_name(const Json& description) {
-  return description.at("kind").get<std::string>() + "-" + sha256(one_line(description)).substr(0, 16);
+  return description.at("kind").get<std::string>() + "-" +
+         sha256(one_line(description)).substr(0, 16);
 }
 
 std::string value_name(const CacheShard& shard, uint32_t record) {
