@@ -9,9 +9,9 @@ namespace sdxl {
 namespace {
 
 /// Two captioned pictures in a folder.
-class Pictures {
+class IdentifiedFolder {
  public:
-  Pictures() {
+  IdentifiedFolder() {
     write_picture("a", 1);
     write_picture("b", 2);
     directory.write("a.txt", "a cat");
@@ -31,29 +31,29 @@ class Pictures {
 };
 
 TEST(DataIdentity, IsThatOfTheSameFilesElsewhere) {
-  EXPECT_TRUE(Pictures().identity().matches(Pictures().identity()));
+  EXPECT_TRUE(IdentifiedFolder().identity().matches(IdentifiedFolder().identity()));
 }
 
 TEST(DataIdentity, ChangesWithThePixelsOfAPicture) {
-  Pictures other;
+  IdentifiedFolder other;
   other.write_picture("b", 3);
-  EXPECT_FALSE(Pictures().identity().matches(other.identity()));
+  EXPECT_FALSE(IdentifiedFolder().identity().matches(other.identity()));
 }
 
 TEST(DataIdentity, ChangesWithACaptionThoughNoPictureIsRead) {
-  Pictures other;
+  IdentifiedFolder other;
   other.directory.write("b.txt", "a wolf");
-  EXPECT_FALSE(Pictures().identity(false).matches(other.identity(false)));
+  EXPECT_FALSE(IdentifiedFolder().identity(false).matches(other.identity(false)));
 }
 
 TEST(DataIdentity, IsKnownWithoutReadingPictures) {
-  const Pictures pictures;
+  const IdentifiedFolder pictures;
   EXPECT_EQ(pictures.identity(false).content, "");
   EXPECT_TRUE(pictures.identity(false).matches(pictures.identity(true)));
 }
 
 TEST(DataIdentity, IsReadBackFromJson) {
-  const DataIdentity identity = Pictures().identity();
+  const DataIdentity identity = IdentifiedFolder().identity();
   const DataIdentity read = DataIdentity::from_json(identity.json(), "test");
   EXPECT_EQ(read.content, identity.content);
   EXPECT_TRUE(read.matches(identity));
