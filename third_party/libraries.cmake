@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)                 # BSD-3-Clause
 find_package(nlohmann_json REQUIRED)         # MIT
 find_package(spdlog REQUIRED)                # MIT
 find_package(PkgConfig REQUIRED)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)            # BSD-3-Clause
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)                # BSD-3-Clause
 pkg_check_modules(avif REQUIRED IMPORTED_TARGET libavif)                # BSD-2-Clause
 pkg_check_modules(zip REQUIRED IMPORTED_TARGET libzip)                  # BSD-3-Clause

@@ -197,7 +197,8 @@ void add_lora(OptionTable& table, TrainConfig& c) {
   table.add("lora_dropout", &c.lora_dropout, "dropout probability of an adapter's input",
             {.shapes = kResult, .at_least = 0, .below = 1, .only_for = kLora});
   table.add("lora_target_modules", &c.lora_target_modules,
-            "name or pattern of the modules to adapt",
+            "modules to adapt: a name (to_q), a pattern with *, a regular expression as PEFT's, "
+            "or all-linear",
             {.shapes = kResult,
              .only_for = kLora,
              .value_name = "NAME",

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/model_files.h"
+#include "io/weight_scales.h"
 
 namespace sdxl {
 namespace {
@@ -205,6 +206,7 @@ Weights Weights::open_parts(const fs::path& file, const TensorParts& parts) {
   Weights weights;
   weights.source_ = file.string();
   weights.files_.push_back(std::make_shared<SafetensorsFile>(file));
+  const WeightScales scales(*weights.files_[0]);
   std::vector<std::string> missing, unfit;
   for (const auto& [name, part] : parts) {
     if (!weights.files_[0]->contains(part.name)) {
@@ -212,7 +214,7 @@ Weights Weights::open_parts(const fs::path& file, const TensorParts& parts) {
     } else if (!has_part(weights.files_[0]->tensor(part.name).sizes(), part)) {
       unfit.push_back(part.name);
     } else {
-      weights.places_[name] = {weights.files_[0], part.name, {}, part};
+      weights.places_[name] = {weights.files_[0], part.name, {}, part, scales.scale_of(part.name)};
     }
   }
   const std::vector<std::string>& first = missing.empty() ? unfit : missing;
@@ -231,8 +233,11 @@ Weights Weights::from_tensors(TensorMap tensors, std::string source) {
 }
 
 void Weights::add_file(const std::shared_ptr<SafetensorsFile>& file) {
+  const WeightScales scales(*file);
   for (const SafetensorsEntry& entry : file->entries()) {
-    if (!places_.emplace(entry.name, Place{file, entry.name, {}}).second) {
+    if (scales.is_companion(entry.name)) continue;
+    const Place place{file, entry.name, {}, {}, scales.scale_of(entry.name)};
+    if (!places_.emplace(entry.name, place).second) {
       throw Error(ExitStatus::kBadData, "tensor ", quoted(entry.name),
                   " is in two files, one of them ", quoted(file->path().string()));
     }
@@ -254,15 +259,24 @@ std::vector<std::string> Weights::names() const {
 
 bool Weights::contains(const std::string& name) const { return places_.contains(name); }
 
-at::Tensor Weights::tensor(const std::string& name) const {
+const Weights::Place& Weights::place(const std::string& name) const {
   const auto found = places_.find(name);
-  if (found == places_.end()) {
-    throw Error(ExitStatus::kBadData, escaped(source_), " has no tensor ", quoted(name));
-  }
-  const Place& place = found->second;
-  if (!place.file) return place.tensor;
-  const at::Tensor tensor = place.file->tensor(place.name);
-  return place.part ? part_of(tensor, *place.part) : tensor;
+  if (found != places_.end()) return found->second;
+  throw Error(ExitStatus::kBadData, escaped(source_), " has no tensor ", quoted(name));
+}
+
+at::Tensor Weights::tensor(const std::string& name) const {
+  const Place& found = place(name);
+  if (!found.file) return found.tensor;
+  at::Tensor tensor = found.file->tensor(found.name);
+  if (!found.scale.empty()) tensor = scaled_weight(tensor, found.file->tensor(found.scale));
+  return found.part ? part_of(tensor, *found.part) : tensor;
+}
+
+std::vector<int64_t> Weights::sizes(const std::string& name) const {
+  const Place& found = place(name);
+  if (found.part) return found.part->shape;
+  return (found.file ? found.file->tensor(found.name) : found.tensor).sizes().vec();
 }
 
 Weights Weights::renamed(const std::function<std::string(const std::string&)>& rename) const {

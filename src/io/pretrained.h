@@ -18,7 +18,8 @@
 
 namespace sdxl {
 
-/// The tensors of a component, from one or more files.
+/// The tensors of a component, from one or more files. 8-bit weights with scales (weight_scales.h)
+/// are their scaled numbers in float32, computed at each call; their scales are not listed.
 class Weights {
  public:
   /// Opens `stem`[.variant].safetensors or its index. Falls back to the names without the variant,
@@ -36,6 +37,8 @@ class Weights {
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const;
   at::Tensor tensor(const std::string& name) const;
+  /// The shape of tensor(name).
+  std::vector<int64_t> sizes(const std::string& name) const;
   /// The file or directory, for error messages.
   const std::string& source() const { return source_; }
   /// The files sorted by name; none for tensors in memory.
@@ -59,7 +62,11 @@ class Weights {
     std::string name;
     at::Tensor tensor;
     std::optional<TensorPart> part = {};
+    std::string scale = {};  ///< The file's tensor that scales this one, "" without one.
   };
+  /// Error(kBadData) if there is no tensor `name`.
+  const Place& place(const std::string& name) const;
+
   std::map<std::string, Place> places_;
 };
 

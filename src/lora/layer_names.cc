@@ -34,13 +34,14 @@ std::string without_text_model(const std::string& path) {
 }
 
 void LayerNames::add(const LayerName& layer, const std::string& other_path) {
+  components_.insert(layer.component);
   by_flat_name_[flat(layer.component, layer.path)] = layer;
   if (!other_path.empty()) by_flat_name_.try_emplace(flat(layer.component, other_path), layer);
 }
 
 void LayerNames::add_unet(const UNet2DConditionModel& unet) {
   for (const std::string& path : adaptable_paths(unet)) {
-    add({"unet", path}, original_unet_name(path, unet.config()));
+    add({kUNetFolder, path}, original_unet_name(path, unet.config()));
   }
 }
 
@@ -52,7 +53,7 @@ void LayerNames::add_text_encoder(const std::string& component, const Module& te
 
 std::optional<LayerName> LayerNames::find(const LayerName& name) const {
   auto found = by_flat_name_.find(flat(name.component, name.path));
-  if (found == by_flat_name_.end() && name.component != "unet") {
+  if (found == by_flat_name_.end() && name.component != kUNetFolder) {
     std::string path = without_text_model(name.path);
     if (path.starts_with(kFlatTextModel)) path.erase(0, kFlatTextModel.size());
     found = by_flat_name_.find(flat(name.component, path));

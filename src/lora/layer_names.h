@@ -4,18 +4,21 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "io/model_files.h"
 #include "models/module.h"
 #include "models/unet_2d_condition.h"
 
 namespace sdxl {
 
 /// The parts of a pipeline that adapters can change, in the order of their weights.
-inline constexpr const char* kAdaptedComponents[] = {"unet", "text_encoder", "text_encoder_2"};
+inline constexpr const char* kAdaptedComponents[] = {kUNetFolder, kTextEncoderFolder,
+                                                     kTextEncoder2Folder};
 
-/// A layer by its component ("unet", "text_encoder", "text_encoder_2") and its path in it.
+/// A layer by its component (of kAdaptedComponents) and its path in it.
 struct LayerName {
   std::string component, path;
   auto operator<=>(const LayerName&) const = default;
@@ -31,12 +34,15 @@ class LayerNames {
   /// Adds the layers of a text encoder, with and without "text_model." before their paths.
   void add_text_encoder(const std::string& component, const Module& text_encoder);
 
+  /// Whether layers of `component` were added.
+  bool contains(const std::string& component) const { return components_.contains(component); }
   /// Returns the layer that `name` means, whose path may be the original one or have '_' for '.'.
   std::optional<LayerName> find(const LayerName& name) const;
 
  private:
   void add(const LayerName& layer, const std::string& other_path);
 
+  std::set<std::string> components_;
   std::map<std::string, LayerName> by_flat_name_;
 };
 

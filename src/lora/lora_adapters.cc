@@ -5,35 +5,53 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/glob.h"
 #include "base/text.h"
 #include "device/random.h"
 #include "lora/lora_layers.h"
+#include "lora/target_modules.h"
 
 namespace sdxl {
 
 namespace {
 
-const std::vector<std::string> kUNetTargets = {"to_k", "to_q", "to_v", "to_out.0"};
-const std::vector<std::string> kTextTargets = {"q_proj", "k_proj", "v_proj", "out_proj"};
+constexpr const char* kUNetTargets[] = {"to_k", "to_q", "to_v", "to_out.0"};
+constexpr const char* kTextTargets[] = {"q_proj", "k_proj", "v_proj", "out_proj"};
 
-bool target_matches(const std::string& target, const std::string& path) {
-  if (target.find('*') != std::string::npos) return glob_matches(target, path, GlobStyle::kText);
-  return path == target || path.ends_with("." + target);
+void refuse_target(const TargetModules& target) {
+  throw Error(ExitStatus::kUsage,
+              sdxl::str("--lora_target_modules ", quoted(target.text()),
+                        " matches no linear or convolution layer of what is trained; give names "
+                        "(to_q, ff.net.0.proj, conv1), patterns of whole names with *, PEFT's "
+                        "regular expressions, or all-linear"));
 }
 
-/// The chosen layers of a component by path.
-std::map<std::string, Module*> chosen_layers(const std::string& component, Module& root,
-                                             const std::vector<std::string>& targets) {
-  std::map<std::string, Module*> layers;
-  root.visit([&](Module& module) {
-    if (!dynamic_cast<Linear*>(&module) && !dynamic_cast<Conv2d*>(&module)) return;
-    const bool by_default = targets.empty();
-    const auto& wanted = !by_default ? targets : component == "unet" ? kUNetTargets : kTextTargets;
-    for (const std::string& target : wanted) {
-      if (target_matches(target, module.path())) layers[module.path()] = &module;
+/// The layers that `targets`, or the default ones if there are none, choose. Error(kUsage) for a
+/// target that chooses none.
+std::map<LayerName, Module*> chosen_layers(const std::map<std::string, Module*>& components,
+                                           const std::vector<std::string>& targets) {
+  std::map<LayerName, Module*> layers;
+  const auto choose = [&](const std::string& component, const TargetModules& target) {
+    bool matched = false;
+    components.at(component)->visit([&](Module& module) {
+      if (!target.matches(module)) return;
+      layers[{component, module.path()}] = &module;
+      matched = true;
+    });
+    return matched;
+  };
+  if (targets.empty()) {
+    for (const auto& [component, root] : components) {
+      for (const char* name : component == kUNetFolder ? kUNetTargets : kTextTargets) {
+        choose(component, TargetModules(name));
+      }
     }
-  });
+  }
+  for (const std::string& text : targets) {
+    const TargetModules target(text);
+    bool matched = false;
+    for (const auto& [component, root] : components) matched |= choose(component, target);
+    if (!matched) refuse_target(target);
+  }
   return layers;
 }
 
@@ -59,20 +77,6 @@ void make_matrices(LoraAdapter* adapter) {
   adapter->up.set_requires_grad(true);
 }
 
-void refuse_unmatched_targets(const std::vector<std::string>& targets,
-                              const std::vector<std::shared_ptr<LoraAdapter>>& adapters) {
-  for (const std::string& target : targets) {
-    const bool matched = std::any_of(adapters.begin(), adapters.end(), [&](const auto& adapter) {
-      return target_matches(target, adapter->name.path);
-    });
-    if (matched) continue;
-    throw Error(ExitStatus::kUsage,
-                sdxl::str("--lora_target_modules ", quoted(target),
-                          " matches no linear or convolution "
-                          "layer of what is trained; names look like to_q, ff.net.0.proj, conv1"));
-  }
-}
-
 }  // namespace
 
 uint64_t count_adapter_elements(const std::map<std::string, Module*>& components,
@@ -96,14 +100,13 @@ LoraAdapters::LoraAdapters(const std::map<std::string, Module*>& components,
   const at::NoGradGuard no_grad;
   shared_->options = options;
   shared_->seed = seed;
-  for (const char* component : {"unet", "text_encoder", "text_encoder_2"}) {
-    auto root = components.find(component);
-    if (root == components.end()) continue;
-    for (const auto& [path, layer] :
-         chosen_layers(component, *root->second, options.target_modules)) {
+  const std::map<LayerName, Module*> layers = chosen_layers(components, options.target_modules);
+  for (const char* component : kAdaptedComponents) {
+    for (const auto& [name, layer] : layers) {
+      if (name.component != component) continue;
       auto adapter = std::make_shared<LoraAdapter>();
       adapter->shared = shared_;
-      adapter->name = {component, path};
+      adapter->name = name;
       adapter->index = static_cast<int64_t>(adapters_.size());
       adapter->linear = dynamic_cast<Linear*>(layer);
       adapter->conv = dynamic_cast<Conv2d*>(layer);
@@ -113,7 +116,6 @@ LoraAdapters::LoraAdapters(const std::map<std::string, Module*>& components,
       adapters_.push_back(adapter);
     }
   }
-  refuse_unmatched_targets(options.target_modules, adapters_);
   shared_->adapter_count = static_cast<int64_t>(adapters_.size());
   for (const auto& adapter : adapters_) put_on(adapter);
 }
@@ -125,10 +127,12 @@ LoraAdapters::~LoraAdapters() {
 std::vector<LoraParameter> LoraAdapters::parameters() const {
   std::vector<LoraParameter> result;
   for (const auto& adapter : adapters_) {
-    result.push_back({adapter->name, "down", adapter->down});
-    result.push_back({adapter->name, "up", adapter->up});
-    if (adapter->magnitude.defined())
-      result.push_back({adapter->name, "magnitude", adapter->magnitude});
+    const bool is_conv = adapter->conv != nullptr;
+    result.push_back({adapter->name, "down", adapter->down, is_conv});
+    result.push_back({adapter->name, "up", adapter->up, is_conv});
+    if (adapter->magnitude.defined()) {
+      result.push_back({adapter->name, "magnitude", adapter->magnitude, is_conv});
+    }
   }
   return result;
 }

@@ -22,6 +22,7 @@ struct LoraParameter {
   LayerName layer;
   std::string role;  ///< "down", "up" or "magnitude"
   at::Tensor tensor;
+  bool is_of_conv = false;  ///< Whether the layer is a convolution.
 };
 
 struct LoraShared;

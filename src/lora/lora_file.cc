@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -36,7 +37,7 @@ std::vector<LoraSource> peft_folders(const fs::path& directory) {
 std::vector<LoraSource> lora_sources(const fs::path& path) {
   if (!fs::is_directory(path)) {
     if (!fs::exists(path)) {
-      throw Error(ExitStatus::kFileError, str("LoRA ", quoted(path.string()), " does not exist"));
+      throw Error(ExitStatus::kFileError, "LoRA ", quoted(path.string()), " does not exist");
     }
     return {{path, ""}};
   }
@@ -49,19 +50,36 @@ std::vector<LoraSource> lora_sources(const fs::path& path) {
     if (entry.path().extension() == ".safetensors") candidates.push_back({entry.path(), ""});
   }
   if (candidates.size() == 1) return candidates;
-  throw Error(ExitStatus::kBadData,
-              str("LoRA ", quoted(path.string()), " holds ", candidates.size(),
-                  " .safetensors files, none named ", kLoraWeights, ": name the file"));
+  throw Error(ExitStatus::kBadData, "LoRA ", quoted(path.string()), " holds ", candidates.size(),
+              " .safetensors files, none named ", kLoraWeights, ": name the file");
 }
 
 void refuse_other_adapters(const SafetensorsFile& file) {
+  std::string first, kind;
+  int64_t count = 0;
   for (const SafetensorsEntry& entry : file.entries()) {
-    if (!is_other_adapter_key(entry.name)) continue;
-    throw Error(ExitStatus::kBadData,
-                str(file.path().string(), ": ", quoted(entry.name),
-                    " belongs to an adapter other than LoRA (LoHa, LoKr, OFT, LoCon with lora_mid "
-                    "and IA3 are not supported)"));
+    const std::string found = other_adapter_kind(entry.name);
+    if (found.empty()) continue;
+    if (count++ == 0) first = entry.name, kind = found;
   }
+  if (count == 0) return;
+  throw bad_data(file.path().string(), count, " of ", file.entries().size(), " tensors, the first ",
+                 quoted(first), ", are those of another kind of adapter (", kind,
+                 "); only LoRA and DoRA are supported");
+}
+
+/// Refuses a file with several of PEFT's adapters, of which each layer could take only one.
+void refuse_several_adapters(const SafetensorsFile& file) {
+  std::set<std::string> adapters;
+  for (const SafetensorsEntry& entry : file.entries()) {
+    if (const std::optional<LoraKey> key = split_lora_key(entry.name))
+      adapters.insert(key->adapter);
+  }
+  adapters.erase("");
+  if (adapters.size() < 2) return;
+  throw Error(ExitStatus::kBadData, file.path().string(), " holds the adapters ",
+              escaped(join({adapters.begin(), adapters.end()}, ", ")),
+              ": save each of them in a file");
 }
 
 /// The format that `file` declares, else the first of those that most of its keys are in.
@@ -91,16 +109,15 @@ void refuse_mixture(const SafetensorsFile& file, const LoraFormatEntry& format,
                     const std::string& stem) {
   for (const LoraFormatEntry& other : lora_formats()) {
     if (other.format->needs_declaration() || !other.format->parse(stem)) continue;
-    throw Error(ExitStatus::kBadData,
-                str(file.path().string(), ": ", quoted(stem), " is named as in files of ",
-                    other.name, ", other keys as in those of ", format.name,
-                    ": split the file, or name all layers alike"));
+    throw bad_data(file.path().string(), quoted(stem), " is named as in files of ", other.name,
+                   ", other keys as in those of ", format.name,
+                   ": split the file, or name all layers alike");
   }
 }
 
 [[noreturn]] void refuse_adapter(const std::string& source, const LayerName& layer,
                                  const std::string& what) {
-  throw Error(ExitStatus::kBadData, str(source, ": the adapter of ", layer.text(), ' ', what));
+  throw bad_data(source, "the adapter of ", layer.text(), ' ', what);
 }
 
 /// Refuses what a tensor's shape alone shows to be wrong.
@@ -135,7 +152,14 @@ void check_layer(const std::string& source, const LayerName& name, LoraLayer* la
   }
 }
 
-void put_tensor(LoraRole role, at::Tensor tensor, bool transposed, LoraLayer* layer) {
+/// A layer while it is read.
+struct StoredLayer {
+  LoraLayer layer;
+  std::optional<double> alpha;  ///< If the file gives one.
+};
+
+void put_tensor(LoraRole role, at::Tensor tensor, bool transposed, StoredLayer* stored) {
+  LoraLayer* layer = &stored->layer;
   const bool is_matrix = role == LoraRole::kDown || role == LoraRole::kUp;
   if (is_matrix && transposed && tensor.dim() == 2) tensor = tensor.t();
   switch (role) {
@@ -146,7 +170,7 @@ void put_tensor(LoraRole role, at::Tensor tensor, bool transposed, LoraLayer* la
       layer->up = tensor;
       break;
     case LoraRole::kAlpha:
-      layer->alpha = tensor.to(at::kFloat).reshape({-1})[0].item<double>();
+      stored->alpha = tensor.to(at::kFloat).reshape({-1})[0].item<double>();
       break;
     case LoraRole::kMagnitude:
       layer->magnitude = tensor;
@@ -154,38 +178,79 @@ void put_tensor(LoraRole role, at::Tensor tensor, bool transposed, LoraLayer* la
   }
 }
 
-/// Gives layers without an alpha in the file the one of the configs, else their rank.
-void complete_alphas(const std::map<std::string, AlphaRule>& rules, LoraWeights* weights) {
-  for (auto& [name, layer] : weights->layers) {
-    if (layer.alpha != 0) continue;
-    auto rule = rules.find(name.component);
-    layer.alpha = rule == rules.end() ? static_cast<double>(layer.rank())
-                                      : rule->second.alpha_of(name.path, layer.rank());
+/// The layers of a file by name, and keys that name no layer.
+struct StoredLayers {
+  std::map<LayerName, StoredLayer> layers;
+  std::vector<std::string> unmatched;
+  std::map<std::string, int64_t> absent;  ///< As LoraWeights::absent.
+};
+
+StoredLayers read_tensors(const SafetensorsFile& file, const std::string& component,
+                          const LayerNames& names) {
+  const LoraFormatEntry& format = format_of(file);
+  StoredLayers stored;
+  for (const SafetensorsEntry& entry : file.entries()) {
+    const std::optional<LoraKey> key = split_lora_key(entry.name);
+    std::optional<LayerName> named = key ? format.format->parse(key->stem) : std::nullopt;
+    if (key && !named) refuse_mixture(file, format, key->stem);
+    if (named && !component.empty()) named->component = component;
+    const std::optional<LayerName> layer = named ? names.find(*named) : std::nullopt;
+    if (!layer) {
+      stored.unmatched.push_back(entry.name);
+      if (named && !names.contains(named->component)) ++stored.absent[named->component];
+      continue;
+    }
+    const at::Tensor tensor = file.tensor(entry.name);
+    check_scale(file.path().string(), *layer, key->role, entry.name, tensor);
+    put_tensor(key->role, tensor, format.format->transposes_matrices(), &stored.layers[*layer]);
   }
+  return stored;
+}
+
+/// The configs of adapters whose file does not give their alphas.
+std::map<std::string, AdapterConfig> configs_of(const SafetensorsFile& file,
+                                                const std::map<LayerName, StoredLayer>& layers) {
+  std::set<std::string> adapted;
+  bool lacks_alphas = false;
+  for (const auto& [name, stored] : layers) {
+    adapted.insert(name.component);
+    lacks_alphas |= !stored.alpha;
+  }
+  return lacks_alphas ? read_adapter_configs(file, adapted)
+                      : std::map<std::string, AdapterConfig>();
+}
+
+/// Checks a layer and gives it an alpha: the file's, else the config's, else the rank.
+LoraLayer finished(const std::string& source, const LayerName& name, StoredLayer stored,
+                   const AdapterConfig* config) {
+  LoraLayer layer = std::move(stored.layer);
+  check_layer(source, name, &layer);
+  if (stored.alpha && !(*stored.alpha > 0)) {
+    refuse_adapter(source, name, str("has alpha ", *stored.alpha, "; an alpha must be above 0"));
+  }
+  if (config && config->uses_dora() && !layer.magnitude.defined()) {
+    refuse_adapter(source, name, "has no magnitude, though its configuration says use_dora");
+  }
+  const auto rank = static_cast<double>(layer.rank());
+  layer.alpha = stored.alpha ? *stored.alpha : config ? config->alpha_of(name, layer.rank()) : rank;
+  return layer;
 }
 
 LoraWeights read_source(const LoraSource& source, const LayerNames& names) {
   const SafetensorsFile file(source.file);
   refuse_other_adapters(file);
-  const LoraFormatEntry& format = format_of(file);
+  refuse_several_adapters(file);
+  StoredLayers stored = read_tensors(file, source.component, names);
+  const std::map<std::string, AdapterConfig> configs = configs_of(file, stored.layers);
   LoraWeights weights;
   weights.source = file.path().string();
-  for (const SafetensorsEntry& entry : file.entries()) {
-    const std::optional<LoraKey> key = split_lora_key(entry.name);
-    std::optional<LayerName> layer = key ? format.format->parse(key->stem) : std::nullopt;
-    if (key && !layer) refuse_mixture(file, format, key->stem);
-    if (layer && !source.component.empty()) layer->component = source.component;
-    if (layer) layer = names.find(*layer);
-    if (!layer) {
-      weights.unmatched.push_back(entry.name);
-      continue;
-    }
-    const at::Tensor tensor = file.tensor(entry.name);
-    check_scale(weights.source, *layer, key->role, entry.name, tensor);
-    put_tensor(key->role, tensor, format.format->transposes_matrices(), &weights.layers[*layer]);
+  weights.unmatched = std::move(stored.unmatched);
+  weights.absent = std::move(stored.absent);
+  for (auto& [name, layer] : stored.layers) {
+    const auto config = configs.find(name.component);
+    weights.layers[name] = finished(weights.source, name, std::move(layer),
+                                    config == configs.end() ? nullptr : &config->second);
   }
-  for (auto& [name, layer] : weights.layers) check_layer(weights.source, name, &layer);
-  complete_alphas(read_alpha_rules(file, source.component), &weights);
   return weights;
 }
 
@@ -204,10 +269,11 @@ LoraWeights read_lora(const fs::path& path, const LayerNames& names) {
     LoraWeights more = read_source(sources[i], names);
     weights.layers.merge(more.layers);
     weights.unmatched.insert(weights.unmatched.end(), more.unmatched.begin(), more.unmatched.end());
+    weights.absent.merge(more.absent);
   }
   if (weights.layers.empty() && weights.unmatched.empty()) {
-    throw Error(ExitStatus::kBadData, str("LoRA ", quoted(path.string()),
-                                          " holds no tensors: was its saving cut short?"));
+    throw Error(ExitStatus::kBadData, "LoRA ", quoted(path.string()),
+                " holds no tensors: was its saving cut short?");
   }
   return weights;
 }

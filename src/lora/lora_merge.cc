@@ -11,34 +11,41 @@
 namespace sdxl {
 namespace {
 
-using AdaptersByLayer = std::map<LayerName, std::vector<std::pair<const LoraLayer*, double>>>;
+using AdaptersByLayer = std::map<LayerName, ScaledLayers>;
 
-void check_shapes(const LayerName& name, const LoraLayer& layer, const at::Tensor& weight,
+void check_shapes(const LayerName& name, const LoraLayer& layer, at::IntArrayRef weight,
                   const std::string& source) {
-  const bool fits =
-      layer.up.size(0) == weight.size(0) && layer.down.size(1) == weight.size(1) &&
-      (layer.down.dim() == 2 || layer.down.sizes().slice(2) == weight.sizes().slice(2));
-  if (fits && layer.up.flatten(1).size(1) == layer.rank() &&
-      layer.down.flatten(1).size(1) == weight.flatten(1).size(1)) {
+  const auto down = layer.down.sizes(), up = layer.up.sizes();
+  const bool fits = up[0] == weight[0] && down[1] == weight[1] &&
+                    (down.size() == 2 || down.slice(2) == weight.slice(2));
+  if (fits && layer.up.numel() == up[0] * layer.rank() &&
+      layer.down.numel() * weight[0] == layer.rank() * c10::multiply_integers(weight)) {
     return;
   }
   throw Error(ExitStatus::kBadData,
-              sdxl::str(source, ": the adapter of ", name.text(), " has shapes ",
-                        layer.down.sizes(), " and ", layer.up.sizes(), " for a weight of ",
-                        weight.sizes(), ": it is for another model"));
+              sdxl::str(source, ": the adapter of ", name.text(), " has shapes ", down, " and ", up,
+                        " for a weight of ", weight, ": it is for another model"));
 }
 
 }  // namespace
 
-at::Tensor merged_weight(const at::Tensor& weight, const LoraLayer& layer, double scale) {
-  const at::Tensor up = layer.up.to(weight.device(), at::kFloat).flatten(1);      // [out, r]
-  const at::Tensor down = layer.down.to(weight.device(), at::kFloat).flatten(1);  // [r, in * k * k]
-  const double factor = scale * layer.alpha / static_cast<double>(layer.rank());
-  at::Tensor merged = weight.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).flatten(1);
-  merged.addmm_(up, down, 1.0, factor);
-  if (layer.magnitude.defined()) {
-    const at::Tensor length = merged.norm(2, {1}, /*keepdim=*/true);
-    merged = merged * (layer.magnitude.to(weight.device(), at::kFloat).reshape({-1, 1}) / length);
+at::Tensor merged_weight(const at::Tensor& weight, const ScaledLayers& layers) {
+  const bool has_dora = std::any_of(layers.begin(), layers.end(), [](const auto& part) {
+    return part.first->magnitude.defined();
+  });
+  const at::Tensor base = has_dora ? weight.to(at::kFloat).flatten(1) : at::Tensor();
+  at::Tensor merged =
+      weight.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).flatten(1);  // [out, in * k * k]
+  for (const auto& [layer, scale] : layers) {
+    const at::Tensor up = layer->up.to(weight.device(), at::kFloat).flatten(1);  // [out, r]
+    const at::Tensor down =
+        layer->down.to(weight.device(), at::kFloat).flatten(1);  // [r, in * k * k]
+    const double factor = scale * layer->alpha / static_cast<double>(layer->rank());
+    merged.addmm_(up, down, 1.0, factor);
+    if (!layer->magnitude.defined()) continue;
+    const at::Tensor length =
+        at::addmm(base, up, down, 1.0, factor).norm(2, {1}, /*keepdim=*/true);  // [out, 1]
+    merged.mul_(layer->magnitude.to(weight.device(), at::kFloat).reshape({-1, 1}) / length);
   }
   return merged.view(weight.sizes());
 }
@@ -69,21 +76,21 @@ void LoraMerger::merge(const ScaledLoras& loras) {
     for (const auto& [name, layer] : lora->layers) {
       const auto target = targets_.find(name);
       if (target == targets_.end()) continue;
-      check_shapes(name, layer, target->second.loaded->tensor(name.path + ".weight"), lora->source);
+      check_shapes(name, layer, target->second.loaded->sizes(name.path + ".weight"), lora->source);
       adapters[name].emplace_back(&layer, scale);
     }
   }
   for (const LayerName& name : std::exchange(merged_, {})) {
-    if (adapters.count(name) != 0) continue;
+    if (adapters.contains(name)) continue;
     const Target& target = targets_.at(name);
     const at::Tensor loaded = target.loaded->tensor(name.path + ".weight");
     target.layer->replace(*target.weight, loaded.to(target.options));
   }
   for (const auto& [name, parts] : adapters) {
     const Target& target = targets_.at(name);
-    at::Tensor sum = target.loaded->tensor(name.path + ".weight").to(target.options.device());
-    for (const auto& [layer, scale] : parts) sum = merged_weight(sum, *layer, scale);
-    target.layer->replace(*target.weight, sum.to(target.options));
+    const at::Tensor loaded =
+        target.loaded->tensor(name.path + ".weight").to(target.options.device());
+    target.layer->replace(*target.weight, merged_weight(loaded, parts).to(target.options));
     target.loaded->release(name.path + ".weight");
     merged_.push_back(name);
   }

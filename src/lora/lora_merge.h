@@ -13,7 +13,7 @@
 
 namespace sdxl {
 
-/// LoRAs with their scales. A layer that several adapt gets the sum of their changes.
+/// LoRAs with their scales, in the order in which they are merged.
 using ScaledLoras = std::vector<std::pair<const LoraWeights*, double>>;
 
 class LoraMerger {
@@ -49,8 +49,12 @@ class LoraMerger {
   std::vector<LayerName> merged_;
 };
 
-/// W + scale * (alpha / rank) * up @ down in float32; with DoRA, rows are then scaled to the
-/// lengths in `magnitude`.
-at::Tensor merged_weight(const at::Tensor& weight, const LoraLayer& layer, double scale);
+using ScaledLayers = std::vector<std::pair<const LoraLayer*, double>>;
+
+/// Merges one layer's adapters into `weight` in turn, in float32: M = M + D with D = scale * (alpha
+/// / rank) * up @ down. With DoRA the rows of this sum are then multiplied by magnitude / |W + D|,
+/// where W is `weight` and the norm that of each row, as PEFT does (tuners/lora/variants.py).
+/// A DoRA adapter therefore changes the weight even at scale 0.
+at::Tensor merged_weight(const at::Tensor& weight, const ScaledLayers& layers);
 
 }  // namespace sdxl

@@ -24,12 +24,16 @@ struct LoraLayer {
 struct LoraWeights {
   std::map<LayerName, LoraLayer> layers;
   std::vector<std::string> unmatched;  ///< Keys of tensors that name no layer of the pipeline.
-  std::string source;                  ///< The file, for errors.
+  /// Numbers of unmatched tensors for components of which the pipeline has no layers at all.
+  std::map<std::string, int64_t> absent;
+  std::string source;  ///< The file, for errors.
 
   bool adapts(const std::string& component) const;
+  bool has_dora() const;
 };
 
-/// Error(kBadData) that lists unmatched keys, if there are any, and ends with `remedy`.
+/// Error(kBadData) that lists unmatched keys, if there are any, names the model that they seem to
+/// be for, and ends with `remedy`.
 void require_all_matched(const LoraWeights& weights,
                          const std::string& remedy = "--lora_allow_unmatched goes on without them");
 

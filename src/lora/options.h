@@ -12,8 +12,7 @@ struct LoraOptions {
   double alpha = 4;    ///< The adapters' output is scaled by alpha / rank.
   double dropout = 0;  ///< Probability of dropping an element of the adapters' input.
   bool use_dora = false;
-  /// Names ("to_q": layers whose path ends with it at a dot) or patterns with '*' (of whole paths).
-  /// Empty: the projections of all attentions.
+  /// Which layers to adapt (target_modules.h). Empty: the projections of all attentions.
   std::vector<std::string> target_modules;
 };
 

@@ -115,16 +115,15 @@ CLIPTextOutput CLIPTextModel::forward(const at::Tensor& ids, int64_t hidden_inde
   const int64_t layers = config_.num_hidden_layers;
   const int64_t wanted = layers + 1 + hidden_index;  // counted from the embeddings
   if (wanted < 0 || wanted > layers) {
-    throw Error(ExitStatus::kUsage,
-                str("hidden state ", hidden_index, " does not exist in a text encoder of ", layers,
-                    " layers; choose a smaller --clip_skip"));
+    throw Error(ExitStatus::kUsage, "hidden state ", hidden_index,
+                " does not exist in a text encoder of ", layers,
+                " layers; choose a smaller --clip_skip");
   }
   if (ids.size(1) > config_.max_position_embeddings) {
-    throw Error(ExitStatus::kBadData,
-                str("a prompt of ", ids.size(1), " tokens is too long for a text encoder of ",
-                    config_.max_position_embeddings,
-                    " positions: tokenizer and encoder do not "
-                    "belong together"));
+    throw Error(ExitStatus::kBadData, "a prompt of ", ids.size(1),
+                " tokens is too long for a text encoder of ", config_.max_position_embeddings,
+                " positions: tokenizer and encoder do not "
+                "belong together");
   }
   // 1. Embeddings.
   const at::Tensor positions = at::arange(ids.size(1), ids.options());

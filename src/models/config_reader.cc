@@ -10,8 +10,8 @@ namespace sdxl {
 ConfigReader::ConfigReader(const Json& json, std::string source)
     : json_(json), source_(std::move(source)) {
   if (!json_.is_object()) {
-    throw Error(ExitStatus::kBadData,
-                str(escaped(source_), " is not a model configuration: it holds no JSON object"));
+    throw Error(ExitStatus::kBadData, escaped(source_),
+                " is not a model configuration: it holds no JSON object");
   }
 }
 
@@ -25,7 +25,7 @@ const Json& ConfigReader::value(const std::string& key) {
 void ConfigReader::refuse(const std::string& key, const std::string& why) const {
   const auto found = json_.find(key);
   const std::string value = found == json_.end() ? "absent" : quoted(found->dump());
-  throw Error(ExitStatus::kBadData, str(escaped(source_), ": ", key, " is ", value, "; ", why));
+  throw bad_data(source_, key, " is ", value, "; ", why);
 }
 
 int64_t ConfigReader::checked(const std::string& key, const Json& value, int64_t minimum,

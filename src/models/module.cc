@@ -52,9 +52,9 @@ class Mismatches {
     describe("of the wrong shape", wrong_, &parts);
     describe("superfluous", superfluous_, &parts);
     if (parts.empty()) return;
-    throw Error(ExitStatus::kBadData,
-                str(escaped(source), " does not fit its config.json: ", join(parts, "; "),
-                    "; give weights and config of the same model"));
+    throw Error(ExitStatus::kBadData, escaped(source),
+                " does not fit its config.json: ", join(parts, "; "),
+                "; give weights and config of the same model");
   }
 
  private:
@@ -117,9 +117,9 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
     names.insert(parameter.name);
     if (!weights.contains(parameter.name)) {
       mismatches.missing(parameter.name);
-    } else if (const at::Tensor found = weights.tensor(parameter.name);
-               found.sizes() != at::IntArrayRef(parameter.shape)) {
-      mismatches.wrong_shape(parameter.name, found.sizes(), parameter.shape);
+    } else if (const std::vector<int64_t> found = weights.sizes(parameter.name);
+               found != parameter.shape) {
+      mismatches.wrong_shape(parameter.name, found, parameter.shape);
     }
   }
   for (const std::string& name : weights.names()) {
@@ -146,16 +146,16 @@ void Module::load(const Weights& checkpoint, const Placement& placement) {
 
 void Module::load_own(const Weights& weights, const Placement& placement) {
   // detach() makes a new tensor over the same memory.
+  std::vector<at::Tensor> stored;
   for (const NamedParameter& parameter : own_) {
-    const at::Tensor stored = weights.tensor(parameter.name).detach();
-    set_value(*parameter.tensor, placed(stored, placement));
+    stored.push_back(weights.tensor(parameter.name).detach());
+    set_value(*parameter.tensor, placed(stored.back(), placement));
   }
   parameters_changed(for_inference_);
-  for (const NamedParameter& parameter : own_) {
-    const at::Tensor& held = *parameter.tensor;
-    const bool is_view =
-        held.layout() == at::kStrided && held.is_alias_of(weights.tensor(parameter.name));
-    if (!is_view) weights.release(parameter.name);
+  for (size_t i = 0; i < own_.size(); ++i) {
+    const at::Tensor& held = *own_[i].tensor;
+    const bool is_view = held.layout() == at::kStrided && held.is_alias_of(stored[i]);
+    if (!is_view) weights.release(own_[i].name);
   }
 }
 

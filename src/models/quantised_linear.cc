@@ -102,10 +102,10 @@ at::Tensor moved(const at::Tensor& codes, at::Device device) {
     if (!device.is_cpu()) there.narrow(0, 0, 1).to(at::kHalf);
     return there;
   } catch (const c10::Error&) {
-    throw Error(ExitStatus::kUnavailable,
-                str("--base_dtype ", codes.scalar_type() == at::kChar ? "int8" : "fp8",
-                    ": the device ", device.str(), " cannot compute with this format; use ",
-                    codes.scalar_type() == at::kChar ? "bf16 weights: leave it out" : "int8"));
+    throw Error(ExitStatus::kUnavailable, "--base_dtype ",
+                codes.scalar_type() == at::kChar ? "int8" : "fp8", ": the device ", device.str(),
+                " cannot compute with this format; use ",
+                codes.scalar_type() == at::kChar ? "bf16 weights: leave it out" : "int8");
   }
 }
 

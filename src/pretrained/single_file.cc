@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "io/model_files.h"
 #include "io/pretrained.h"
+#include "io/weight_scales.h"
 #include "pretrained/single_file_parts.h"
 
 namespace sdxl {
@@ -60,9 +61,21 @@ void sort_left_over(const SafetensorsFile& file, SingleFileContents* contents) {
   for (const auto& [folder, parts] : contents->parts) {
     for (const auto& [name, part] : parts) used.insert(part.name);
   }
+  const WeightScales scales(file);
   for (const SafetensorsEntry& entry : file.entries()) {
-    if (used.contains(entry.name)) continue;
+    if (used.contains(entry.name) || scales.is_companion(entry.name)) continue;
     (is_known(entry.name) ? contents->known : contents->unknown).push_back(entry.name);
+  }
+}
+
+/// Refuses tensors that stand beside a layer's weight and may change it.
+void refuse_beside_weights(const SafetensorsFile& file, const SingleFileContents& contents) {
+  for (const std::string& name : contents.unknown) {
+    const std::string layer = name.substr(0, name.rfind('.'));
+    if (!file.contains(layer + ".weight")) continue;
+    throw bad_data(file.path().string(), quoted(name),
+                   " stands beside a layer's weight and is not understood: convert the checkpoint "
+                   "to plain fp16 or bf16 weights");
   }
 }
 
@@ -83,7 +96,7 @@ void log_left_over(const fs::path& file, const SingleFileContents& contents) {
 std::string view_key(const fs::path& file, const fs::path& configs) {
   Hasher hasher;
   const auto time = fs::last_write_time(file).time_since_epoch().count();
-  hasher.update(str("1 ", fs::canonical(file).string(), ' ', fs::file_size(file), ' ', time, ' ',
+  hasher.update(str("2 ", fs::canonical(file).string(), ' ', fs::file_size(file), ' ', time, ' ',
                     fs::canonical(configs).string()));
   for (const char* part : {kUNetFolder, kVaeFolder, kTextEncoderFolder, kTextEncoder2Folder}) {
     const fs::path config = configs / part / kConfigFile;
@@ -151,7 +164,9 @@ SingleFileContents read_single_file(const SafetensorsFile& file, const fs::path&
 fs::path single_file_pipeline(const fs::path& file, const fs::path& configs) {
   const fs::path view = single_file_views() / view_key(file, configs);
   if (fs::is_directory(view)) return view;
-  const SingleFileContents contents = read_single_file(SafetensorsFile(file), configs);
+  const SafetensorsFile tensors(file);
+  const SingleFileContents contents = read_single_file(tensors, configs);
+  refuse_beside_weights(tensors, contents);
   log_left_over(file, contents);
   make_directories(view.parent_path());
   AtomicDirectory directory(view);

@@ -23,11 +23,9 @@ at::Tensor AlphaScheduler::alpha(int64_t timestep) const {
 
 void AlphaScheduler::check_known(int64_t timestep) const {
   if (timestep >= 0 && timestep < num_train_timesteps()) return;
-  throw Error(
-      ExitStatus::kUsage,
-      str("the scheduler ", name_, " would visit timestep ", timestep, ", outside of 0 to ",
-          num_train_timesteps() - 1,
-          "; use other --num_inference_steps, or another timestep_spacing or steps_offset"));
+  throw Error(ExitStatus::kUsage, "the scheduler ", name_, " would visit timestep ", timestep,
+              ", outside of 0 to ", num_train_timesteps() - 1,
+              "; use other --num_inference_steps, or another timestep_spacing or steps_offset");
 }
 
 AlphaScheduler::Prediction AlphaScheduler::predict(const at::Tensor& model_output,
@@ -45,10 +43,9 @@ AlphaScheduler::Prediction AlphaScheduler::predict(const at::Tensor& model_outpu
 
 std::vector<double> AlphaScheduler::spaced(int64_t steps) const {
   if (steps > num_train_timesteps()) {
-    throw Error(
-        ExitStatus::kUsage,
-        str("--num_inference_steps: ", steps, " steps are more than the ", num_train_timesteps(),
-            " timesteps of training, the most that the scheduler ", name_, " can take"));
+    throw Error(ExitStatus::kUsage, "--num_inference_steps: ", steps, " steps are more than the ",
+                num_train_timesteps(), " timesteps of training, the most that the scheduler ",
+                name_, " can take");
   }
   return spacing_.timesteps(num_train_timesteps(), steps);
 }
@@ -68,9 +65,8 @@ void AlphaScheduler::check_falling(const std::vector<double>& timesteps) const {
     const double value = timesteps[i];
     const bool known = value >= 0 && value < static_cast<double>(num_train_timesteps());
     if (!known || (i > 0 && value >= timesteps[i - 1])) {
-      throw Error(ExitStatus::kUsage,
-                  str("--timesteps: ", value, " cannot be used by the scheduler ", name_,
-                      "; give decreasing numbers from ", num_train_timesteps() - 1, " to 0"));
+      throw Error(ExitStatus::kUsage, "--timesteps: ", value, " cannot be used by the scheduler ",
+                  name_, "; give decreasing numbers from ", num_train_timesteps() - 1, " to 0");
     }
   }
 }

@@ -23,9 +23,9 @@ ConsistencyScheduler::ConsistencyScheduler(const SchedulerConfig& config)
 
 void ConsistencyScheduler::plan(int64_t steps) {
   if (steps > original_steps_) {
-    throw Error(ExitStatus::kUsage,
-                str("--num_inference_steps: ", steps, " steps are more than the ", original_steps_,
-                    " original_inference_steps from which the scheduler ", name_, " chooses"));
+    throw Error(ExitStatus::kUsage, "--num_inference_steps: ", steps, " steps are more than the ",
+                original_steps_, " original_inference_steps from which the scheduler ", name_,
+                " chooses");
   }
   const int64_t stride = num_train_timesteps() / original_steps_;
   const double skip = static_cast<double>(original_steps_) / static_cast<double>(steps);

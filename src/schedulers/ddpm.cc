@@ -49,9 +49,8 @@ class DdpmScheduler : public AlphaScheduler {
                                           const at::Tensor& sample) const {
     if (!variance_type_.starts_with("learned")) return {output, {}};
     if (output.size(1) != 2 * sample.size(1)) {
-      throw Error(ExitStatus::kBadData,
-                  str("the scheduler ", name_, " has variance_type ", variance_type_,
-                      ", but the model predicts no variance; set fixed_small"));
+      throw Error(ExitStatus::kBadData, "the scheduler ", name_, " has variance_type ",
+                  variance_type_, ", but the model predicts no variance; set fixed_small");
     }
     const std::vector<at::Tensor> halves = output.split(sample.size(1), 1);
     return {halves[0], halves[1]};

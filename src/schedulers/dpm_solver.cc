@@ -57,10 +57,10 @@ at::Tensor DpmSolver::convert(const at::Tensor& model_output, int64_t index,
   if (learned_variance_ && prediction_type_ == "epsilon") {
     output = output.slice(1, 0, 3);  // three channels of colours, then as many of variances
     if (sample.size(1) != 3) {
-      throw Error(ExitStatus::kBadData, str("the scheduler ", name_,
-                                            " has a learned variance_type, which is for models "
-                                            "of 3 channels, not ",
-                                            sample.size(1), "; set variance_type to null"));
+      throw Error(ExitStatus::kBadData, "the scheduler ", name_,
+                  " has a learned variance_type, which is for models "
+                  "of 3 channels, not ",
+                  sample.size(1), "; set variance_type to null");
     }
   }
   if (plus_plus()) return original_sample(output, index, sample);
@@ -127,10 +127,9 @@ int64_t DpmSolver::clipped_timesteps() const {
 
 std::vector<double> DpmSolver::explicit_timesteps(const std::vector<double>& timesteps) const {
   if (!sigma_spacing_.by_timesteps() || flow_) {
-    throw Error(ExitStatus::kUsage,
-                str("--timesteps: the scheduler ", name_,
-                    " cannot combine them with Karras, exponential, beta or flow sigmas; leave "
-                    "one of the two out"));
+    throw Error(ExitStatus::kUsage, "--timesteps: the scheduler ", name_,
+                " cannot combine them with Karras, exponential, beta or flow sigmas; leave "
+                "one of the two out");
   }
   std::vector<double> whole = timesteps;
   for (double& value : whole) value = std::trunc(value);

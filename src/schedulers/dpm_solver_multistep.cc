@@ -47,9 +47,9 @@ class DpmSolverMultistepScheduler : public DpmSolver {
 
   void plan_timesteps(const std::vector<double>& timesteps) override {
     if (lu_lambdas_) {
-      throw Error(ExitStatus::kUsage, str("--timesteps: the scheduler ", name_,
-                                          " cannot combine them with use_lu_lambdas; leave "
-                                          "one of the two out"));
+      throw Error(ExitStatus::kUsage, "--timesteps: the scheduler ", name_,
+                  " cannot combine them with use_lu_lambdas; leave "
+                  "one of the two out");
     }
     const std::vector<double> whole = explicit_timesteps(timesteps);
     start({whole, table_.at(whole)}, last_sigma());

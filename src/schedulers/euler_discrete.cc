@@ -35,10 +35,8 @@ class EulerDiscreteScheduler : public SigmaScheduler {
 
   void plan_timesteps(const std::vector<double>& timesteps) override {
     if (continuous_) {
-      throw Error(
-          ExitStatus::kUsage,
-          str("--timesteps: the scheduler ", name_,
-              " cannot combine them with timestep_type continuous; leave one of the two out"));
+      throw Error(ExitStatus::kUsage, "--timesteps: the scheduler ", name_,
+                  " cannot combine them with timestep_type continuous; leave one of the two out");
     }
     Levels levels = levels_at(timesteps);
     levels.sigmas = sigmas_at(levels.timesteps, static_cast<int64_t>(timesteps.size()));

@@ -44,9 +44,9 @@ class PndmScheduler : public AlphaScheduler {
   /// Begin, middle, middle and end of the first three steps, then one call a step.
   std::vector<double> prk_calls(const std::vector<double>& whole) const {
     if (whole.size() < 4) {
-      throw Error(ExitStatus::kUsage,
-                  str("--num_inference_steps: the scheduler ", name_, " needs 4 or more, not ",
-                      whole.size(), ", unless its config sets skip_prk_steps"));
+      throw Error(ExitStatus::kUsage, "--num_inference_steps: the scheduler ", name_,
+                  " needs 4 or more, not ", whole.size(),
+                  ", unless its config sets skip_prk_steps");
     }
     const std::vector<double> falling = reversed(whole);
     const double half = static_cast<double>(stride_ / 2);

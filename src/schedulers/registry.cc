@@ -87,9 +87,8 @@ SchedulerChoice choose_by_class(const Json& config, const std::string& source) {
     if (class_name == entry.class_name) return {&entry, ""};
     known.push_back(entry.class_name);
   }
-  throw Error(ExitStatus::kBadData,
-              str(escaped(source), ": the scheduler class ", quoted(class_name),
-                  " is not known; choose one with --scheduler, or use one of ", join(known, ", ")));
+  throw bad_data(source, "the scheduler class ", quoted(class_name),
+                 " is not known; choose one with --scheduler, or use one of ", join(known, ", "));
 }
 
 }  // namespace
@@ -97,7 +96,7 @@ SchedulerChoice choose_by_class(const Json& config, const std::string& source) {
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const Json& config,
                                           const Json& overrides, const std::string& source) {
   if (!config.is_object()) {
-    throw Error(ExitStatus::kBadData, str(escaped(source), ": not a JSON object"));
+    throw bad_data(source, "not a JSON object");
   }
   const SchedulerChoice choice =
       name.empty() ? choose_by_class(config, source) : choose_by_name(name);

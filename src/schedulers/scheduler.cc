@@ -15,8 +15,7 @@ Scheduler::Scheduler(const SchedulerConfig& config) : name_(config.scheduler()) 
 
 void Scheduler::set_timesteps(int64_t steps) {
   if (steps < 1) {
-    throw Error(ExitStatus::kUsage,
-                str("--num_inference_steps: ", steps, " is too few; use 1 or more"));
+    throw Error(ExitStatus::kUsage, "--num_inference_steps: ", steps, " is too few; use 1 or more");
   }
   plan(steps);
 }
@@ -25,12 +24,12 @@ namespace {
 
 void check_values(const std::string& option, const std::vector<double>& values, size_t least) {
   if (values.size() < least) {
-    throw Error(ExitStatus::kUsage,
-                str(option, ": ", values.size(), " values are too few; give ", least, " or more"));
+    throw Error(ExitStatus::kUsage, option, ": ", values.size(), " values are too few; give ",
+                least, " or more");
   }
   for (double value : values) {
     if (!std::isfinite(value)) {
-      throw Error(ExitStatus::kUsage, str(option, ": ", value, " is not a finite number"));
+      throw Error(ExitStatus::kUsage, option, ": ", value, " is not a finite number");
     }
   }
 }
@@ -48,17 +47,15 @@ void Scheduler::set_custom_sigmas(const std::vector<double>& sigmas) {
 }
 
 void Scheduler::plan_timesteps(const std::vector<double>&) {
-  throw Error(
-      ExitStatus::kUsage,
-      str("--timesteps: the scheduler ", name_,
-          " does not support explicit ones; use --num_inference_steps, or ", "--scheduler euler"));
+  throw Error(ExitStatus::kUsage, "--timesteps: the scheduler ", name_,
+              " does not support explicit ones; use --num_inference_steps, or ",
+              "--scheduler euler");
 }
 
 void Scheduler::plan_sigmas(const std::vector<double>&) {
-  throw Error(
-      ExitStatus::kUsage,
-      str("--sigmas: the scheduler ", name_,
-          " does not support explicit ones; use --num_inference_steps, or ", "--scheduler euler"));
+  throw Error(ExitStatus::kUsage, "--sigmas: the scheduler ", name_,
+              " does not support explicit ones; use --num_inference_steps, or ",
+              "--scheduler euler");
 }
 
 at::Tensor Scheduler::draw_noise(const at::Tensor& like, at::ScalarType dtype,

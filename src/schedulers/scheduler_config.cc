@@ -11,7 +11,7 @@ SchedulerConfig::SchedulerConfig(const Json& config, const Json& overrides, std:
                                  std::string scheduler)
     : source_(std::move(source)), scheduler_(std::move(scheduler)) {
   if (!config.is_object()) {
-    throw Error(ExitStatus::kBadData, str(escaped(source_), ": not a JSON object"));
+    throw bad_data(source_, "not a JSON object");
   }
   std::set<std::string> defaults;
   if (auto found = config.find("_use_default_values"); found != config.end() && found->is_array()) {
@@ -95,9 +95,9 @@ void SchedulerConfig::refuse(const std::string& key, const std::string& remedy) 
       "the scheduler ", scheduler_, " cannot work with ", escaped(key), " ",
       quoted(value && value->is_string() ? value->get<std::string>() : shown, 80), ": ", remedy);
   if (overrides_.contains(key)) {
-    throw Error(ExitStatus::kUsage, str("--", escaped(key), ": ", problem));
+    throw Error(ExitStatus::kUsage, "--", escaped(key), ": ", problem);
   }
-  throw Error(ExitStatus::kBadData, str(escaped(source_), ": ", problem));
+  throw bad_data(source_, problem);
 }
 
 void SchedulerConfig::check_overrides() const {

@@ -22,10 +22,9 @@ SigmaScheduler::Levels SigmaScheduler::levels(int64_t steps) const {
 
 SigmaScheduler::Levels SigmaScheduler::levels_at(const std::vector<double>& timesteps) const {
   if (!sigma_spacing_.by_timesteps()) {
-    throw Error(ExitStatus::kUsage,
-                str("--timesteps: the scheduler ", name_,
-                    " cannot combine them with Karras, exponential or beta sigmas; leave one "
-                    "of the two out"));
+    throw Error(ExitStatus::kUsage, "--timesteps: the scheduler ", name_,
+                " cannot combine them with Karras, exponential or beta sigmas; leave one "
+                "of the two out");
   }
   const std::vector<double> values = rounded_to_float(timesteps);
   return {values, table_.at(values)};

@@ -93,21 +93,41 @@ TEST(LoraFile, RefusesScalesOfInputsAndAlphasOfNoValue) {
   }
 }
 
-TEST(LoraFile, RefusesPatternsOfAlphaThatAreNoNames) {
+TEST(LoraFile, RefusesAnAlphaOfZero) {
   const test::TemporaryDirectory directory;
-  const fs::path file = directory.path() / "adapter_model.safetensors";
-  const std::string layer =
-      "base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q";
-  write_safetensors(file, {{layer + ".lora_A.weight", at::ones({4, 32})},
-                           {layer + ".lora_B.weight", at::ones({32, 4})}});
-  const auto write_pattern = [&](const char* key) {
-    write_json(directory.path() / "adapter_config.json",
-               {{"lora_alpha", 4}, {"alpha_pattern", {{key, 8}}}});
-  };
-  write_pattern("attn1.to_q");
-  EXPECT_EQ(read(file).layers.begin()->second.alpha, 8);
-  write_pattern(".*attn1.*");
-  EXPECT_THROW(read(file), Error);
+  const std::string layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  write_safetensors(directory / "zero.safetensors",
+                    {{layer + ".lora_down.weight", at::ones({4, 32})},
+                     {layer + ".lora_up.weight", at::ones({32, 4})},
+                     {layer + ".alpha", at::zeros({})}});
+  EXPECT_SDXL_ERROR(read(directory / "zero.safetensors"), ExitStatus::kBadData,
+                    "attn1.to_q has alpha 0; an alpha must be above 0");
+}
+
+TEST(LoraFile, RefusesSeveralAdaptersInOne) {
+  const test::TemporaryDirectory directory;
+  const std::string layer = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q";
+  write_safetensors(directory / "two.safetensors",
+                    {{layer + ".lora_A.first.weight", at::ones({4, 32})},
+                     {layer + ".lora_B.second.weight", at::ones({32, 4})}});
+  EXPECT_SDXL_ERROR(read(directory / "two.safetensors"), ExitStatus::kBadData,
+                    "holds the adapters first, second: save each of them in a file");
+}
+
+TEST(LoraFile, NamesOtherKindsOfAdapters) {
+  const test::TemporaryDirectory directory;
+  const std::string layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const std::pair<const char*, const char*> kinds[] = {
+      {".hada_w1_a", "LoHa"},   {".lokr_w1", "LoKr"},           {".oft_blocks", "OFT"},
+      {".oft_R.weight", "OFT"}, {".lora_mid.weight", "Tucker"}, {".on_input", "(IA)³"},
+      {".a1.weight", "GLoRA"},  {".w_norm", "norms"},           {".diff", "differences"}};
+  for (const auto& [role, kind] : kinds) {
+    write_safetensors(directory / "other.safetensors",
+                      {{layer + role, at::ones({4, 32})}, {layer + ".alpha", at::ones({})}});
+    EXPECT_SDXL_ERROR(read(directory / "other.safetensors"), ExitStatus::kBadData,
+                      std::string("1 of 2 tensors, the first '") + layer + role);
+    EXPECT_SDXL_ERROR(read(directory / "other.safetensors"), ExitStatus::kBadData, kind);
+  }
 }
 
 TEST(LoraFile, RefusesAFileWithoutTensors) {
@@ -135,7 +155,7 @@ TEST(LoraFile, HasOneKindOfNamesWhereDiffusersReadsNoOther) {
   for (const SafetensorsEntry& entry : written.entries()) {
     EXPECT_EQ(entry.name.find(".lora.down."), std::string::npos) << entry.name;
   }
-  const std::string conv = "unet.down_blocks.0.resnets.0.conv2.lora_magnitude_vector";
+  const std::string conv = "unet.down_blocks.0.resnets.0.conv2.lora_magnitude_vector.weight";
   EXPECT_EQ(written.tensor(conv).dim(), 4);
 }
 

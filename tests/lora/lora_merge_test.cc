@@ -55,6 +55,34 @@ TEST_F(LoraMerge, RestoresEveryWeightBitForBit) {
   for (const auto& [name, tensor] : unet_.state()) EXPECT_TRUE(tensor.equal(before.at(name)));
 }
 
+/// PEFT merged the adapters (tools/reference/lora_rules.py).
+TEST(LoraMergeInTurn, EqualsPeft) {
+  const Weights weights = Weights::open(test::kTiny + "/unet", "diffusion_pytorch_model");
+  std::vector<LoraWeights> loras;
+  for (int i = 0; i < 4; ++i) {
+    loras.push_back(
+        read_lora(SDXL_TEST_DATA "/lora/rules/in_turn_" + std::to_string(i) + ".safetensors",
+                  test::tiny_layers()));
+  }
+  constexpr double kScales[] = {0.6, 0.8, 0.5, 0.7};
+  const std::map<std::string, std::vector<std::pair<int, double>>> cases = {
+      {"all", {{0, kScales[0]}, {1, kScales[1]}, {2, kScales[2]}, {3, kScales[3]}}},
+      {"plain_then_dora", {{0, kScales[0]}, {1, kScales[1]}}},
+      {"dora_then_plain", {{1, kScales[1]}, {0, kScales[0]}}},
+      {"dora_at_0", {{1, 0.0}}}};
+  for (const auto& [key, expected] :
+       SafetensorsFile(SDXL_TEST_DATA "/lora/rules/merged.safetensors").tensors()) {
+    const size_t dot = key.find('.');
+    const LayerName name{"unet", key.substr(dot + 1)};
+    ScaledLayers layers;
+    for (const auto& [index, scale] : cases.at(key.substr(0, dot))) {
+      layers.emplace_back(&loras[index].layers.at(name), scale);
+    }
+    const at::Tensor merged = merged_weight(weights.tensor(name.path + ".weight"), layers);
+    EXPECT_LE((merged - expected).abs().max().item<double>(), 1e-6) << key;
+  }
+}
+
 TEST_F(LoraMerge, GivesTheSameWhateverWasMergedBefore) {
   const LoraWeights first = lora("kohya.safetensors"), second = lora("dora");
   merger_->merge({{&second, 0.8}});

@@ -33,7 +33,12 @@ void LoraLibrary::read(const WeightSet& set) {
 ScaledLoras LoraLibrary::of(const WeightSet& set, double factor) const {
   ScaledLoras result;
   for (const auto& [path, scale] : set.loras) {
-    result.emplace_back(&files_.at(path), scale * factor);
+    const LoraWeights& lora = files_.at(path);
+    result.emplace_back(&lora, scale * factor);
+    if (scale * factor != 0 || !lora.has_dora() || !warned_.insert(path).second) continue;
+    log::warning(str(lora.source,
+                     ": DoRA at scale 0 still changes the base model, as in PEFT: it scales the "
+                     "weights' rows to its magnitudes; leave the file out to draw without it"));
   }
   return result;
 }

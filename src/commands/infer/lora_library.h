@@ -3,7 +3,7 @@
 
 #include <filesystem>
 #include <map>
-#include <memory>
+#include <set>
 #include <string>
 
 #include "commands/infer/weight_sets.h"
@@ -20,7 +20,8 @@ class LoraLibrary {
 
   /// Reads the files of `set`; Error(kBadData) as read_lora().
   void read(const WeightSet& set);
-  /// The LoRAs of `set`, which read() has read, with their scales times `factor`.
+  /// The LoRAs of `set`, which read() has read, with their scales times `factor`. Warns once of a
+  /// file with DoRA whose scale is 0.
   ScaledLoras of(const WeightSet& set, double factor) const;
   /// A key for the state of the text encoders: "" if no LoRA changes them.
   std::string encoder_state(const WeightSet& set, double factor) const;
@@ -29,6 +30,7 @@ class LoraLibrary {
   LayerNames names_;
   bool allow_unmatched_;
   std::map<std::filesystem::path, LoraWeights> files_;
+  mutable std::set<std::filesystem::path> warned_;  ///< Files with DoRA that were used at scale 0.
 };
 
 }  // namespace sdxl

@@ -16,7 +16,7 @@ bool is_attention(const LayerName& name) {
 
 bool adapts_only_attention(const LoraWeights& weights) {
   return std::all_of(weights.layers.begin(), weights.layers.end(), [](const auto& entry) {
-    return entry.first.component != "unet" || is_attention(entry.first);
+    return entry.first.component != kUNetFolder || is_attention(entry.first);
   });
 }
 
@@ -28,7 +28,7 @@ struct MatrixNames {
 /// PEFT's names. It cannot read a file with both: it looks at the first key and skips the others.
 /// So all layers get PEFT's names unless only attention is adapted.
 MatrixNames matrix_names(const std::string& component, bool only_attention) {
-  if (component != "unet") {
+  if (component != kUNetFolder) {
     return {".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"};
   }
   if (only_attention) return {".lora.down.weight", ".lora.up.weight"};
@@ -54,7 +54,9 @@ class DiffusersFormat : public LoraFormat {
       tensors.emplace_back(name.text() + names.down, layer.down);
       tensors.emplace_back(name.text() + names.up, layer.up);
       if (layer.magnitude.defined()) {
-        tensors.emplace_back(name.text() + ".lora_magnitude_vector", peft_magnitude(layer));
+        // For text encoders diffusers reads this name alone; for the UNet it reads it as well as
+        // the one without ".weight", which it writes.
+        tensors.emplace_back(name.text() + ".lora_magnitude_vector.weight", peft_magnitude(layer));
       }
     }
     Json metadata = Json::object();

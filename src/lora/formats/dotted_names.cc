@@ -43,7 +43,7 @@ bool is_kohya_or_peft(const std::string& stem) {
 
 LayerName split_component(std::string stem) {
   strip_prefix(&stem, kPeftPrefix);
-  LayerName name{"unet", stem};
+  LayerName name{kUNetFolder, stem};
   for (const std::string component : kAdaptedComponents) {
     if (strip_prefix(&stem, component + ".")) name = {component, stem};
   }
@@ -58,7 +58,7 @@ LayerName without_processor(LayerName name) {
     name.path.replace(at, kProcessor.size(), ".");
   }
   replace_end(&name.path, kProcessorEnds);
-  if (name.component != "unet") replace_end(&name.path, kEncoderEnds);
+  if (name.component != kUNetFolder) replace_end(&name.path, kEncoderEnds);
   return name;
 }
 

@@ -10,7 +10,7 @@
 namespace sdxl {
 
 /// What PEFT puts before the names of a model that it wraps.
-inline constexpr std::string_view kPeftPrefix = "base_model.model.";
+inline const std::string kPeftPrefix = "base_model.model.";
 
 /// Whether `stem` has a form that this program knows as another one: kohya's or PEFT's.
 bool is_kohya_or_peft(const std::string& stem);

@@ -12,14 +12,18 @@ struct KohyaPrefix {
   const char *prefix, *component;
 };
 // The first prefix of a component is the one that is written.
-constexpr KohyaPrefix kKohyaPrefixes[] = {{"lora_unet_", "unet"},
-                                          {"lora_te1_", "text_encoder"},
-                                          {"lora_te_", "text_encoder"},
-                                          {"lora_te2_", "text_encoder_2"}};
+constexpr KohyaPrefix kKohyaPrefixes[] = {{"lora_unet_", kUNetFolder},
+                                          {"lora_te1_", kTextEncoderFolder},
+                                          {"lora_te_", kTextEncoderFolder},
+                                          {"lora_te2_", kTextEncoder2Folder}};
 
 std::string kohya_stem(const LayerName& name, const UNet2DConditionConfig& unet) {
-  std::string path = name.component == "unet" ? original_unet_name(name.path, unet)
-                                              : "text_model." + without_text_model(name.path);
+  std::string path = name.path;
+  if (name.component == kUNetFolder) {
+    path = original_unet_name(path, unet);
+  } else if (path != "text_projection") {  // which stands beside "text_model"
+    path = "text_model." + without_text_model(path);
+  }
   std::replace(path.begin(), path.end(), '.', '_');
   for (const KohyaPrefix& entry : kKohyaPrefixes) {
     if (name.component == entry.component) return entry.prefix + path;

@@ -10,6 +10,12 @@
 namespace sdxl {
 namespace {
 
+/// The layer's path in the modules of transformers 5: CLIPTextModel, the first text encoder, has
+/// lost its "text_model.", CLIPTextModelWithProjection has kept it.
+std::string module_path(const LayerName& name) {
+  return name.component == kTextEncoderFolder ? without_text_model(name.path) : name.path;
+}
+
 class PeftFormat : public LoraFormat {
  public:
   std::optional<LayerName> parse(const std::string& stem) const override {
@@ -35,7 +41,7 @@ class PeftFormat : public LoraFormat {
     std::vector<std::pair<std::string, at::Tensor>> tensors;
     for (const auto& [name, layer] : weights.layers) {
       if (name.component != component) continue;
-      const std::string stem = std::string(kPeftPrefix) + name.path;
+      const std::string stem = kPeftPrefix + module_path(name);
       tensors.emplace_back(stem + ".lora_A.weight", layer.down);
       tensors.emplace_back(stem + ".lora_B.weight", layer.up);
       if (layer.magnitude.defined()) {

@@ -8,17 +8,19 @@ namespace sdxl {
 
 enum class LoraRole { kDown, kUp, kAlpha, kMagnitude };
 
-/// A key cut in two: "unet.mid_block.….to_q" and kDown of "unet.mid_block.….to_q.lora.down.weight".
+/// A key without its role: "unet.mid_block.….to_q" and kDown of
+/// "unet.mid_block.….to_q.lora_A.default.weight".
 struct LoraKey {
   std::string stem;
   LoraRole role;
+  std::string adapter;  ///< PEFT's name of the adapter ("default"), "" without one.
 };
 
 /// nullopt for a key that ends in no known role.
 std::optional<LoraKey> split_lora_key(const std::string& key);
 
-/// Whether `key` belongs to a kind of adapter other than LoRA and DoRA: LoHa, LoKr, OFT, (IA)³, or
-/// LoCon with a Tucker core.
-bool is_other_adapter_key(const std::string& key);
+/// The kind of adapter, other than LoRA and DoRA, that only files with such keys hold ("LoHa"), or
+/// "".
+std::string other_adapter_kind(const std::string& key);
 
 }  // namespace sdxl

@@ -33,6 +33,12 @@ void require_adapted_encoders(const LoraAdapters& adapters,
                         "out --train_text_encoder"));
 }
 
+/// Whether LoRA+ trains `parameter` at the higher rate: PEFT chooses up matrices and parameters of
+/// one dimension; a convolution's magnitude has four there.
+bool is_fast(const LoraParameter& parameter) {
+  return parameter.role == "up" || (parameter.role == "magnitude" && !parameter.is_of_conv);
+}
+
 at::Tensor& tensor_of(LoraLayer& layer, const std::string& role) {
   if (role == "down") return layer.down;
   return role == "up" ? layer.up : layer.magnitude;
@@ -47,18 +53,19 @@ LoraTraining::LoraTraining(std::shared_ptr<UNet2DConditionModel> unet,
   adapters_ = std::make_unique<LoraAdapters>(adapted_components(*unet_, encoder_.get()),
                                              options.adapters, options.seed);
   if (encoder_) require_adapted_encoders(*adapters_, options.adapters.target_modules);
-  // One group for each learning rate: UNet and encoders, and with LoRA+ the up matrices of each.
+  // One group for each learning rate: the UNet's and the encoders', each without and with LoRA+'s
+  // ratio.
   for (const bool is_unet : {true, false}) {
-    for (const bool is_up : {false, true}) {
+    for (const bool fast : {false, true}) {
       const double rate = is_unet ? options.learning_rate : options.text_encoder_learning_rate;
       ParameterGroup group{is_unet ? "unet" : "text_encoders",
-                           rate * (is_up ? options.up_ratio : 1.0),
+                           rate * (fast ? options.up_ratio : 1.0),
                            options.weight_decay,
                            {}};
-      if (is_up) group.name += ".up";
+      if (fast) group.name += ".up";
       for (const LoraParameter& parameter : adapters_->parameters()) {
         if ((parameter.layer.component == kUNetFolder) != is_unet) continue;
-        if ((parameter.role == "up") != is_up) continue;
+        if (is_fast(parameter) != fast) continue;
         group.tensors.push_back(
             {parameter.layer.text() + "." + parameter.role, parameter.tensor, {}});
         flat_.push_back(parameter);
@@ -121,9 +128,14 @@ LoraWeights LoraTraining::read(const fs::path& file) const {
     names.add_text_encoder(kTextEncoder2Folder, *encoder_->text_encoder(2));
   }
   LoraWeights weights = read_lora(file, names);
-  require_all_matched(weights, encoder_
-                                   ? "leave them out of the file"
-                                   : "--train_text_encoder trains those of the text encoders too");
+  if (!weights.absent.empty()) {
+    std::vector<std::string> components;
+    for (const auto& [component, count] : weights.absent) components.push_back(component);
+    throw Error(ExitStatus::kBadData,
+                sdxl::str(weights.source, " also adapts ", join(components, " and "),
+                          ", which this run does not train: add --train_text_encoder"));
+  }
+  require_all_matched(weights, "leave them out of the file");
   return weights;
 }
 

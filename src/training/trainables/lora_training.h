@@ -17,7 +17,8 @@ struct LoraTrainingOptions {
   uint64_t seed = 0;  ///< Initialises new matrices.
   double learning_rate = 1e-4, weight_decay = 1e-2;
   double text_encoder_learning_rate = 1e-4;
-  /// LoRA+ (Hayou et al. 2024): multiplies the learning rate of the up matrices.
+  /// LoRA+ (Hayou et al. 2024): the up matrices' learning rate is this times the others'. As in
+  /// PEFT's create_loraplus_optimizer, DoRA's magnitudes of linear layers have that rate too.
   double up_ratio = 1.0;
   at::ScalarType compute_dtype = at::kFloat;
   bool gradient_checkpointing = false;

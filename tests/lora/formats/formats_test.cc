@@ -71,6 +71,34 @@ TEST(LoraFormat, RefusesAFileInTwo) {
       "'unet." + layer + "' is named as in files of diffusers, other keys as in those of kohya");
 }
 
+/// The names by which readers find these tensors (tools/parity/lora_readers_check.py counts them).
+TEST(LoraFormat, WritesTheNamesThatItsReadersKnow) {
+  const test::TemporaryDirectory directory;
+  LoraWeights lora;
+  for (const LayerName& name :
+       {LayerName{"text_encoder", "text_model.encoder.layers.0.self_attn.q_proj"},
+        LayerName{"text_encoder_2", "text_model.encoder.layers.0.self_attn.q_proj"},
+        LayerName{"text_encoder_2", "text_projection"}}) {
+    lora.layers[name] = {at::ones({1, 32}), at::ones({32, 1}), 1, at::ones({32})};
+  }
+  const std::string layer = "encoder.layers.0.self_attn.q_proj";
+  test::write_lora("diffusers", directory / "diffusers", lora);
+  test::write_lora("kohya", directory / "kohya", lora);
+  test::write_lora("peft", directory / "peft", lora);
+  const auto holds = [&](const std::string& file, const std::string& key) {
+    return SafetensorsFile(directory / file).contains(key);
+  };
+  const std::string magnitude = ".lora_magnitude_vector";
+  EXPECT_TRUE(holds("diffusers", "text_encoder.text_model." + layer + magnitude + ".weight"));
+  EXPECT_TRUE(holds("diffusers", "text_encoder_2.text_projection" + magnitude + ".weight"));
+  EXPECT_TRUE(holds("kohya", "lora_te1_text_model_encoder_layers_0_self_attn_q_proj.alpha"));
+  EXPECT_TRUE(holds("kohya", "lora_te2_text_projection.lora_up.weight"));
+  const std::string peft = "adapter_model.safetensors", model = "base_model.model.";
+  EXPECT_TRUE(holds("peft/text_encoder/" + peft, model + layer + magnitude));
+  EXPECT_TRUE(holds("peft/text_encoder_2/" + peft, model + "text_model." + layer + magnitude));
+  EXPECT_TRUE(holds("peft/text_encoder_2/" + peft, model + "text_projection.lora_A.weight"));
+}
+
 TEST(LoraFormat, ListsTensorsThatMatchNothing) {
   const test::TemporaryDirectory directory;
   TensorMap tensors = SafetensorsFile(kFiles + "kohya.safetensors").tensors();

@@ -192,6 +192,34 @@ TEST(LoraTraining, GivesTextEncodersAndUpMatricesSeparateGroups) {
   }
 }
 
+/// The rates are those of PEFT's create_loraplus_optimizer (tools/reference/lora_rules.py).
+TEST(LoraTraining, GivesMagnitudesTheRateThatPeftGivesThem) {
+  LoraTrainingOptions options;
+  options.adapters.target_modules = {"mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
+                                     "mid_block.resnets.0.conv1"};
+  options.adapters.use_dora = true;
+  options.learning_rate = 1e-3;
+  options.up_ratio = 4;
+  const LoraTraining training(load_unet(), nullptr, options);
+  const std::map<std::string, std::string> roles = {
+      {".lora_A.default.weight", ".down"},
+      {".lora_B.default.weight", ".up"},
+      {".lora_magnitude_vector.default.weight", ".magnitude"}};
+  std::map<std::string, double> rates;
+  for (const ParameterGroup& group : training.parameter_groups()) {
+    for (const TrainedTensor& tensor : group.tensors) rates[tensor.name] = group.learning_rate;
+  }
+  const Json expected = read_json(SDXL_TEST_DATA "/lora/rules/loraplus.json");
+  EXPECT_EQ(rates.size(), expected.size());
+  for (const auto& [name, rate] : expected.items()) {
+    for (const auto& [peft, ours] : roles) {
+      if (!name.ends_with(peft)) continue;
+      const std::string layer = name.substr(0, name.size() - peft.size());
+      EXPECT_DOUBLE_EQ(rates.at("unet." + layer + ours), rate.get<double>()) << name;
+    }
+  }
+}
+
 TEST(LoraTraining, RefusesTextEncodersWithoutAnAdaptedLayer) {
   LoraTrainingOptions options;
   options.adapters.target_modules = {"to_q"};
