@@ -44,6 +44,14 @@ at::Tensor Ranks::send_to_first(const at::Tensor& tensor, const at::Tensor&, int
   return tensor;
 }
 
+std::vector<Json> all_gather_json(Ranks& ranks, const Json& value) {
+  std::vector<Json> values;
+  for (const std::string& text : ranks.all_gather_text(one_line(value))) {
+    values.push_back(parse_json(text, "another rank's message"));
+  }
+  return values;
+}
+
 void require_equal_options(Ranks& ranks, const Json& options) {
   if (ranks.is_single()) return;
   const Json mine = {{"build", build_text()}, {"options", options}};

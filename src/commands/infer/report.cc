@@ -57,12 +57,11 @@ void InferReport::merge(Ranks& ranks) {
   for (const Error& failure : failures_) {
     mine["failures"].push_back({static_cast<int>(failure.status()), failure.what()});
   }
-  const std::vector<std::string> all = ranks.all_gather_text(one_line(mine));
+  const std::vector<Json> all = all_gather_json(ranks, mine);
   std::set<std::string> seen;
   pictures_.clear();
   failures_.clear();
-  for (const std::string& text : all) {
-    const Json json = parse_json(text, "another rank's report");
+  for (const Json& json : all) {
     for (const Json& one : json["pictures"]) {
       pictures_.push_back({one[0].get<std::string>(), one[1].get<double>(), one[2].get<double>(),
                            one[3].get<double>(), one[4].get<uint64_t>(), one[5].get<bool>()});

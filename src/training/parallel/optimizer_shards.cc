@@ -26,9 +26,9 @@ std::vector<StateEntry> gather_layouts(Ranks& ranks, const NamedTensors& owned) 
     mine.push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
   }
   std::vector<StateEntry> entries;
-  const std::vector<std::string> layouts = ranks.all_gather_text(mine.dump());
+  const std::vector<Json> layouts = all_gather_json(ranks, mine);
   for (int64_t rank = 0; rank < ranks.size(); ++rank) {
-    for (const Json& entry : parse_json(layouts[rank], "another rank's layout")) {
+    for (const Json& entry : layouts[rank]) {
       const auto dtype = static_cast<at::ScalarType>(entry[2].get<int>());
       entries.push_back(
           {entry[0].get<std::string>(), rank,

@@ -40,8 +40,7 @@ void RankedStep::merge_reports(StepReport& report) {
   report.samples.clear();
   report.loss = 0;
   int stop = 0;
-  for (const std::string& text : ranks_.all_gather_text(one_line(mine))) {
-    const Json theirs = parse_json(text, "another rank's report");
+  for (const Json& theirs : all_gather_json(ranks_, mine)) {
     report.loss += theirs["loss"].get<double>() / static_cast<double>(ranks_.size());
     stop = std::max(stop, theirs["stop"].get<int>());
     for (const Json& sample : theirs["samples"]) {
