@@ -20,7 +20,7 @@ class FullTask : public TrainingTask {
                     const std::optional<fs::path>& checkpoint) override {
     const TrainConfig& config = context.config;
     FullUNetOptions options;
-    options.learning_rate = peak_learning_rate(config, context.ranks.size());
+    options.learning_rate = context.peak_learning_rate();
     options.weight_decay = config.adam_weight_decay;
     options.compute_dtype = context.dtype;
     options.bfloat16_weights = config.full_bf16;

@@ -20,7 +20,7 @@ LoraTrainingOptions lora_training_options(const TrainingContext& context) {
   options.adapters = {config.rank, config.lora_alpha.value_or(static_cast<double>(config.rank)),
                       config.lora_dropout, config.use_dora, config.lora_target_modules};
   options.seed = context.seed;
-  options.learning_rate = peak_learning_rate(config, context.ranks.size());
+  options.learning_rate = context.peak_learning_rate();
   options.text_encoder_learning_rate = config.text_encoder_lr.value_or(options.learning_rate);
   options.weight_decay = config.adam_weight_decay;
   options.up_ratio = config.lora_plus_ratio;

@@ -71,6 +71,9 @@ class Ranks {
 /// the factor by which to enlarge chunks to hide it.
 inline int64_t chunk_scale(const Ranks& ranks) { return std::max<int64_t>(1, ranks.size() / 64); }
 
+/// The values of all ranks, in the order of ranks. Collective.
+std::vector<Json> all_gather_json(Ranks& ranks, const Json& value);
+
 /// Runs `work` on rank 0 and then on the other ranks, which find what rank 0 left on disk. Returns
 /// this rank's result. Collective.
 template <typename Work>

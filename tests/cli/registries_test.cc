@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "config/choices.h"
+#include "config/validation.h"
 #include "io/resize.h"
 #include "lora/formats/registry.h"
 #include "schedulers/registry.h"
@@ -23,6 +24,30 @@ TEST(Registries, HaveTheNamesOfTheChoices) {
   EXPECT_THAT(kTrackers, UnorderedElementsAreArray(tracker_names()));
   EXPECT_THAT(kLoraFormats, UnorderedElementsAreArray(written_lora_formats()));
   EXPECT_THAT(scheduler_choices(), UnorderedElementsAreArray(scheduler_names()));
+}
+
+/// Whether the config accepts this optimizer with options that `set` sets.
+template <typename Set>
+bool accepts(const std::string& optimizer, const Set& set) {
+  TrainConfig config{TrainKind::kFull};
+  config.pretrained_model_name_or_path = "model";
+  config.train_data_dir = "data";
+  config.optimizer = optimizer;
+  set(config);
+  try {
+    validate_train_config(config);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+TEST(Registries, HaveTheTraitsThatTheConfigAssumes) {
+  for (const std::string& name : optimizer_names()) {
+    const bool per_tensor = make_optimizer(name, {}, {})->traits().supports_per_tensor_step;
+    EXPECT_EQ(accepts(name, [](TrainConfig& c) { c.fused_backward = true; }), per_tensor) << name;
+    EXPECT_EQ(accepts(name, [](TrainConfig& c) { c.zero_stage = 1; }), per_tensor) << name;
+  }
 }
 
 TEST(Registries, FindEveryResizeFilterAndLogLevel) {

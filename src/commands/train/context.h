@@ -23,6 +23,8 @@ struct TrainingContext {
   uint64_t seed;
   Ranks& ranks;
 
+  /// --learning_rate; with --scale_lr times the samples of a step.
+  double peak_learning_rate() const;
   std::string variant() const { return config.variant.value_or(""); }
   /// --embedding_cache_dir, or the default below the user's cache directory.
   std::filesystem::path cache_directory() const;

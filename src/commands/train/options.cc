@@ -58,19 +58,20 @@ ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed) {
   return options;
 }
 
-LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps, int64_t ranks) {
+LrScheduleOptions lr_schedule_options(const TrainingContext& context, int64_t max_steps) {
+  const TrainConfig& config = context.config;
   LrScheduleOptions options;
   options.name = config.lr_scheduler;
-  // accelerate's scheduler moves once a step and process through what is counted in micro-batches;
-  // a length that comes from epochs was counted before the processes shared them.
+  // accelerate steps the scheduler once for each process and counts in micro-batches. It computes a
+  // length in epochs before it divides the samples among processes.
   const bool as_hf = config.compat == "hf";
   const int64_t stretch = as_hf ? config.gradient_accumulation_steps : 1;
-  options.pace = as_hf ? ranks : 1;
+  options.pace = as_hf ? context.ranks.size() : 1;
   options.warmup_steps = config.lr_warmup_steps * stretch;
   options.total_steps = max_steps * stretch * (config.max_train_steps ? 1 : options.pace);
   options.num_cycles = config.lr_num_cycles;
   options.power = config.lr_power;
-  options.end_fraction = kPolynomialEnd / peak_learning_rate(config, ranks);
+  options.end_fraction = kPolynomialEnd / context.peak_learning_rate();
   return options;
 }
 
@@ -114,12 +115,6 @@ RunSchedule run_schedule(const TrainConfig& config, const RunLength& length) {
   schedule.save_last = config.use_ema;  // the result has the average, this the weights
   schedule.keep_best = config.keep_best_checkpoint;
   return schedule;
-}
-
-double peak_learning_rate(const TrainConfig& config, int64_t ranks) {
-  if (!config.scale_lr) return config.learning_rate;
-  return config.learning_rate * static_cast<double>(config.gradient_accumulation_steps) *
-         static_cast<double>(config.train_batch_size * ranks);
 }
 
 }  // namespace sdxl

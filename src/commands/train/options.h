@@ -31,14 +31,12 @@ std::string draws_text(const TrainConfig& config, int64_t draws, int64_t samples
 /// The forward process of the pipeline's scheduler config, with --prediction_type over it.
 NoiseSchedule noise_schedule(const TrainingContext& context);
 ObjectiveOptions objective_options(const TrainConfig& config, uint64_t seed);
-LrScheduleOptions lr_schedule_options(const TrainConfig& config, int64_t max_steps, int64_t ranks);
+LrScheduleOptions lr_schedule_options(const TrainingContext& context, int64_t max_steps);
 /// The name for make_optimizer(): --optimizer, or adamw8bit with --use_8bit_adam.
 std::string optimizer_name(const TrainConfig& config);
 OptimizerOptions optimizer_options(const TrainConfig& config, uint64_t seed);
 EmaOptions ema_options(const TrainConfig& config);
 TrainerOptions trainer_options(const TrainConfig& config, const RunLength& length);
 RunSchedule run_schedule(const TrainConfig& config, const RunLength& length);
-/// --learning_rate; with --scale_lr times the samples of a step.
-double peak_learning_rate(const TrainConfig& config, int64_t ranks);
 
 }  // namespace sdxl

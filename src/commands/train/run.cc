@@ -148,8 +148,7 @@ class TrainingRun {
                        " multiplies the rate that prodigy finds by itself; 1 is usual"));
     }
     if (config_.use_ema) ema_ = std::make_unique<Ema>(optimizer_->tensors(), ema_options(config_));
-    schedule_ = std::make_unique<LrSchedule>(
-        lr_schedule_options(config_, length_.max_steps, ranks_.size()));
+    schedule_ = std::make_unique<LrSchedule>(lr_schedule_options(context_, length_.max_steps));
     trainer_ = std::make_unique<Trainer>(*model_.trainable, *objective_, *optimizer_, *schedule_,
                                          ema_.get(), data_.batches(directory_.samples_done()),
                                          trainer_options(config_, length_), exchange_.get());
