@@ -1,4 +1,4 @@
-"""No include climbs the order of the folders, and vendor names stay where they belong."""
+"""No include climbs the order of the folders or closes a circle, and vendor names stay where they belong."""
 import pathlib
 import sys
 import unittest
@@ -30,7 +30,7 @@ class IncludeDirection(unittest.TestCase):
         self.accepted("main.cc", '#include "cli/parse.h"\n')
         self.refused("models/unet.cc", '#include "training/trainer.h"\n')
         self.refused("models/unet.cc", '#include "layers.h"\n')
-        self.refused("base/files.cc", '  #  include "config/train_config.h"\n')
+        self.refused("base/files/files.cc", '  #  include "config/train_config.h"\n')
 
     def test_modules_know_neither_models_nor_configs_above_them(self):
         self.refused("data/loader.cc", '#include "models/unet.h"\n')
@@ -53,7 +53,22 @@ class IncludeDirection(unittest.TestCase):
     def test_directories_are_made_by_the_function_that_reports_errors(self):
         self.refused("training/checkpoint.cc", "create_directories(directory);\n")
         self.accepted("training/checkpoint.cc", "make_directories(directory);  // not create_directories()\n")
-        self.accepted("base/files.cc", "fs::create_directories(path, error);\n")
+        self.accepted("base/files/files.cc", "fs::create_directories(path, error);\n")
+
+    def test_units_do_not_include_each_other(self):
+        direct = {"io/a.h": '#include "io/b.h"\n', "io/b.h": "", "io/b.cc": '#include "io/b.h"\n#include "io/a.h"\n'}
+        self.assertEqual(check_includes.circles(check_includes.unit_graph(direct)),
+                         ["units include each other: io/a -> io/b -> io/a"])
+        longer = {"io/a.h": '#include "io/b.h"\n', "io/b.h": '#include "io/c.h"\n', "io/c.cc": '#include "io/a.h"\n'}
+        self.assertEqual(len(check_includes.circles(check_includes.unit_graph(longer))), 1)
+        downwards = {"io/a.h": '#include "io/b.h"\n', "io/a.cc": '#include "io/a.h"\n', "io/b.h": "#include <io/a.h>\n"}
+        self.assertEqual(check_includes.circles(check_includes.unit_graph(downwards)), [])
+
+    def test_a_folder_holds_a_score_of_units(self):
+        names = [f"io/u{i}" for i in range(20)] + [f"io/sub/u{i}" for i in range(20)]
+        self.assertEqual(check_includes.crowded_folders(names), [])
+        self.assertEqual(len(check_includes.crowded_folders(names + ["io/one_more"])), 1)
+        self.assertEqual(check_includes.crowded_folders([f"schedulers/u{i}" for i in range(30)]), [])
 
 
 if __name__ == "__main__":

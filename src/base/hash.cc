@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <vector>
 
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/files/descriptor.h"
 
 namespace sdxl {
 namespace {

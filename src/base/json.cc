@@ -5,9 +5,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 
 namespace sdxl {

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/text.h"

@@ -1,7 +1,7 @@
 // sdxl infer: draws one prompt or many, with one set of weights or every checkpoint in a directory.
 #include <cstdio>
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "commands/command.h"
@@ -13,9 +13,9 @@
 #include "config/validation.h"
 #include "device/device.h"
 #include "distributed/process_ranks.h"
-#include "io/decode.h"
-#include "io/png.h"
-#include "io/resize.h"
+#include "io/images/decode.h"
+#include "io/images/png.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 namespace {

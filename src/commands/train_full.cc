@@ -1,6 +1,6 @@
 // sdxl train-full: fine-tunes every weight of the UNet.
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "commands/command.h"
 #include "commands/train/options.h"

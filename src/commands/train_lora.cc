@@ -1,7 +1,7 @@
 // sdxl train-lora: trains LoRA adapters on the UNet, and with --train_text_encoder on both text
 // encoders.
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "commands/command.h"
 #include "commands/train/options.h"

@@ -19,7 +19,7 @@ inline const Choices kLrSchedules = {"constant", "constant_with_warmup", "linear
 /// --report_to: training/trackers/. The option also takes all and none.
 inline const Choices kTrackers = {"tensorboard", "wandb"};
 
-/// --image_interpolation_mode: io/resize.cc.
+/// --image_interpolation_mode: io/images/resize.cc.
 inline const Choices kResizeFilters = {"nearest", "nearest_exact", "bilinear", "bicubic",
                                        "box",     "hamming",       "lanczos"};
 

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "data/parallel_rows.h"
-#include "io/decode.h"
+#include "io/images/decode.h"
 
 namespace sdxl {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/captions.h"
-#include "io/decode.h"
+#include "io/images/decode.h"
 
 namespace sdxl {
 namespace {

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"

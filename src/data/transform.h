@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string>
 
-#include "io/image.h"
-#include "io/resize.h"
+#include "io/images/image.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 

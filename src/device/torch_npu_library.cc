@@ -6,7 +6,7 @@
 #include "base/dynamic_library.h"
 #include "base/environment.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/library_search.h"

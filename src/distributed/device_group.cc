@@ -4,7 +4,7 @@
 
 #include "base/dynamic_library.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "sdxl/process_group.h"

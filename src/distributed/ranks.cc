@@ -3,7 +3,7 @@
 #include <exception>
 #include <random>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"

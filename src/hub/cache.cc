@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "hub/api.h"
 #include "hub/names.h"
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <random>
 
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/files/descriptor.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"

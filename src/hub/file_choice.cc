@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/glob.h"
+#include "base/files/glob.h"
 #include "base/text.h"
 #include "io/model_files.h"
 

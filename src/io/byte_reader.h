@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "io/bad_image.h"
+#include "io/images/bad_image.h"
 
 namespace sdxl::formats {
 

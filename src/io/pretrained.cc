@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "io/model_files.h"

@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <set>
 
-#include "base/atomic_files.h"
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
+#include "base/files/descriptor.h"
 #include "base/json.h"
 #include "base/text.h"
 

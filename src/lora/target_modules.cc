@@ -3,7 +3,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "base/glob.h"
+#include "base/files/glob.h"
 #include "base/text.h"
 #include "models/layers.h"
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "conditioning/prompt_encoder.h"
-#include "io/image.h"
+#include "io/images/image.h"
 #include "models/autoencoder_kl.h"
 #include "models/unet_2d_condition.h"
 #include "pipelines/unet_replay.h"

@@ -2,9 +2,9 @@
 
 #include <future>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "io/model_files.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "io/model_files.h"

@@ -1,7 +1,7 @@
 #include "pretrained/pipeline_directory.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "io/model_files.h"

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"

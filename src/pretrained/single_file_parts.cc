@@ -1,6 +1,6 @@
 #include "pretrained/single_file_parts.h"
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "io/model_files.h"
 #include "models/original_names.h"
 #include "pretrained/pipeline_directory.h"

@@ -1,7 +1,7 @@
 #include "tokenizers/bpe_files.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
 

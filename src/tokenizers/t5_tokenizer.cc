@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "tokenizers/bpe_files.h"
 #include "tokenizers/model_proto.h"

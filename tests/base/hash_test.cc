@@ -1,7 +1,7 @@
 // Hashes against published test vectors.
 #include "base/hash.h"
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <fstream>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "support/expect_error.h"

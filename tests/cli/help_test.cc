@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 
 namespace sdxl {

@@ -1,7 +1,7 @@
 // The command line.
 #include "cli/parse.h"
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "base/text.h"
 #include "config/infer_config.h"
 #include "support/expect_error.h"

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "config/choices.h"
 #include "config/validation.h"
-#include "io/resize.h"
+#include "io/images/resize.h"
 #include "lora/formats/registry.h"
 #include "schedulers/registry.h"
 #include "training/lr_schedule.h"

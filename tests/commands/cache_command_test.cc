@@ -1,8 +1,8 @@
 // sdxl cache: filling without training, size, damage, pruning.
 #include <gmock/gmock.h>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "support/process.h"
 #include "support/temporary_directory.h"

@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
-#include "io/decode.h"
-#include "io/image.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
 #include "io/pretrained.h"
 #include "io/safetensors.h"
 #include "support/process.h"

@@ -1,7 +1,7 @@
 // Training, drawing and downloading by the names of repositories, against a Hub of the test's own.
 #include <gmock/gmock.h>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "hub/fake_hub.h"

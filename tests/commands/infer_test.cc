@@ -4,14 +4,14 @@
 
 #include <cstdlib>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "commands/infer/contact_sheet.h"
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
 #include "io/safetensors.h"
 #include "support/process.h"
 #include "support/run_files.h"

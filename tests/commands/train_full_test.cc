@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "io/pretrained.h"

@@ -2,7 +2,7 @@
 // and peft (tools/reference/lora_training.py), and resumed as if nothing had happened.
 #include <gtest/gtest.h>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "io/safetensors.h"

@@ -3,11 +3,11 @@
 
 #include <string>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "data/dataset.h"
-#include "io/image.h"
-#include "io/png.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 

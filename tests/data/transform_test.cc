@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "data/data_test_files.h"
-#include "io/resize.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/json.h"
-#include "io/decode.h"
-#include "io/resize.h"
+#include "io/images/decode.h"
+#include "io/images/resize.h"
 
 namespace sdxl::world {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "device/torch_npu_library.h"
 #include "support/process.h"

@@ -6,11 +6,11 @@
 
 #include <cstdlib>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "io/decode.h"
-#include "io/image.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
 #include "support/process.h"
 #include "support/run_files.h"
 #include "support/temporary_directory.h"

@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
 
 namespace {
 

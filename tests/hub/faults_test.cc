@@ -7,8 +7,8 @@
 #include <atomic>
 #include <thread>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/stop.h"
 #include "fake_hub.h"
 #include "hub/resolve.h"

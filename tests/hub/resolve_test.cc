@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "fake_hub.h"
 #include "hub/cache.h"

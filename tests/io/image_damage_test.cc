@@ -6,10 +6,10 @@
 #include <ctime>
 #include <random>
 
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png.h"
-#include "io/png_chunks.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
+#include "io/images/png_chunks.h"
 #include "io/safetensors.h"
 #include "support/expect_error.h"
 

@@ -1,9 +1,9 @@
 // Images of every format, mode and orientation against Pillow's pixels.
 #include <gtest/gtest.h>
 
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png_chunks.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png_chunks.h"
 #include "io/safetensors.h"
 
 namespace sdxl {

@@ -12,8 +12,8 @@
 #include <ctime>
 #include <thread>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"

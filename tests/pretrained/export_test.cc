@@ -2,8 +2,8 @@
 // tools/parity/convert_check.py.
 #include "pretrained/export.h"
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "io/pretrained.h"
 #include "support/expect_error.h"

@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "io/pretrained.h"
 #include "pretrained/single_file_write.h"
 #include "support/expect_error.h"

@@ -7,15 +7,15 @@
 // On failure it writes {"error": MESSAGE, "status": EXIT STATUS}.
 #include <iostream>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png.h"
-#include "io/resize.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
+#include "io/images/resize.h"
 #include "io/safetensors.h"
 
 namespace sdxl {

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "support/process.h"
 
 namespace sdxl::test {

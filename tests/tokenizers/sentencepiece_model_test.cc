@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "support/expect_error.h"
 #include "tokenizer_directory.h"
 #include "tokenizers/charsmap.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "demo_world/world.h"
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl::world {
 

@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "demo_world/judge.h"
-#include "io/decode.h"
+#include "io/images/decode.h"
 
 namespace sdxl::world {
 namespace {

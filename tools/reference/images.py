@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/images: what Pillow 13 makes of pictures, for src/io/decode.h and resize.h.
+"""Writes tests/fixtures/images: what Pillow 13 makes of pictures, for src/io/images/decode.h and resize.h.
 
     tools/reference/images.py
 

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "hub/names.h"
-#include "io/decode.h"
-#include "io/png.h"
-#include "io/resize.h"
+#include "io/images/decode.h"
+#include "io/images/png.h"
+#include "io/images/resize.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"

@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "commands/infer/run.h"
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "io/png.h"
+#include "io/images/png.h"
 
 namespace sdxl {
 namespace {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

@@ -1,7 +1,7 @@
 #include "commands/infer/swappable_unet.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "io/model_files.h"
 #include "io/pretrained.h"
 #include "pretrained/pipeline_directory.h"

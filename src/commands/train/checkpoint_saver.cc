@@ -1,8 +1,8 @@
 #include "commands/train/checkpoint_saver.h"
 
-#include "base/descriptor.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/descriptor.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 

@@ -1,6 +1,6 @@
 #include "commands/train/context.h"
 
-#include "base/files.h"
+#include "base/files/files.h"
 
 namespace sdxl {
 

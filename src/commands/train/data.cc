@@ -5,15 +5,15 @@
 #include <algorithm>
 #include <thread>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "commands/train/caption_lengths.h"
 #include "commands/train/encoder_caches.h"
 #include "commands/train/options.h"
+#include "io/images/resize.h"
 #include "io/pretrained.h"
-#include "io/resize.h"
 
 namespace sdxl {
 namespace {

@@ -4,7 +4,7 @@
 #include <future>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "data/formats/random_access_file.h"
 #include "io/model_files.h"

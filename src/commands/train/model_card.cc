@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "training/run/run_files.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "commands/train/run_record.h"
 #include "commands/train/written_files.h"

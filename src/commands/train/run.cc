@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "base/descriptor.h"
+#include "base/files/descriptor.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"

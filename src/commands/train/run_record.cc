@@ -1,6 +1,6 @@
 #include "commands/train/run_record.h"
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "io/model_files.h"
 #include "pretrained/fingerprint.h"
 

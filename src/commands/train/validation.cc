@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"

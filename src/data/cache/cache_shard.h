@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/descriptor.h"
-#include "base/files.h"
+#include "base/files/descriptor.h"
+#include "base/files/files.h"
 #include "data/cache/key.h"
 
 namespace sdxl {

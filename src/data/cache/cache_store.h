@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "data/cache/key.h"
 

@@ -1,7 +1,7 @@
 #include "data/cache/latent_cache.h"
 
 #include "data/cache/tensor_pack.h"
-#include "io/resize.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 

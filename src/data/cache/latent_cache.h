@@ -13,7 +13,7 @@
 #include "data/cache/cache_store.h"
 #include "data/picture_table.h"
 #include "data/transform.h"
-#include "io/resize.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 

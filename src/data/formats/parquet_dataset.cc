@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "data/formats/file_kinds.h"

@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "base/descriptor.h"
+#include "base/files/descriptor.h"
 
 namespace sdxl {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "data/formats/file_kinds.h"
 #include "data/formats/format.h"

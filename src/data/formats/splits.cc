@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/glob.h"
+#include "base/files/glob.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "data/formats/file_kinds.h"

@@ -1,7 +1,7 @@
 // PEFT: "base_model.model.PATH" in a folder for each component, with an adapter_config.json. A file
 // of several components has the component before or after "base_model.model.".
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "io/model_files.h"
 #include "lora/adapter_config.h"
 #include "lora/formats/dotted_names.h"

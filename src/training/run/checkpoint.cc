@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"

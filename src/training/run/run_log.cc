@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <optional>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/device.h"

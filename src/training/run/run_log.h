@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/progress.h"
 #include "training/step_report.h"
 #include "training/trackers/tracker.h"

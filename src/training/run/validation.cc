@@ -4,14 +4,14 @@
 
 #include <algorithm>
 
-#include "base/atomic_files.h"
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "io/image.h"
-#include "io/png.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
 #include "training/run/run_files.h"
 
 namespace sdxl {

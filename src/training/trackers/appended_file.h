@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "base/descriptor.h"
+#include "base/files/descriptor.h"
 
 namespace sdxl {
 

@@ -7,10 +7,10 @@
 #include <ctime>
 
 #include "base/crc32c.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "io/png.h"
+#include "io/images/png.h"
 #include "training/trackers/appended_file.h"
 #include "training/trackers/protobuf.h"
 #include "training/trackers/tracker.h"

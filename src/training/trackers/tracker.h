@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

@@ -11,14 +11,14 @@
 #include <random>
 #include <thread>
 
-#include "base/atomic_files.h"
 #include "base/clock.h"
 #include "base/environment.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "io/png.h"
+#include "io/images/png.h"
 #include "training/trackers/appended_file.h"
 #include "training/trackers/protobuf.h"
 #include "training/trackers/tracker.h"

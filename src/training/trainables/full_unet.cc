@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "device/device.h"
 #include "io/model_files.h"

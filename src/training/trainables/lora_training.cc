@@ -1,7 +1,7 @@
 #include "training/trainables/lora_training.h"
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
 #include "device/device.h"
 #include "io/model_files.h"

@@ -4,9 +4,9 @@
 
 #include <cstdlib>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
-#include "io/decode.h"
+#include "io/images/decode.h"
 #include "io/safetensors.h"
 #include "support/process.h"
 #include "support/run_files.h"

@@ -1,8 +1,8 @@
 // Training from the caches: the same as encoding at every step, once encoded never again.
 #include <gmock/gmock.h>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "support/process.h"

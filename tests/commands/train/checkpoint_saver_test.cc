@@ -1,7 +1,7 @@
 // Where checkpoints go when their disk fails.
 #include "commands/train/checkpoint_saver.h"
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 

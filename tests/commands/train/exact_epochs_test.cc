@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "base/files.h"
+#include "base/files/files.h"
 #include "support/process.h"
 #include "support/run_files.h"
 #include "support/temporary_directory.h"

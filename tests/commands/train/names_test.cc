@@ -1,8 +1,8 @@
 // Files and folders whose names are not UTF-8, as disks of other systems have them.
 #include <gtest/gtest.h>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "support/process.h"
 #include "support/run_files.h"
 #include "support/temporary_directory.h"

@@ -1,8 +1,8 @@
 // What a run does with an --output_dir that holds something already.
 #include <gmock/gmock.h>
 
-#include "base/atomic_files.h"
-#include "base/files.h"
+#include "base/files/atomic_files.h"
+#include "base/files/files.h"
 #include "support/process.h"
 #include "support/run_files.h"
 #include "support/temporary_directory.h"

@@ -6,7 +6,7 @@
 #include "base/stop.h"
 #include "data/data_test_files.h"
 #include "data/formats/registry.h"
-#include "io/resize.h"
+#include "io/images/resize.h"
 
 namespace sdxl {
 namespace {

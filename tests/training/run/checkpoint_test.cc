@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "support/temporary_directory.h"
 
 namespace sdxl {

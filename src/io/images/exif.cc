@@ -1,5 +1,5 @@
 // Walks the first directory of a TIFF structure (TIFF 6.0, section 2).
-#include "io/exif.h"
+#include "io/images/exif.h"
 
 #include <optional>
 

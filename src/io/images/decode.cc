@@ -1,12 +1,12 @@
-#include "io/decode.h"
+#include "io/images/decode.h"
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/files/files.h"
 #include "base/text.h"
-#include "io/image_formats.h"
-#include "io/png_chunks.h"
+#include "io/images/image_formats.h"
+#include "io/images/png_chunks.h"
 
 namespace sdxl {
 namespace {

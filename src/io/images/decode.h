@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

@@ -1,5 +1,5 @@
 // Files: publishing by rename, temporaries, locks, full disks.
-#include "base/files.h"
+#include "base/files/files.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <set>
 
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 #include "support/expect_error.h"
 #include "support/temporary_directory.h"
 

@@ -1,6 +1,6 @@
 // Temporaries are called `.tmp-NAME-COUNTER-HOST-PID`, so that a later process on the same host can
 // tell which ones are abandoned.
-#include "base/atomic_files.h"
+#include "base/files/atomic_files.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "base/files/descriptor.h"
 #include "base/text.h"
 
 namespace sdxl {

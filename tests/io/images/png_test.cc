@@ -1,10 +1,10 @@
 // PNGs and their texts, written and read back.
 #include <gtest/gtest.h>
 
-#include "base/files.h"
-#include "io/decode.h"
-#include "io/image.h"
-#include "io/png.h"
+#include "base/files/files.h"
+#include "io/images/decode.h"
+#include "io/images/image.h"
+#include "io/images/png.h"
 #include "support/expect_error.h"
 
 namespace sdxl {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/text.h"
-#include "io/exif.h"
-#include "io/image_formats.h"
+#include "io/images/exif.h"
+#include "io/images/image_formats.h"
 
 namespace sdxl::formats {
 namespace {

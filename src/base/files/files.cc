@@ -1,4 +1,4 @@
-#include "base/files.h"
+#include "base/files/files.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -12,10 +12,10 @@
 #include <chrono>
 #include <thread>
 
-#include "base/atomic_files.h"
-#include "base/descriptor.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/files/atomic_files.h"
+#include "base/files/descriptor.h"
 #include "base/stop.h"
 #include "base/text.h"
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

@@ -1,6 +1,6 @@
 // A pattern is run as a nondeterministic automaton, which cannot take exponential time as
 // backtracking does.
-#include "base/glob.h"
+#include "base/files/glob.h"
 
 #include <vector>
 

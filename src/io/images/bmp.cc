@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "io/byte_reader.h"
-#include "io/image_formats.h"
+#include "io/images/image_formats.h"
 
 namespace sdxl::formats {
 namespace {

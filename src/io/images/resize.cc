@@ -1,7 +1,7 @@
 // Pillow 13's ImagingResample for 8-bit images, bit for bit: fixed-point weights of 22 bits and one
 // pass along each axis that rounds to 8 bits. Both passes run one vectorised kernel over blocks of
 // bytes; the horizontal one transposes blocks of rows first.
-#include "io/resize.h"
+#include "io/images/resize.h"
 
 #include <algorithm>
 #include <cmath>

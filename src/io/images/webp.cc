@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "io/byte_reader.h"
-#include "io/exif.h"
-#include "io/image_formats.h"
+#include "io/images/exif.h"
+#include "io/images/image_formats.h"
 
 namespace sdxl::formats {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "io/image.h"
+#include "io/images/image.h"
 
 namespace sdxl {
 

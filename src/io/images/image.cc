@@ -1,4 +1,4 @@
-#include "io/image.h"
+#include "io/images/image.h"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "io/png.h"
+#include "io/images/png.h"
 
 #include <zlib.h>
 
@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/simd.h"
-#include "io/bad_image.h"
-#include "io/png_chunks.h"
+#include "io/images/bad_image.h"
+#include "io/images/png_chunks.h"
 
 namespace sdxl {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "base/hash.h"
 #include "base/json.h"
-#include "io/image.h"
-#include "io/resize.h"
+#include "io/images/image.h"
+#include "io/images/resize.h"
 #include "support/expect_error.h"
 
 namespace sdxl {

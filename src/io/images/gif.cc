@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "base/text.h"
-#include "io/image_formats.h"
+#include "io/images/image_formats.h"
 
 namespace sdxl::formats {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/png_chunks.h"
+#include "io/images/png_chunks.h"
 
 #include <zlib.h>
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "io/bad_image.h"
-#include "io/image.h"
+#include "io/images/bad_image.h"
+#include "io/images/image.h"
 
 namespace sdxl::formats {
 

@@ -8,9 +8,9 @@
 
 #include "base/text.h"
 #include "io/byte_reader.h"
-#include "io/exif.h"
-#include "io/image_formats.h"
-#include "io/png_chunks.h"
+#include "io/images/exif.h"
+#include "io/images/image_formats.h"
+#include "io/images/png_chunks.h"
 
 namespace {
 
