@@ -82,14 +82,12 @@ void make_matrices(LoraAdapter* adapter) {
 uint64_t count_adapter_elements(const std::map<std::string, Module*>& components,
                                 const LoraOptions& options) {
   uint64_t elements = 0;
-  for (const auto& [component, root] : components) {
-    for (const auto& [path, layer] : chosen_layers(component, *root, options.target_modules)) {
-      const std::vector<int64_t> shape = layer->parameters().front().shape;  // of the weight
-      const auto rows = static_cast<uint64_t>(shape[0]);
-      const auto columns = static_cast<uint64_t>(c10::multiply_integers(shape)) / rows;
-      elements += static_cast<uint64_t>(options.rank) * (rows + columns);
-      if (options.use_dora) elements += rows;
-    }
+  for (const auto& [name, layer] : chosen_layers(components, options.target_modules)) {
+    const std::vector<int64_t> shape = layer->parameters().front().shape;  // of the weight
+    const auto rows = static_cast<uint64_t>(shape[0]);
+    const auto columns = static_cast<uint64_t>(c10::multiply_integers(shape)) / rows;
+    elements += static_cast<uint64_t>(options.rank) * (rows + columns);
+    if (options.use_dora) elements += rows;
   }
   return elements;
 }

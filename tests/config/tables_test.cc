@@ -97,7 +97,8 @@ TEST(Tables, RanksMayDifferInWhatIsOfOneProcess) {
 
 TEST(Tables, OnlyHowARunStartsIsNotSavedWithIt) {
   EXPECT_EQ(names_where(training_table(), [](const OptionRule& rule) { return rule.start_only; }),
-            (std::set<std::string>{"resume_from_checkpoint", "overwrite_output_dir"}));
+            (std::set<std::string>{"allow_other_data", "resume_from_checkpoint",
+                                   "overwrite_output_dir"}));
 }
 
 }  // namespace

@@ -66,12 +66,32 @@ bool has_older_run(const fs::path& directory) {
   }
 }
 
+bool has_own_checkpoint(const fs::path& directory) {
+  const std::vector<std::string> names = names_in(directory);
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return checkpoint_step(name) && has_manifest(directory / name);
+  });
+}
+
 /// Everything that a training command may write, besides checkpoints.
 std::set<std::string> known_names(const std::string& logs) {
-  return {kMetricsFile,        kConfigFile,       kBestCheckpointFile, kModelCardFile,
-          kModelIndexFile,     kUNetFolder,       kVaeFolder,          kTextEncoderFolder,
-          kTextEncoder2Folder, kTokenizerFolder,  kTokenizer2Folder,   kSchedulerFolder,
-          kLoraWeights,        kKohyaLoraWeights, kValidationFolder,   logs};
+  return {kMetricsFile,
+          kLeftOutFile,
+          kConfigFile,
+          kBestCheckpointFile,
+          kModelCardFile,
+          kModelIndexFile,
+          kUNetFolder,
+          kVaeFolder,
+          kTextEncoderFolder,
+          kTextEncoder2Folder,
+          kTokenizerFolder,
+          kTokenizer2Folder,
+          kSchedulerFolder,
+          kLoraWeights,
+          kKohyaLoraWeights,
+          kValidationFolder,
+          logs};
 }
 
 /// Removes matching entries, then the folder if it is empty. Follows no link.
@@ -97,7 +117,11 @@ WrittenFiles::WrittenFiles(fs::path directory, const fs::path& logs)
     : directory_(std::move(directory)), logs_(name_of_logs(logs)) {
   const fs::path record = directory_ / kWrittenFilesFile;
   if (!fs::exists(record)) {
-    if (has_older_run(directory_)) names_ = known_names(logs_);
+    if (has_older_run(directory_)) {
+      names_ = known_names(logs_);
+    } else if (has_own_checkpoint(directory_)) {
+      names_ = {kMetricsFile};
+    }
     return;
   }
   const std::set<std::string> known = known_names(logs_);

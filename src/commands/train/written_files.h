@@ -13,7 +13,7 @@ class WrittenFiles {
  public:
   /// Reads the record of `directory`, which need not exist. `logs` is --logging_dir, relative to
   /// it. Without a record, but with a config.json that an older version wrote, everything that a
-  /// run may write counts as its own.
+  /// run may write counts as its own; with a checkpoint of sdxl alone, metrics.jsonl does.
   WrittenFiles(std::filesystem::path directory, const std::filesystem::path& logs);
 
   /// Error(kUsage) that names what a run would replace and sdxl did not write: those of `files`,
