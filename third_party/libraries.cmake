@@ -11,6 +11,10 @@ find_package(nlohmann_json REQUIRED)         # MIT
 find_package(spdlog REQUIRED)                # MIT
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)                # BSD-3-Clause
+pkg_check_modules(avif REQUIRED IMPORTED_TARGET libavif)                # BSD-2-Clause
+pkg_check_modules(zip REQUIRED IMPORTED_TARGET libzip)                  # BSD-3-Clause
+find_package(TIFF REQUIRED)                  # libtiff licence
+find_package(GIF REQUIRED)                   # MIT
 find_library(SDXL_UTF8PROC utf8proc REQUIRED)                           # MIT
 find_library(SDXL_SENTENCEPIECE sentencepiece REQUIRED)                 # Apache-2.0
 find_path(SDXL_STB_INCLUDE stb/stb_image.h REQUIRED)                    # public domain
@@ -18,7 +22,8 @@ find_path(SDXL_STB_INCLUDE stb/stb_image.h REQUIRED)                    # public
 add_library(sdxl_pictures INTERFACE)
 add_library(sdxl::pictures ALIAS sdxl_pictures)
 target_include_directories(sdxl_pictures SYSTEM INTERFACE ${SDXL_STB_INCLUDE})
-target_link_libraries(sdxl_pictures INTERFACE JPEG::JPEG PkgConfig::webp)
+target_link_libraries(sdxl_pictures INTERFACE JPEG::JPEG PkgConfig::webp PkgConfig::avif
+                                              TIFF::TIFF GIF::GIF)
 
 add_library(sdxl_tokenizers_libraries INTERFACE)
 add_library(sdxl::tokenizers ALIAS sdxl_tokenizers_libraries)

@@ -25,7 +25,8 @@ done
 
 packages=(g++ cmake ninja-build ccache mold git python3 python3-pip pkg-config ca-certificates zlib1g-dev
   libcli11-dev nlohmann-json3-dev libspdlog-dev libstb-dev libjpeg62-turbo-dev libwebp-dev
-  libutf8proc-dev libsentencepiece-dev libcurl4-openssl-dev libssl-dev libarchive-dev libyaml-cpp-dev libgtest-dev libgmock-dev)
+  libavif-dev libtiff-dev libgif-dev libzip-dev libutf8proc-dev libsentencepiece-dev libcurl4-openssl-dev libssl-dev
+  libarchive-dev libyaml-cpp-dev libgtest-dev libgmock-dev)
 install_packages "${packages[@]}"
 
 SDXL_DEPS=$(tools/deps/wheels.sh)

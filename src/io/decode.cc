@@ -29,18 +29,42 @@ struct Format {
   Image (*decode)(std::string_view bytes, const Info& info);
 };
 
+bool is_tiff(std::string_view bytes) {
+  for (const std::string_view mark : {std::string_view("II*\0", 4), std::string_view("MM\0*", 4),
+                                      std::string_view("II+\0", 4), std::string_view("MM\0+", 4)}) {
+    if (bytes.starts_with(mark)) return true;
+  }
+  return false;
+}
+
+/// By the brands in the first box: the major one, or one that the file is compatible with.
+bool is_avif(std::string_view bytes) {
+  if (bytes.size() < 16 || bytes.substr(4, 4) != "ftyp") return false;
+  const auto byte = [&](size_t i) { return size_t{static_cast<unsigned char>(bytes[i])}; };
+  const size_t length = byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
+  for (size_t at = 8; at + 4 <= std::min(length, bytes.size()); at += 4) {
+    const std::string_view brand = bytes.substr(at, 4);
+    if (at != 12 && (brand == "avif" || brand == "avis")) return true;
+  }
+  return false;
+}
+
 constexpr Format kFormats[] = {
-    {"PNG", [](std::string_view b) { return b.starts_with(formats::kPngSignature); },
+    {"a PNG", [](std::string_view b) { return b.starts_with(formats::kPngSignature); },
      formats::png_info, formats::decode_png},
-    {"JPEG", [](std::string_view b) { return b.starts_with("\xff\xd8\xff"); }, formats::jpeg_info,
+    {"a JPEG", [](std::string_view b) { return b.starts_with("\xff\xd8\xff"); }, formats::jpeg_info,
      formats::decode_jpeg},
-    {"WebP",
+    {"a WebP",
      [](std::string_view b) {
        return b.size() >= 16 && b.starts_with("RIFF") && b.substr(8, 4) == "WEBP";
      },
      formats::webp_info, formats::decode_webp},
-    {"BMP", [](std::string_view b) { return b.starts_with("BM"); }, formats::bmp_info,
+    {"a BMP", [](std::string_view b) { return b.starts_with("BM"); }, formats::bmp_info,
      formats::decode_bmp},
+    {"a GIF", [](std::string_view b) { return b.starts_with("GIF87a") || b.starts_with("GIF89a"); },
+     formats::gif_info, formats::decode_gif},
+    {"a TIFF", is_tiff, formats::tiff_info, formats::decode_tiff},
+    {"an AVIF", is_avif, formats::avif_info, formats::decode_avif},
 };
 
 struct Foreign {
@@ -51,13 +75,6 @@ struct Foreign {
 
 /// Other files in users' folders, named so that users know what to convert.
 constexpr Foreign kForeign[] = {
-    {0, "GIF8", "a GIF"},
-    {0, {"II*\0", 4}, "a TIFF"},
-    {0, {"MM\0*", 4}, "a TIFF"},
-    {0, {"II+\0", 4}, "a TIFF"},
-    {0, {"MM\0+", 4}, "a TIFF"},
-    {4, "ftypavif", "an AVIF"},
-    {4, "ftypavis", "an AVIF"},
     {4, "ftyphe", "a HEIC"},
     {4, "ftypmif1", "a HEIF"},
     {4, "ftyp", "a video"},
@@ -90,7 +107,7 @@ const Format& find_format(std::string_view bytes, const std::string& source) {
   }
   for (const Foreign& foreign : kForeign) {
     if (bytes.substr(std::min(foreign.offset, bytes.size()), foreign.mark.size()) == foreign.mark) {
-      throw unreadable(source, "it is ", foreign.name, "; convert it to PNG, JPEG, WebP or BMP");
+      throw unreadable(source, "it is ", foreign.name, "; convert it to PNG or JPEG");
     }
   }
   if (bytes.starts_with("version https://git-lfs.")) {
@@ -100,7 +117,7 @@ const Format& find_format(std::string_view bytes, const std::string& source) {
       bytes.starts_with("<!doctype html>")) {
     throw unreadable(source, "it is a web page, not the download: fetch it again");
   }
-  throw unreadable(source, "it is neither PNG, JPEG, WebP nor BMP");
+  throw unreadable(source, "it is neither PNG, JPEG, WebP, AVIF, TIFF, GIF nor BMP");
 }
 
 Info checked_info(const Format& format, std::string_view bytes) {
@@ -125,7 +142,7 @@ Image decode_image(std::string_view bytes, const std::string& source) {
     if (info.orientation < 2 || info.orientation > 8) return image;
     return upright(image, info.orientation);
   } catch (const BadImage& bad) {
-    throw unreadable(source, "a ", format.name, ", but ", escaped(bad.what));
+    throw unreadable(source, format.name, ", but ", escaped(bad.what));
   }
 }
 
@@ -140,7 +157,7 @@ std::pair<int64_t, int64_t> image_size(std::string_view bytes, const std::string
     const bool exchanged = info.orientation >= 5 && info.orientation <= 8;
     return exchanged ? std::pair(info.width, info.height) : std::pair(info.height, info.width);
   } catch (const BadImage& bad) {
-    throw unreadable(source, "a ", format.name, ", but ", escaped(bad.what));
+    throw unreadable(source, format.name, ", but ", escaped(bad.what));
   }
 }
 

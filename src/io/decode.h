@@ -11,12 +11,13 @@
 
 namespace sdxl {
 
-/// Decodes PNG, JPEG, WebP or BMP, recognised by content. Drops alpha without compositing, applies
-/// the orientation of EXIF or XMP, and takes the first frame of an animation. Error(kBadData) names
-/// `source`.
+/// Decodes PNG, JPEG, WebP, AVIF, TIFF, GIF or BMP, recognised by content. Drops alpha without
+/// compositing, applies the orientation of EXIF or XMP, and takes the first frame of an animation.
+/// Error(kBadData) names `source`.
 ///
 /// Differs from Pillow on purpose: 16-bit gray keeps the high byte (Pillow turns all above 255 into
-/// white), and damaged PNGs are errors (Pillow leaves missing rows black).
+/// white), damaged PNGs are errors (Pillow leaves missing rows black), and uncompressed TIFFs of
+/// YCbCr differ by at most 1.
 Image decode_image(std::string_view bytes, const std::string& source);
 Image read_image(const std::filesystem::path& path);
 /// Height and width, after the orientation is applied, from the header alone.

@@ -19,6 +19,9 @@ Info png_info(std::string_view bytes);
 Info jpeg_info(std::string_view bytes);
 Info webp_info(std::string_view bytes);
 Info bmp_info(std::string_view bytes);
+Info gif_info(std::string_view bytes);
+Info tiff_info(std::string_view bytes);
+Info avif_info(std::string_view bytes);
 
 /// These decode the pixels as stored. `info` is the result of the format's *_info() for these
 /// bytes, with its size checked against the limits. They throw BadImage.
@@ -26,5 +29,8 @@ Image decode_png(std::string_view bytes, const Info& info);
 Image decode_jpeg(std::string_view bytes, const Info& info);
 Image decode_webp(std::string_view bytes, const Info& info);
 Image decode_bmp(std::string_view bytes, const Info& info);
+Image decode_gif(std::string_view bytes, const Info& info);
+Image decode_tiff(std::string_view bytes, const Info& info);
+Image decode_avif(std::string_view bytes, const Info& info);
 
 }  // namespace sdxl::formats

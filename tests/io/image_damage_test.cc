@@ -110,12 +110,13 @@ TEST(ImageDamage, RefusesAPngWhoseChecksumIsWrong) {
 
 TEST(ImageDamage, NamesUnsupportedFormats) {
   const std::vector<std::pair<std::string, std::string>> kForeign = {
-      {"GIF89a......", "it is a GIF; convert it"},
-      {std::string("II*\0....", 8), "it is a TIFF"},
+      {"GIF89a......", "a GIF, but its first frame is damaged or cut short"},
+      {std::string("II*\0....", 8), "a TIFF, but it is damaged or cut short"},
       {std::string("\0\0\0\x1c"
                    "ftypavif....",
                    16),
-       "it is an AVIF"},
+       "an AVIF, but it is damaged or cut short"},
+      {"\xff\x0a......", "it is a JPEG XL; convert it"},
       {std::string("\0\0\0\x18"
                    "ftypheic....",
                    16),
@@ -124,7 +125,7 @@ TEST(ImageDamage, NamesUnsupportedFormats) {
       {"<!DOCTYPE html><html>", "it is a web page"},
       {"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"},
       {"", "the file is empty"},
-      {"hello", "neither PNG, JPEG, WebP nor BMP"}};
+      {"hello", "neither PNG, JPEG, WebP, AVIF, TIFF, GIF nor BMP"}};
   for (const auto& [bytes, part] : kForeign) {
     EXPECT_SDXL_ERROR(decode_image(bytes, "a\nb.png"), ExitStatus::kBadData, part);
     EXPECT_SDXL_ERROR(image_size(bytes, "a\nb.png"), ExitStatus::kBadData,

@@ -217,6 +217,136 @@ def bmp_cases():
     yield "bmp rle4", bmp(11, 4, 4, runs4, 2, palette[:64])
 
 
+# ---- GIF -----------------------------------------------------------------------------------------
+
+def gif(frame, screen=None, place=(0, 0), palette=b"", local=b"", transparent=None, interlaced=False, more=b""):
+    """A GIF of one frame [height, width] of colour numbers, packed with nine-bit codes that are never combined."""
+    height, width = frame.shape
+    bits = lambda colours: 0x80 | (len(colours) // 3 - 1).bit_length() - 1 if colours else 0  # noqa: E731
+    out = b"GIF89a" + struct.pack("<HHBBB", *(screen or (width, height)), bits(palette), 0, 0) + palette
+    if transparent is not None:
+        out += b"!\xf9\4" + bytes([1, 0, 0, transparent]) + b"\0"
+    out += b"," + struct.pack("<HHHHB", *place, width, height, bits(local) | (0x40 if interlaced else 0)) + local + b"\x08"
+    rows = frame
+    if interlaced:
+        rows = np.concatenate([frame[0::8], frame[4::8], frame[2::4], frame[1::2]])
+    codes = []
+    for i, value in enumerate(rows.reshape(-1)):
+        codes += ([256] if i % 100 == 0 else []) + [int(value)]
+    stream = sum(code << 9 * i for i, code in enumerate(codes + [257]))
+    data = stream.to_bytes((9 * (len(codes) + 1) + 7) // 8, "little")
+    blocks = b"".join(bytes([len(data[i:i + 255])]) + data[i:i + 255] for i in range(0, len(data), 255))
+    return out + blocks + b"\0" + more + b";"
+
+
+def gif_cases():
+    colours = bytes((i * 67 + j * 31) % 256 for i in range(256) for j in range(3))
+    frame = np.array(RGB.quantize(32))
+    yield "gif", saved(RGB, "GIF")
+    yield "gif interlaced", saved(RGB.quantize(50), "GIF", interlace=1)
+    yield "gif gray", saved(RGB.convert("L"), "GIF")
+    yield "gif transparent", saved(RGB.quantize(20), "GIF", transparency=3)
+    yield "gif animated", saved(RGB, "GIF", save_all=True, append_images=[RGB.rotate(180), RGB], duration=50, disposal=2)
+    yield "gif interlaced by hand", gif(frame, palette=colours, interlaced=True)
+    yield "gif local palette", gif(frame, palette=bytes(96), local=colours)
+    yield "gif without palette", gif(frame)
+    yield "gif gray palette", gif(frame, palette=bytes(i for i in range(64) for _ in range(3)))
+    yield "gif short palette", gif(frame, palette=colours[:24])
+    yield "gif part of the screen", gif(frame, (30, 25), (4, 3), palette=colours)
+    yield "gif part of the screen, transparent", gif(frame, (30, 25), (4, 3), palette=colours, transparent=7)
+    yield "gif larger than the screen", gif(frame, (10, 9), (2, 1), palette=colours)
+
+
+# ---- TIFF ----------------------------------------------------------------------------------------
+
+def tiff(data, width, height, bits, photometric, endian="<", tags=(), rows=None):
+    """A TIFF of uncompressed strips. `tags`: (number, type, values) besides the usual ones."""
+    count = len(bits)
+    strips = data if isinstance(data, list) else [data]
+    entries = [(256, 4, [width]), (257, 4, [height]), (258, 3, list(bits)), (259, 3, [1]), (262, 3, [photometric]),
+               (277, 3, [count]), (278, 4, [rows or height]), (279, 4, [len(s) for s in strips])] + list(tags)
+    body, start = b"", 8
+    offsets = []
+    for strip in strips:
+        offsets.append(start + len(body))
+        body += strip + b"\0" * (len(strip) % 2)
+    entries.append((273, 4, offsets))
+    entries.sort()
+    size = {1: "B", 3: "H", 4: "I"}
+    directory = start + len(body)
+    extra_at = directory + 2 + 12 * len(entries) + 4
+    listed, extra = b"", b""
+    for number, kind, values in entries:
+        packed = struct.pack(endian + size[kind] * len(values), *values)
+        if len(packed) > 4:
+            value = struct.pack(endian + "I", extra_at + len(extra))
+            extra += packed + b"\0" * (len(packed) % 2)
+        else:
+            value = packed.ljust(4, b"\0")
+        listed += struct.pack(endian + "HHI", number, kind, len(values)) + value
+    return ((b"II" if endian == "<" else b"MM") + struct.pack(endian + "HI", 42, directory) + body
+            + struct.pack(endian + "H", len(entries)) + listed + b"\0" * 4 + extra)
+
+
+def tiff_cases():
+    rgba = Image.merge("RGBA", (*RGB.split(), ALPHA))
+    for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
+        yield f"tiff rgb {compression}", saved(RGB, "TIFF", compression=compression)
+        yield f"tiff gray {compression}", saved(RGB.convert("L"), "TIFF", compression=compression)
+    for compression in (None, "group3", "group4", "tiff_lzw"):
+        yield f"tiff black and white {compression}", saved(RGB.convert("1"), "TIFF", compression=compression)
+    yield "tiff rgba", saved(rgba, "TIFF", compression="tiff_lzw")
+    yield "tiff gray-alpha", saved(Image.merge("LA", (RGB.convert("L"), ALPHA)), "TIFF")
+    yield "tiff palette", saved(RGB.quantize(100), "TIFF")
+    yield "tiff cmyk", saved(Image.merge("CMYK", (*RGB.split(), ALPHA)), "TIFF")
+    yield "tiff ycbcr jpeg", saved(RGB.convert("YCbCr"), "TIFF", compression="jpeg")
+    yield "tiff ycbcr lzw", saved(RGB.convert("YCbCr"), "TIFF", compression="tiff_lzw")
+    yield "tiff predictor", saved(RGB, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    yield "tiff several pages", saved(RGB, "TIFF", save_all=True, append_images=[RGB.rotate(180)])
+    yield "tiff short strips", saved(RGB, "TIFF", compression="tiff_lzw", strip_size=200)
+    for value in range(1, 9):
+        yield f"tiff orientation {value}", saved(RGB, "TIFF", compression="tiff_lzw", tiffinfo={274: value})
+        yield f"tiff ycbcr orientation {value}", saved(RGB.convert("YCbCr"), "TIFF", compression="tiff_lzw", tiffinfo={274: value})
+    width, height = 11, 7
+    for endian, name in (("<", "little"), (">", "big")):
+        wide = (np.arange(height * width * 4) * 821 % 65536).astype(endian + "u2").reshape(height, width, 4)
+        for channels, extra in ((3, ()), (4, (0,)), (4, (1,)), (4, (2,))):
+            tags = [(338, 3, list(extra))] if extra else []
+            yield (f"tiff rgb 16 {name} {extra}",
+                   tiff(wide[..., :channels].tobytes(), width, height, (16,) * channels, 2, endian, tags))
+        yield f"tiff cmyk 16 {name}", tiff(wide.tobytes(), width, height, (16,) * 4, 5, endian)
+    bytes4 = (np.arange(height * width * 4) * 37 % 256).astype(np.uint8).reshape(height, width, 4)
+    yield "tiff premultiplied", tiff(bytes4.tobytes(), width, height, (8,) * 4, 2, tags=[(338, 3, [1])])
+    yield "tiff rgbx", tiff(bytes4.tobytes(), width, height, (8,) * 4, 2, tags=[(338, 3, [0])])
+    planes = [np.ascontiguousarray(bytes4[..., c]).tobytes() for c in range(3)]
+    yield "tiff planes", tiff(planes, width, height, (8,) * 3, 2, tags=[(284, 3, [2])])
+    yield "tiff white is zero", tiff(planes[0], width, height, (8,), 0)
+    colours = [i * 517 % 65536 for i in range(768)]
+    for bits in (1, 2, 4):
+        row = (width * bits + 7) // 8
+        data = bytes(i * 89 % 256 for i in range(row * height))
+        yield f"tiff gray {bits}", tiff(data, width, height, (bits,), 1)
+        yield f"tiff white is zero {bits}", tiff(data, width, height, (bits,), 0)
+        if bits > 1:
+            yield f"tiff palette {bits}", tiff(data, width, height, (bits,), 3, tags=[(320, 3, colours[:3 << bits])])
+    yield "tiff strips", tiff([planes[0][i * width:(i + 3) * width] for i in range(0, height, 3)], width, height, (8,), 1, rows=3)
+
+
+# ---- AVIF ----------------------------------------------------------------------------------------
+
+def avif_cases():
+    rgba = Image.merge("RGBA", (*RGB.split(), ALPHA))
+    for name, image in (("", RGB), (" alpha", rgba), (" gray", RGB.convert("L"))):
+        for sampling in ("4:4:4", "4:2:0", "4:2:2", "4:0:0"):
+            yield f"avif{name} {sampling}", saved(image, "AVIF", quality=80, subsampling=sampling)
+    yield "avif limited range", saved(RGB, "AVIF", range="limited")
+    yield "avif lossless", saved(RGB, "AVIF", quality=100, subsampling="4:4:4")
+    yield "avif animated", saved(RGB, "AVIF", save_all=True, append_images=[RGB.rotate(180)], duration=50)
+    yield "avif premultiplied", saved(rgba, "AVIF", alpha_premultiplied=True)
+    for value in range(1, 9):
+        yield f"avif orientation {value}", saved(RGB, "AVIF", quality=90, exif=orientation(value)[6:])
+
+
 # ---- expected values -----------------------------------------------------------------------------
 
 def reference(data):
@@ -248,7 +378,7 @@ def main():
     assert PIL.__version__.startswith("13."), "Pillow 13 is needed: earlier ones resize in another order"
     os.makedirs(OUT, exist_ok=True)
     tensors = {}
-    for cases in (png_cases, jpeg_cases, webp_cases, bmp_cases):
+    for cases in (png_cases, jpeg_cases, webp_cases, bmp_cases, gif_cases, tiff_cases, avif_cases):
         for name, data in cases():
             assert name + "/file" not in tensors, name
             tensors[name + "/file"] = np.frombuffer(data, np.uint8)
