@@ -121,6 +121,10 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
   return best.empty() ? shortest : best;
 }
 
+std::string counted(int64_t count, std::string_view noun) {
+  return str(count, " ", noun, count == 1 ? "" : "s");
+}
+
 std::string bytes_text(uint64_t bytes) {
   if (bytes < 1024) return str(bytes, " B");
   constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

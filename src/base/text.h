@@ -44,6 +44,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 /// the shortest one with `name` among its words ("steps": "max_train_steps"), or "".
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 
+/// A count for people: "1 picture", "2 pictures".
+std::string counted(int64_t count, std::string_view noun);
+
 /// A size for people: 1536 is "1.5 KiB".
 std::string bytes_text(uint64_t bytes);
 

@@ -47,6 +47,8 @@ TEST(Text, SplitsAndJoins) {
 }
 
 TEST(Text, WritesSizesAndDurations) {
+  EXPECT_EQ(counted(1, "picture"), "1 picture");
+  EXPECT_EQ(counted(0, "picture"), "0 pictures");
   EXPECT_EQ(bytes_text(1023), "1023 B");
   EXPECT_EQ(bytes_text(1536), "1.5 KiB");
   EXPECT_EQ(bytes_text((uint64_t{1} << 20) - 1), "1.0 MiB");
