@@ -20,7 +20,8 @@ enum sdxl_parquet_kind {
   SDXL_PARQUET_BYTES = 2,   /* binary */
   SDXL_PARQUET_PICTURE = 3, /* struct with bytes, path or both */
   SDXL_PARQUET_TEXTS = 4,   /* list of string */
-  SDXL_PARQUET_PATH = 5     /* only for a piece: the path of a picture */
+  SDXL_PARQUET_PATH = 5,    /* only for a piece: the path of a picture */
+  SDXL_PARQUET_PICTURES = 6 /* list of pictures: reported for messages, never read */
 };
 
 /* Receives `size` bytes, valid during the call. */

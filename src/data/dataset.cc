@@ -8,7 +8,10 @@ namespace {
 class SelectedRows : public Dataset {
  public:
   SelectedRows(std::shared_ptr<const Dataset> dataset, std::vector<int64_t> rows)
-      : dataset_(std::move(dataset)), rows_(std::move(rows)) {}
+      : dataset_(std::move(dataset)), rows_(std::move(rows)) {
+    unusable_ = dataset_->unusable();
+    notes_ = dataset_->notes();
+  }
   int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
   std::string image_bytes(int64_t index) const override {
     return dataset_->image_bytes(rows_[index]);
@@ -24,7 +27,6 @@ class SelectedRows : public Dataset {
   }
   std::string name(int64_t index) const override { return dataset_->name(rows_[index]); }
   std::string stamp(int64_t index) const override { return dataset_->stamp(rows_[index]); }
-  std::vector<std::string> notes() const override { return dataset_->notes(); }
 
  private:
   std::shared_ptr<const Dataset> dataset_;

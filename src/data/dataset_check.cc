@@ -1,9 +1,11 @@
 #include "data/dataset_check.h"
 
 #include <algorithm>
-#include <iterator>
+#include <map>
 #include <set>
+#include <utility>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace sdxl {
@@ -24,22 +26,48 @@ class Check {
   }
 
   CheckReport run() {
+    add_unusable();
     look_at_sizes();
     look_at_captions();
     look_for_duplicates();
-    for (const auto& [row, why] : pictures_.failures()) unreadable_.push_back(row);
-    const Rows& uncaptioned = captions_.rows_without();
-    std::set_union(unreadable_.begin(), unreadable_.end(), uncaptioned.begin(), uncaptioned.end(),
-                   std::back_inserter(report_.bad_rows));
-    add("pictures that cannot be read", true, unreadable_);
-    add("rows without a caption", true, uncaptioned);
-    add("pictures that occur more than once", false, duplicates_);
-    add("captions longer than the text encoders read", false, truncated_);
-    add("pictures that would be enlarged", false, enlarged_);
+    add_bad({"pictures that cannot be read", "picture that cannot be read"}, pictures_.failures());
+    add_bad({"pictures too long to resize", "picture too long to resize"}, too_long_);
+    add_bad({"rows whose caption cannot be read", "row whose caption cannot be read"},
+            captions_.failures());
+    add_bad({"rows without a caption", "row without a caption"}, without_caption_);
+    add({"pictures that occur more than once", "picture that occurs more than once"}, duplicates_);
+    add({"captions longer than the text encoders read",
+         "caption longer than the text encoders read"},
+        truncated_);
+    add({"empty captions", "empty caption"}, empty_);
+    add({"pictures that would be enlarged", "picture that would be enlarged"}, enlarged_);
+    for (auto& [row, reason] : bad_) {
+      report_.bad_rows.push_back(row);
+      report_.left_out.push_back({dataset_.name(row), std::move(reason)});
+    }
     return std::move(report_);
   }
 
  private:
+  struct Kind {
+    const char *what, *which;
+  };
+  using Reasons = std::map<int64_t, std::string>;  // By row.
+
+  void add_unusable() {
+    report_.left_out = dataset_.unusable();
+    if (report_.left_out.empty()) return;
+    CheckFinding finding{"rows that name no picture or cannot be read",
+                         "row that names no picture or cannot be read",
+                         true,
+                         std::ssize(report_.left_out),
+                         {}};
+    for (const LeftOut& row : report_.left_out) {
+      if (finding.examples.size() < kExamples) finding.examples.push_back(row.reason);
+    }
+    report_.findings.push_back(std::move(finding));
+  }
+
   void look_at_sizes() {
     const auto area = [](PixelSize size) { return size.height * size.width; };
     for (int64_t row = 0; row < pictures_.size(); ++row) {
@@ -49,15 +77,30 @@ class Check {
         report_.smallest = size;
       }
       if (area(size) > area(report_.largest)) report_.largest = size;
-      const PixelSize needed = covering_size(size, target_(size));
-      if (needed.height > size.height || needed.width > size.width) enlarged_.push_back(row);
+      look_at_target(row, size, target_(size));
+    }
+  }
+
+  void look_at_target(int64_t row, PixelSize size, PixelSize target) {
+    const PixelSize needed = covering_size(size, target);
+    if (needed.height > size.height || needed.width > size.width) enlarged_.push_back(row);
+    try {
+      check_covering_size(size, target, dataset_.name(row));
+    } catch (const Error& error) {
+      too_long_[row] = error.what();
     }
   }
 
   void look_at_captions() {
+    const auto add_once = [](int64_t row, Rows* rows) {
+      if (rows->empty() || rows->back() != row) rows->push_back(row);
+    };
     for (const CaptionInfo& caption : captions_.captions()) {
-      const bool again = !truncated_.empty() && truncated_.back() == caption.row;
-      if (caption.is_truncated && !again) truncated_.push_back(caption.row);
+      if (caption.is_truncated) add_once(caption.row, &truncated_);
+      if (caption.is_empty) add_once(caption.row, &empty_);
+    }
+    for (const int64_t row : captions_.rows_without()) {
+      without_caption_[row] = bad_data(dataset_.name(row), "has no caption").what();
     }
   }
 
@@ -93,15 +136,22 @@ class Check {
     return known ? pictures_[row].content : CacheKey::of(dataset_.image_bytes(row));
   }
 
-  void add(const char* what, bool bad, const Rows& rows) {
+  /// Rows that cannot be trained on; the first reason of a row counts.
+  void add_bad(Kind kind, const Reasons& reasons) {
+    if (reasons.empty()) return;
+    CheckFinding finding{kind.what, kind.which, true, std::ssize(reasons), {}};
+    for (const auto& [row, reason] : reasons) {
+      if (finding.examples.size() < kExamples) finding.examples.push_back(reason);
+      bad_.emplace(row, reason);
+    }
+    report_.findings.push_back(std::move(finding));
+  }
+
+  void add(Kind kind, const Rows& rows) {
     if (rows.empty()) return;
-    CheckFinding finding{what, bad, std::ssize(rows), {}};
+    CheckFinding finding{kind.what, kind.which, false, std::ssize(rows), {}};
     for (const int64_t row : rows) {
-      if (finding.examples.size() == kExamples) break;
-      const auto why = pictures_.failures().find(row);
-      finding.examples.push_back(why != pictures_.failures().end() && &rows == &unreadable_
-                                     ? why->second
-                                     : dataset_.name(row));
+      if (finding.examples.size() < kExamples) finding.examples.push_back(dataset_.name(row));
     }
     report_.findings.push_back(std::move(finding));
   }
@@ -111,21 +161,24 @@ class Check {
   const CaptionTable& captions_;
   const TargetSize& target_;
   CheckReport report_;
-  Rows unreadable_, duplicates_, truncated_, enlarged_;
+  Rows duplicates_, truncated_, empty_, enlarged_;
+  Reasons too_long_, without_caption_, bad_;
 };
 
 std::string size_text(PixelSize size) { return str(size.width, "x", size.height); }
 
 }  // namespace
 
+std::string CheckFinding::text() const { return str(count, " ", count == 1 ? which : what); }
+
 std::string CheckReport::table() const {
-  std::string text =
-      str(rows, rows == 1 ? " row, " : " rows, ", captions, " captions, pictures from ",
-          size_text(smallest), " to ", size_text(largest));
+  std::string text = str(rows, rows == 1 ? " row, " : " rows, ", captions,
+                         captions == 1 ? " caption, pictures from " : " captions, pictures from ",
+                         size_text(smallest), " to ", size_text(largest));
   for (const CheckFinding& finding : findings) {
     std::string count = std::to_string(finding.count);
     count.insert(0, std::max<size_t>(8, count.size()) - count.size(), ' ');
-    text += str("\n", count, "  ", finding.what);
+    text += str("\n", count, "  ", finding.count == 1 ? finding.which : finding.what);
     for (const std::string& example : finding.examples) {
       text += str("\n          ", escaped(example));
     }

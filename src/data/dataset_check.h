@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "data/caption_table.h"
 #include "data/dataset.h"
 #include "data/picture_table.h"
@@ -15,10 +16,14 @@ namespace sdxl {
 
 /// One kind of finding.
 struct CheckFinding {
-  std::string what;  ///< "pictures that cannot be read"
-  bool bad = false;  ///< Whether such rows cannot be trained on.
+  std::string what;   ///< "pictures that cannot be read"
+  std::string which;  ///< The same for one: "picture that cannot be read".
+  bool bad = false;   ///< Whether such rows cannot be trained on.
   int64_t count = 0;
   std::vector<std::string> examples;  ///< A few.
+
+  /// "1 picture that cannot be read"
+  std::string text() const;
 };
 
 struct CheckReport {
@@ -26,6 +31,8 @@ struct CheckReport {
   PixelSize smallest, largest;         ///< Pictures of the least and the largest area.
   std::vector<CheckFinding> findings;  ///< Kinds that occur; the bad ones come first.
   std::vector<int64_t> bad_rows;       ///< Rows that cannot be trained on, in order.
+  /// The bad rows and the data set's unusable ones, with the reason of each.
+  std::vector<LeftOut> left_out;
 
   /// Text for people: a line about all rows, then each finding with its examples.
   std::string table() const;

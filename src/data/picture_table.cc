@@ -15,14 +15,15 @@ namespace {
 
 constexpr size_t kHead = size_t{64} << 10;
 
-CacheKey key_of_stamp(const std::string& stamp) {
+/// The cache's key of a picture that was decoded, or of which only the header was read.
+CacheKey key_of_stamp(const std::string& stamp, bool decoded) {
   CacheKey key{{1, 2, 3, 4}};
   for (size_t i = 0; i < stamp.size(); i += 8) {
     uint64_t word = 0;
     std::memcpy(&word, stamp.data() + i, std::min<size_t>(8, stamp.size() - i));
     key = key.with({word});
   }
-  return key;
+  return decoded ? key.with({1}) : key;
 }
 
 PictureInfo info_of(std::pair<int64_t, int64_t> size, const CacheKey& content) {
@@ -47,20 +48,24 @@ bool recall(const CacheStore& cache, const CacheKey& key, PictureInfo* info) {
   return true;
 }
 
-PictureInfo info_from_content(const Dataset& dataset, int64_t row) {
+PictureInfo info_from_content(const Dataset& dataset, int64_t row, bool hash, bool decode) {
   const std::string bytes = dataset.image_bytes(row);
-  return info_of(image_size(bytes, dataset.name(row)), CacheKey::of(bytes));
+  const CacheKey content = hash ? CacheKey::of(bytes) : CacheKey{};
+  if (!decode) return info_of(image_size(bytes, dataset.name(row)), content);
+  const Image image = decode_image(bytes, dataset.name(row));
+  return info_of({image.height, image.width}, content);
 }
 
 }  // namespace
 
-PictureTable::PictureTable(const Dataset& dataset, CacheStore* cache, int64_t threads)
+PictureTable::PictureTable(const Dataset& dataset, CacheStore* cache, bool decode, int64_t threads)
     : has_content_(cache != nullptr), infos_(dataset.size()) {
   Progress progress("reading pictures", dataset.size(), "picture");
   std::mutex mutex;
-  const auto look = [&](int64_t row) {
+  const auto read = [&](int64_t row) {
     try {
-      infos_[row] = cache ? info_from_content(dataset, row) : info_from_head(dataset, row);
+      infos_[row] = cache || decode ? info_from_content(dataset, row, cache != nullptr, decode)
+                                    : info_from_head(dataset, row);
       return true;
     } catch (const Error& error) {
       const std::lock_guard lock(mutex);
@@ -70,9 +75,9 @@ PictureTable::PictureTable(const Dataset& dataset, CacheStore* cache, int64_t th
   };
   for_rows_in_parallel(dataset.size(), threads, "reading the pictures", [&](int64_t row) {
     const std::string stamp = cache ? dataset.stamp(row) : "";
-    const CacheKey key = key_of_stamp(stamp);
+    const CacheKey key = key_of_stamp(stamp, decode);
     const bool known = !stamp.empty() && recall(*cache, key, &infos_[row]);
-    if (!known && look(row) && !stamp.empty()) {
+    if (!known && read(row) && !stamp.empty()) {
       cache->put(key, {reinterpret_cast<const char*>(&infos_[row]), sizeof(PictureInfo)});
     }
     progress.advance();

@@ -24,9 +24,10 @@ struct PictureInfo {
 
 class PictureTable {
  public:
-  /// Reads every picture's header, or with `cache` the whole picture unless the cache knows its
-  /// stamp. `cache` may be null and is not kept.
-  PictureTable(const Dataset& dataset, CacheStore* cache, int64_t threads);
+  /// Reads every picture's header on `threads` threads, or with `cache` the whole picture; with
+  /// `decode` decodes it too. The cache spares this for pictures whose stamp it knows; it may be
+  /// null and is not kept. A picture that cannot be read is in failures().
+  PictureTable(const Dataset& dataset, CacheStore* cache, bool decode, int64_t threads);
 
   int64_t size() const { return static_cast<int64_t>(infos_.size()); }
   /// Whether content hashes are known, as they are with a cache.

@@ -118,57 +118,32 @@ Image SampleSource::decoded(int64_t row) const {
   return decode_image(dataset_->image_bytes(row), dataset_->name(row));
 }
 
-/// The picture of `*row`, or with skip_bad_images of the first row behind it that has a good one.
-Image SampleSource::picture(int64_t* row) const {
-  for (int64_t tried = 1;; ++tried) {
-    try {
-      return decoded(*row);
-    } catch (const Error& error) {
-      if (!options_.skip_bad_images || error.status() != ExitStatus::kBadData ||
-          tried == dataset_->size()) {
-        throw;
-      }
-      log::debug(str("row ", *row, " is replaced by the next one: ", error.what()));
-      *row = (*row + 1) % dataset_->size();
-    }
-  }
-}
-
 void SampleSource::add_pixels(Sample* sample) const {
-  const PixelSize wanted = target(sample->row);
-  const Image image = picture(&sample->row);
-  const TransformPlan plan =
-      plan_transform({image.height, image.width}, wanted, options_.transform, options_.seed,
-                     static_cast<uint64_t>(sample->draw), dataset_->name(sample->row));
+  const Image image = decoded(sample->row);
+  const TransformPlan plan = plan_transform(
+      {image.height, image.width}, target(sample->row), options_.transform, options_.seed,
+      static_cast<uint64_t>(sample->draw), dataset_->name(sample->row));
   sample->pixels = apply(plan, image, options_.transform.filter);
   sample->time_ids = plan.time_ids();
 }
 
 void SampleSource::add_latents(Sample* sample) const {
-  const int64_t size = dataset_->size(), crop = sample->draw / size % crops_;
-  const bool flipped =
-      draws_flip(options_.transform, options_.seed, static_cast<uint64_t>(sample->draw));
-  const PixelSize wanted = target(sample->row);
-  for (int64_t tried = 0; tried < size; ++tried, sample->row = (sample->row + 1) % size) {
-    if (!(target(sample->row) == wanted)) continue;
-    TransformPlan plan = cached_plan((*pictures_)[sample->row], sample->row, crop);
-    plan.flipped = flipped;
-    sample->moments = latents_->moments(LatentCache::key((*pictures_)[sample->row], plan));
-    sample->time_ids = plan.time_ids();
-    if (sample->moments.defined()) return;
-    if (!options_.skip_bad_images) {
-      throw Error(ExitStatus::kBadData, "the cache has no latents of " +
-                                            quoted(dataset_->name(sample->row)) +
-                                            "; run the command again to make them");
-    }
+  const PictureInfo& picture = (*pictures_)[sample->row];
+  const int64_t crop = sample->draw / dataset_->size() % crops_;
+  TransformPlan plan = cached_plan(picture, sample->row, crop);
+  plan.flipped = draws_flip(options_.transform, options_.seed, static_cast<uint64_t>(sample->draw));
+  sample->moments = latents_->moments(LatentCache::key(picture, plan));
+  sample->time_ids = plan.time_ids();
+  if (!sample->moments.defined()) {
+    throw bad_data(dataset_->name(sample->row),
+                   "the cache has no latents of it; run the command again to make them");
   }
-  throw Error(ExitStatus::kBadData, "no picture of the data set could be read");
 }
 
 void SampleSource::add_caption(Sample* sample) const {
   const std::vector<std::string> captions = dataset_->captions(sample->row);
   if (captions.empty()) {
-    throw Error(ExitStatus::kBadData, quoted(dataset_->name(sample->row)) + " has no caption");
+    throw bad_data(dataset_->name(sample->row), "has no caption");
   }
   const CaptionChoice choice =
       choose_caption(static_cast<int64_t>(captions.size()), options_.proportion_empty_prompts,
@@ -179,9 +154,8 @@ void SampleSource::add_caption(Sample* sample) const {
   sample->embeds =
       choice.dropped ? dropped_ : prompts_->embedding(PromptCache::key(sample->caption));
   if (!sample->embeds.prompt_embeds.defined()) {
-    throw Error(ExitStatus::kBadData, "the cache has no embedding of the caption " +
-                                          quoted(sample->caption, 60) +
-                                          "; run the command again to make it");
+    throw Error(ExitStatus::kBadData, "the cache has no embedding of the caption ",
+                quoted(sample->caption, 60), "; run the command again to make it");
   }
 }
 

@@ -48,8 +48,6 @@ struct SampleOptions {
   TransformOptions transform;
   uint64_t seed = 0;
   double proportion_empty_prompts = 0;
-  /// --on_bad_image skip: a row whose picture cannot be decoded is replaced by the next one.
-  bool skip_bad_images = false;
   /// With --bucketing the target size of each row; empty for squares of the resolution.
   std::vector<PixelSize> bucket_sizes = {};
   std::vector<uint16_t> bucket_of_row = {};
@@ -61,13 +59,13 @@ class SampleSource {
                SampleOptions options);
 
   /// Takes latents from a cache that was filled with this source, `pictures` and `crops`. Draw d
-  /// takes crop (d / size) % crops. A row without latents counts as one that cannot be decoded.
+  /// takes crop (d / size) % crops.
   void use_latents(std::shared_ptr<const LatentCache> cache,
                    std::shared_ptr<const PictureTable> pictures, int64_t crops);
   /// Takes prompt embeddings from a cache. Dropped captions get `dropped` (on the CPU).
   void use_prompts(std::shared_ptr<const PromptCache> cache, PromptEmbeds dropped);
 
-  /// Thread-safe.
+  /// Error(kBadData) if the row's picture or caption cannot be read or is not cached. Thread-safe.
   Sample sample(int64_t draw) const;
 
   const Dataset& dataset() const { return *dataset_; }
@@ -79,7 +77,6 @@ class SampleSource {
   Image decoded(int64_t row) const;
 
  private:
-  Image picture(int64_t* row) const;
   void add_pixels(Sample* sample) const;
   void add_latents(Sample* sample) const;
   void add_caption(Sample* sample) const;

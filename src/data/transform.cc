@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "device/random.h"
-#include "io/resize.h"
 
 namespace sdxl {
 namespace {
@@ -51,19 +50,20 @@ PixelSize covering_size(PixelSize original, PixelSize target) {
   return {target.width * original.height / original.width, target.width};
 }
 
+void check_covering_size(PixelSize original, PixelSize target, const std::string& source) {
+  if (original.height < 1 || original.width < 1) throw bad_data(source, "has no pixels");
+  const PixelSize resized = covering_size(original, target);
+  if (resized.height * resized.width <= kMaxPixels) return;
+  throw bad_data(source, "a picture of ", original.width, "x", original.height,
+                 " pixels would become ", resized.width, "x", resized.height, " for a target of ",
+                 target.width, "x", target.height,
+                 "; crop it or leave it out (--on_bad_image skip)");
+}
+
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source) {
-  if (original.height < 1 || original.width < 1) {
-    throw Error(ExitStatus::kBadData, quoted(source) + " has no pixels");
-  }
+  check_covering_size(original, target, source);
   TransformPlan plan{original, covering_size(original, target), target};
-  if (plan.resized.height * plan.resized.width > kMaxPixels) {
-    throw Error(
-        ExitStatus::kBadData,
-        str(quoted(source), " of ", original.width, "x", original.height, " pixels would become ",
-            plan.resized.width, "x", plan.resized.height, " for a target of ", target.width, "x",
-            target.height, "; crop it or leave it out (--on_bad_image skip)"));
-  }
   const int64_t excess_height = plan.resized.height - target.height;
   const int64_t excess_width = plan.resized.width - target.width;
   if (options.center_crop) {

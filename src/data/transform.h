@@ -38,8 +38,12 @@ struct TransformPlan {
 /// square target this is torchvision's Resize(side).
 PixelSize covering_size(PixelSize original, PixelSize target);
 
-/// Draws crop and flip with index `index` of the random stream kImage. Error(kBadData) names
-/// `source` if the picture is empty, or so long that the resized one would exceed kMaxPixels.
+/// Error(kBadData) names `source` if a picture is empty, or so long that covering_size() has more
+/// than kMaxPixels.
+void check_covering_size(PixelSize original, PixelSize target, const std::string& source);
+
+/// Draws crop and flip with index `index` of the random stream kImage. Errors are those of
+/// check_covering_size().
 TransformPlan plan_transform(PixelSize original, PixelSize target, const TransformOptions& options,
                              uint64_t seed, uint64_t index, const std::string& source);
 

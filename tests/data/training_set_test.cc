@@ -9,7 +9,10 @@
 namespace sdxl {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 class Folder {
  public:
@@ -55,19 +58,100 @@ TEST(TrainingSet, FindsWhatMakesARunWorse) {
   }
 }
 
-TEST(TrainingSet, UnreadablePicturesFailOrAreLeftOut) {
-  Folder folder;
+/// Adds two good pictures, and a row of each kind that cannot be trained on.
+void add_bad_rows(Folder& folder) {
   folder.add("a", formula_png(20, 30));
   folder.add("b", "not a picture");
   folder.add("c", formula_png(20, 31));
+  folder.add("d", formula_png(16, 1).substr(0, 60));
+  folder.add("e", formula_png(20, 30, 3), "\xff");
+  folder.add("f", formula_png(20, 30, 4), "");
+}
+
+TEST(TrainingSet, RowsThatCannotBeTrainedOnEndTheRun) {
+  Folder folder;
+  add_bad_rows(folder);
   EXPECT_THAT(test::error_message([&] { open_training_set(folder.options()); }),
-              HasSubstr("1 pictures that cannot be read, the first: "));
+              AllOf(HasSubstr("1 picture that cannot be read, 1 row whose caption cannot be read, "
+                              "1 row without a caption, the first: "),
+                    HasSubstr("b.png"), HasSubstr("--on_bad_image skip")));
+}
+
+TEST(TrainingSet, SkippedRowsAreListed) {
+  Folder folder;
+  add_bad_rows(folder);
+  for (const bool remembers : {true, false}) {
+    TrainingSetOptions options = folder.options(remembers);
+    options.skip_bad_rows = true;
+    const TrainingSet set = open_training_set(options);
+    EXPECT_EQ(set.dataset->size(), 2);
+    EXPECT_THAT(set.dataset->name(1), HasSubstr("c.png"));
+    EXPECT_EQ((*set.pictures)[1].width, 31u);
+    std::vector<std::string> names;
+    for (const LeftOut& row : set.report.left_out) names.push_back(fs::path(row.name).stem());
+    EXPECT_THAT(names, ElementsAre("b", "d", "e", "f"));
+    write_left_out(set.report, folder.cache / "left_out.jsonl");
+    const std::string list = read_file(folder.cache / "left_out.jsonl");
+    EXPECT_THAT(list, HasSubstr("f.png\",\"reason\":"));
+    EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 4);
+  }
+}
+
+TEST(TrainingSet, SkippingDrawsTheOthersEquallyOften) {
+  for (const bool bucketing : {true, false}) {
+    Folder folder;
+    add_bad_rows(folder);
+    TrainingSetOptions options = folder.options();
+    options.skip_bad_rows = true;
+    options.bucketing = bucketing;
+    options.group = 2;
+    const TrainingSet set = open_training_set(options);
+    std::map<int64_t, int> draws;
+    for (int64_t draw = 0; draw < 20; ++draw) ++draws[set.source->sample(draw).row];
+    EXPECT_THAT(draws, ElementsAre(Pair(0, 10), Pair(1, 10)));
+  }
+}
+
+TEST(TrainingSet, LongPicturesAreKnownBeforehand) {
+  Folder folder;
+  folder.add("a", formula_png(20, 30));
+  folder.add("b", formula_png(1, 3000));
   TrainingSetOptions options = folder.options();
-  options.skip_bad_images = true;
-  const TrainingSet set = open_training_set(options);
-  EXPECT_EQ(set.dataset->size(), 2);
-  EXPECT_THAT(set.dataset->name(1), HasSubstr("c.png"));
-  EXPECT_EQ((*set.pictures)[1].width, 31u);
+  options.transform.resolution = 1024;
+  EXPECT_THAT(test::error_message([&] { open_training_set(options); }),
+              HasSubstr("1 picture too long to resize, the first: "));
+  options.skip_bad_rows = true;
+  EXPECT_EQ(open_training_set(options).dataset->size(), 1);
+}
+
+TEST(TrainingSet, NothingLeftIsAnError) {
+  Folder folder;
+  folder.add("a", "not a picture");
+  TrainingSetOptions options = folder.options();
+  options.skip_bad_rows = true;
+  EXPECT_THAT(test::error_message([&] { open_training_set(options); }),
+              HasSubstr("no row of the data set can be trained on: 1 picture that cannot be read"));
+}
+
+TEST(TrainingSet, EmptyCaptionsAreCounted) {
+  TemporaryDirectory d;
+  d.write("a.png", formula_png(20, 30));
+  d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"text\": \"\"}\n");
+  TrainingSetOptions options;
+  options.dataset = in(d);
+  options.transform.resolution = 16;
+  EXPECT_EQ(finding(open_training_set(options), "empty captions")->text(), "1 empty caption");
+}
+
+TEST(TrainingSet, FingerprintDependsOnPicturesAndCaptionsAlone) {
+  Folder folder, other;
+  for (Folder* f : {&folder, &other}) f->add("a", formula_png(20, 30));
+  const std::string before = open_training_set(folder.options()).fingerprint();
+  EXPECT_EQ(before, open_training_set(other.options()).fingerprint());
+  other.add("a", formula_png(20, 30), "y");
+  EXPECT_NE(before, open_training_set(other.options()).fingerprint());
+  folder.add("a", formula_png(20, 30, 1));
+  EXPECT_NE(before, open_training_set(folder.options()).fingerprint());
 }
 
 TEST(TrainingSet, PicturesAreReadOnceUntilTheyChange) {

@@ -69,7 +69,7 @@ TEST(Transform, RefusesAShapeThatWouldBecomeHuge) {
   const std::string message = test::error_message([] {
     plan_transform({1, 65535}, {1024, 1024}, {}, 0, 0, "long.png");
   });
-  EXPECT_NE(message.find("'long.png' of 65535x1"), std::string::npos) << message;
+  EXPECT_NE(message.find("long.png: a picture of 65535x1"), std::string::npos) << message;
 }
 
 }  // namespace

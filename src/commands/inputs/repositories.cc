@@ -80,7 +80,7 @@ fs::path fetch_dataset(const std::string& id, const std::string& config_name,
   const FileChoice choice = [&](const std::vector<RepositoryFile>& files) {
     Names paths;
     for (const RepositoryFile& file : files) paths.push_back(file.path);
-    Names wanted = files_of_split(paths, text, config_name, "train", id);
+    Names wanted = SplitRules(paths, text, config_name, id).files("train");
     for (const std::string& path : paths) {
       if (path.ends_with(".json") || path == "README.md") wanted.push_back(path);
     }

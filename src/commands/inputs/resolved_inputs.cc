@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "commands/inputs/repositories.h"
+#include "data/formats/file_kinds.h"
 #include "io/model_files.h"
 
 namespace sdxl {
@@ -48,9 +49,10 @@ fs::path resolve_dataset(const TrainConfig& config) {
 
 void require_data_directory(const TrainConfig& config) {
   if (!config.train_data_dir || fs::is_directory(*config.train_data_dir)) return;
+  if (is_zip_file(*config.train_data_dir) && fs::exists(*config.train_data_dir)) return;
   throw Error(ExitStatus::kBadData,
               str("--train_data_dir ", quoted(*config.train_data_dir),
-                  " is not a directory: give a folder of pictures with captions"));
+                  " is not a directory: give a folder of pictures with captions, or a zip file"));
 }
 
 /// Whether the run's directory, or a checkpoint in it, holds adapters.

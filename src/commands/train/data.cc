@@ -30,14 +30,13 @@ TrainingSet open_set(const TrainingContext& context) {
   options.dataset.config_name = config.dataset_config_name.value_or("");
   options.dataset.image_column = config.image_column;
   options.dataset.caption_column = config.caption_column;
-  options.dataset.skip_bad_rows = config.on_bad_image == "skip";
   options.dataset.max_samples = config.max_train_samples.value_or(-1);
   options.dataset.seed = context.seed;
   options.transform = {config.resolution, config.center_crop, config.random_flip,
                        resize_filter_from_name(interpolation_mode(config))};
   options.seed = context.seed;
   options.proportion_empty_prompts = config.proportion_empty_prompts;
-  options.skip_bad_images = config.on_bad_image == "skip";
+  options.skip_bad_rows = config.on_bad_image == "skip";
   options.bucketing = config.bucketing;
   options.group = config.train_batch_size * context.ranks.size();
   options.threads = std::max(2u, std::thread::hardware_concurrency());

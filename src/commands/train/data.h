@@ -20,6 +20,8 @@ class TrainingData {
 
   int64_t size() const { return set_.dataset->size(); }
   const CheckReport& report() const { return set_.report; }
+  /// A hash of pictures and captions, which does not depend on paths.
+  std::string fingerprint() const { return set_.fingerprint(); }
 
   /// Fills the caches, or with --no_cache_latents loads the encoders that every step needs. With
   /// `text_encoders_train` prompts stay texts, for the Trainable to encode.

@@ -98,8 +98,8 @@ void write_model_card(const TrainingContext& context, const ModelCard& card,
   text += "# " + markdown(fs::absolute(output_dir).lexically_normal().filename().string()) + "\n\n";
   text += card.description + " The base is " + markdown(config.pretrained_model_name_or_path) +
           ", the data " + markdown(data) +
-          str(" (", card.samples, " pictures, ", card.steps, " steps at ", config.resolution,
-              " pixels).");
+          str(" (", counted(card.samples, "picture"), ", ", counted(card.steps, "step"), " at ",
+              config.resolution, " pixels).");
   if (config.pretrained_vae_model_name_or_path) {
     text += " The VAE is " + markdown(*config.pretrained_vae_model_name_or_path) + ".";
   }

@@ -40,8 +40,9 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
 /// stay: other runs may log there too.
 void discard_run(const fs::path& directory, const fs::path& logs, CheckpointStore& store) {
   store.clear();
-  for (const char* name : {kMetricsFile, kRunConfigFile, kBestCheckpointFile, kModelIndexFile,
-                           kLoraWeights, kKohyaLoraWeights, kValidationFolder, kModelCardFile}) {
+  for (const char* name :
+       {kMetricsFile, kRunConfigFile, kLeftOutFile, kBestCheckpointFile, kModelIndexFile,
+        kLoraWeights, kKohyaLoraWeights, kValidationFolder, kModelCardFile}) {
     fs::remove_all(directory / name);
   }
   const fs::path log_folder = directory / logs;
@@ -159,11 +160,11 @@ void RunDirectory::require_same_options(const OptionSet& table, const RunRecord&
       options_that_forbid_resume(table, saved.options, now.options, before == after);
   if (differing.empty()) {
     if (saved.samples != 0 && saved.samples != now.samples) {
-      log::warning(str("the data set had ", saved.samples, " samples and has ", now.samples,
-                       ": their order changes from here on"));
+      log::warning(str("the data set had ", counted(saved.samples, "sample"), " and has ",
+                       now.samples, ": their order changes from here on"));
     }
     if (before != after) {
-      log::warning(str("a step had ", before, " samples and has ", after,
+      log::warning(str("a step had ", counted(before, "sample"), " and has ", after,
                        " with this number of processes: the run goes on from the same sample, but "
                        "its result will differ"));
     }

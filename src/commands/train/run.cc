@@ -60,7 +60,8 @@ class TrainingRun {
     directory_.require_same_options(option_set_, record_);
     require_steps_to_do();
     require_equal_texts(ranks, "kind of device", c10::DeviceTypeName(device_.type(), true));
-    require_equal_texts(ranks, "data set", str(data_.size(), " samples"));
+    require_equal_texts(ranks, "data set",
+                        str(data_.size(), " samples, ", data_.fingerprint().substr(0, 16)));
   }
 
   ExitStatus summarise() const {
@@ -81,6 +82,7 @@ class TrainingRun {
     if (ranks_.is_first()) {
       directory_.begin(config_, option_set_, record_);
       truncate_metrics(directory_.path() / kMetricsFile, first_step());
+      list_what_is_left_out();
     }
     data_.prepare(task_.trains_text_encoders());
     throw_if_stop_requested("before the first step");
@@ -115,8 +117,8 @@ class TrainingRun {
     if (directory_.resumed()) checkpoint = directory_.resumed()->path;
     model_ = task_.load(context_, data_, checkpoint);
     log::info(str("training ", count_elements(model_.trainable->parameter_groups()),
-                  " parameters on ", data_.size(), " pictures: steps ", first_step() + 1, " to ",
-                  length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
+                  " parameters on ", counted(data_.size(), "picture"), ": steps ", first_step() + 1,
+                  " to ", length_.max_steps, ", ", length_.steps_per_epoch, " an epoch"));
   }
 
   void build_trainer() {
@@ -217,6 +219,15 @@ class TrainingRun {
       directory_.checkpoints().prune(step);  // the former best
     };
     return actions;
+  }
+
+  /// Every row that --on_bad_image skip left out; no file if there are none.
+  void list_what_is_left_out() const {
+    const fs::path list = directory_.path() / kLeftOutFile;
+    fs::remove(list);
+    if (data_.report().left_out.empty()) return;
+    write_left_out(data_.report(), list);
+    log::info("the rows that are left out are listed in " + quoted(list.string()));
   }
 
   void write_card() const {

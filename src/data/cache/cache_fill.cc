@@ -18,7 +18,6 @@ namespace sdxl {
 namespace {
 
 constexpr int64_t kKeyThreads = 2;
-constexpr int64_t kUndecodable = -1;
 
 /// Positions [begin, end) of the fill's order.
 struct Span {
@@ -120,18 +119,11 @@ class LatentFill {
     const TransformPlan upright = plan(unit, 0);
     sample.pixels = {upright.target.height * flips_, upright.target.width, {}};
     std::vector<uint8_t>& rgb = sample.pixels.rgb;
-    try {
-      const Image whole =
-          resized(upright, source_.decoded(unit % rows_), source_.options().transform.filter);
-      for (int64_t flip = 0; flip < flips_; ++flip) {
-        const Image crop = flipped_and_cropped(plan(unit, flip), whole);
-        rgb.insert(rgb.end(), crop.rgb.begin(), crop.rgb.end());
-      }
-    } catch (const Error& error) {
-      if (!source_.options().skip_bad_images || error.status() != ExitStatus::kBadData) throw;
-      log::warning(str(error.what(), "; left out"));
-      sample.row = kUndecodable;
-      rgb.assign(sample.pixels.height * sample.pixels.width * 3, 0);
+    const Image whole =
+        resized(upright, source_.decoded(unit % rows_), source_.options().transform.filter);
+    for (int64_t flip = 0; flip < flips_; ++flip) {
+      const Image crop = flipped_and_cropped(plan(unit, flip), whole);
+      rgb.insert(rgb.end(), crop.rgb.begin(), crop.rgb.end());
     }
     return sample;
   }
@@ -165,7 +157,7 @@ class LatentFill {
       for (size_t i = 0; i < batch.draws.size(); ++i) {
         const int64_t unit = batch.draws[i];
         const CacheKey where = key(plan(unit, flip), unit);
-        if (batch.rows[i] == kUndecodable || cache_.contains(where)) continue;
+        if (cache_.contains(where)) continue;
         const at::Tensor row = moments[static_cast<int64_t>(i)];
         refuse_unless_finite(row, unit);
         cache_.put(where, row);

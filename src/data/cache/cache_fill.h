@@ -26,9 +26,8 @@ struct FillReport {
 };
 
 /// Caches the latents of `crops` random crops (one with center_crop) of every picture, and of their
-/// mirror images if flips are drawn. A picture that cannot be decoded is an error, or has no
-/// latents with skip_bad_images. Throws Interrupted after a stop request; what was encoded stays
-/// cached.
+/// mirror images if flips are drawn. Throws Interrupted after a stop request; what was encoded
+/// stays cached.
 FillReport fill_latents(LatentCache& cache, const SampleSource& source,
                         const PictureTable& pictures, int64_t crops, const EncodePictures& encode,
                         const FillOptions& options);

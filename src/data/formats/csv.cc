@@ -9,7 +9,9 @@
 namespace sdxl {
 
 CsvReader::CsvReader(std::string_view text, std::string source)
-    : text_(without_byte_order_mark(text)), source_(std::move(source)) {}
+    : text_(text),
+      source_(std::move(source)),
+      position_(text.size() - without_byte_order_mark(text).size()) {}
 
 bool CsvReader::next(std::vector<std::string>* fields) {
   fields->clear();

@@ -4,20 +4,20 @@
 #include <unordered_map>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/text.h"
 #include "data/captions.h"
-#include "data/dataset.h"
 #include "data/formats/file_kinds.h"
+#include "data/formats/format.h"
 #include "data/formats/metadata_file.h"
-#include "data/formats/random_access_file.h"
 
 namespace sdxl {
 namespace {
 
-/// Paths relative to the folder, ordered by their bytes.
+constexpr uint64_t kLargestCaption = uint64_t{1} << 20;
+
+/// Paths relative to the root, ordered by their bytes.
 struct FolderListing {
-  StringList pictures, caption_files;
+  StringList pictures, unreadable_pictures, caption_files;
   std::vector<std::string> metadata_files;
 };
 
@@ -28,6 +28,8 @@ FolderListing list_by_kind(const std::vector<std::string>& files) {
       listing.metadata_files.push_back(file);
     } else if (is_picture_file(file)) {
       listing.pictures.add(file);
+    } else if (is_unreadable_picture_file(file)) {
+      listing.unreadable_pictures.add(file);
     } else if (is_caption_file(file)) {
       listing.caption_files.add(file);
     }
@@ -35,77 +37,45 @@ FolderListing list_by_kind(const std::vector<std::string>& files) {
   return listing;
 }
 
-constexpr uint64_t kLargestPictureFile = uint64_t{512} << 20;
-
-/// What both kinds share: pictures that are files.
+/// Pictures that are files.
 class ImageFolder : public Dataset {
  public:
   int64_t size() const override { return pictures_.size(); }
   std::string image_bytes(int64_t index) const override {
-    return read_file(path(index), kLargestPictureFile);
+    return tree_->read(pictures_[index], kLargestPicture);
   }
   std::string image_head(int64_t index, size_t limit) const override {
-    return RandomAccessFile(path(index)).read(0, limit);
+    return tree_->read_head(pictures_[index], limit);
   }
   uint64_t image_length(int64_t index) const override { return state(index).size; }
   std::string stamp(int64_t index) const override { return state(index).stamp; }
-  std::string name(int64_t index) const override { return path(index); }
-  std::vector<std::string> notes() const override { return notes_; }
+  std::string name(int64_t index) const override { return tree_->full_path(pictures_[index]); }
 
  protected:
-  explicit ImageFolder(const fs::path& folder) : folder_(folder), prefix_(folder / "") {}
-  std::string path(int64_t index) const { return path_of(pictures_[index]); }
-  /// As folder_ / picture, in less time.
-  std::string path_of(std::string_view picture) const { return prefix_ + std::string(picture); }
+  explicit ImageFolder(const FormatFiles& files) : tree_(files.tree) {}
+  /// Zeros for a picture that is not there, which reading it reports.
   FileState state(int64_t index) const {
     FileState state;
-    if (!file_state(path(index), &state)) {
-      throw Error(ExitStatus::kBadData, "the picture " + quoted(name(index)) + " is missing");
-    }
+    tree_->state(pictures_[index], &state);
     return state;
   }
 
-  /// Rows that lack something: an error that names the first, or with --on_bad_image skip a note.
-  void report_bad(int64_t count, const std::string& first, const std::string& what,
-                  const DatasetOptions& options) {
-    if (count == 0) return;
-    if (!options.skip_bad_rows) {
-      throw Error(ExitStatus::kBadData,
-                  str(count, " ", what, ", the first ", first,
-                      "; mend the data, or leave such rows out with --on_bad_image skip"));
-    }
-    notes_.push_back(str(count, " ", what, ", the first ", first, ": left out"));
-  }
-
-  fs::path folder_;
-  std::string prefix_;  // The folder with a slash behind it.
+  std::shared_ptr<const FileTree> tree_;
   StringList pictures_;
-  std::vector<std::string> notes_;
 };
 
 class MetadataFolder : public ImageFolder {
  public:
-  MetadataFolder(const fs::path& folder, const FolderListing& listing,
+  MetadataFolder(const FormatFiles& files, const FolderListing& listing,
                  const DatasetOptions& options)
-      : ImageFolder(folder) {
-    std::vector<bool> listed(static_cast<size_t>(listing.pictures.size()));
+      : ImageFolder(files) {
+    Listed listed{std::vector<bool>(listing.pictures.size()),
+                  std::vector<bool>(listing.unreadable_pictures.size())};
     for (const std::string& name : listing.metadata_files) {
-      add_file(name, listing.pictures, &listed, options);
+      add_file(name, files, listing, options, &listed);
     }
     refuse_without_captions(options);
-    report_bad(missing_, quoted(first_missing_),
-               missing_ == 1 ? "picture named by metadata is missing"
-                             : "pictures named by metadata are missing",
-               options);
-    report_bad(uncaptioned_, quoted(first_uncaptioned_),
-               uncaptioned_ == 1 ? "row has no caption" : "rows have no caption", options);
-    const int64_t unlisted = std::count(listed.begin(), listed.end(), false);
-    if (unlisted > 0) {
-      notes_.push_back(str(unlisted,
-                           unlisted == 1 ? " picture that no metadata file names is"
-                                         : " pictures that no metadata file names are",
-                           " left out"));
-    }
+    note_what_is_left_out(listing, listed);
   }
 
   std::vector<std::string> captions(int64_t index) const override {
@@ -116,135 +86,216 @@ class MetadataFolder : public ImageFolder {
   struct Row {
     uint32_t file, row;
   };
+  /// Which pictures of the listing a row names.
+  struct Listed {
+    std::vector<bool> pictures, unreadable_pictures;
+  };
 
-  /// `listed[i]` becomes true where a row names pictures[i].
-  void add_file(const std::string& name, const StringList& pictures, std::vector<bool>* listed,
-                const DatasetOptions& options) {
-    const std::string path = path_of(name);
-    files_.push_back(open_metadata_file(path, {options.image_column, options.caption_column}));
+  void add_file(const std::string& name, const FormatFiles& files, const FolderListing& listing,
+                const DatasetOptions& options, Listed* listed) {
+    files_.push_back(
+        open_metadata_file(*tree_, name, {options.image_column, options.caption_column}));
     const MetadataFile& file = *files_.back();
-    const std::string directory = fs::path(name).parent_path().string();
+    unusable_.insert(unusable_.end(), file.unusable().begin(), file.unusable().end());
+    notes_.insert(notes_.end(), file.notes().begin(), file.notes().end());
+    const size_t slash = name.rfind('/');
+    const std::string directory = slash == name.npos ? "" : name.substr(0, slash);
     int64_t place = 0;  // Rows mostly name the pictures in order.
     for (int64_t row = 0; row < file.file_names().size(); ++row) {
-      const std::string picture = resolve_file_name(directory, file.file_names()[row], path);
-      ++listed_;
-      place = pictures.find(picture, place);
-      if (place < pictures.size()) {
-        (*listed)[static_cast<size_t>(place++)] = true;
-      } else if (!exists(picture)) {
-        if (missing_++ == 0) first_missing_ = path_of(picture);
-        continue;
-      }
-      if (!file.has_caption(row)) {
-        if (uncaptioned_++ == 0) first_uncaptioned_ = path_of(picture);
-      } else {
-        pictures_.add(picture);
-        rows_.push_back({static_cast<uint32_t>(files_.size() - 1), static_cast<uint32_t>(row)});
+      try {
+        const std::string picture =
+            resolve_file_name(directory, file.file_names()[row], tree_->full_path(name));
+        add_row(picture, row, files, listing, &place, listed);
+      } catch (const Error& error) {
+        unusable_.push_back({str(tree_->full_path(name), " row ", row), error.what()});
       }
     }
   }
 
-  /// Whether a picture that the listing passed over (a hidden one, say) is there.
-  bool exists(const std::string& picture) const {
-    if (is_unreadable_picture_file(picture)) {
-      throw Error(ExitStatus::kBadData,
-                  quoted(path_of(picture)) +
-                      " is of a format that is not read; convert it to PNG, JPEG, WebP or BMP");
+  void add_row(const std::string& picture, int64_t row, const FormatFiles& files,
+               const FolderListing& listing, int64_t* place, Listed* listed) {
+    *place = listing.pictures.find(picture, *place);
+    if (*place < listing.pictures.size()) {
+      listed->pictures[static_cast<size_t>((*place)++)] = true;
+    } else {
+      if (!files.is_in_split(tree_->file_of(picture))) {
+        if (other_splits_++ == 0) first_of_other_split_ = picture;
+        return;
+      }
+      const int64_t unreadable = listing.unreadable_pictures.find(picture, 0);
+      if (unreadable < listing.unreadable_pictures.size()) {
+        listed->unreadable_pictures[static_cast<size_t>(unreadable)] = true;
+      }
     }
-    FileState ignored;
-    return file_state(path_of(picture), &ignored);
+    pictures_.add(picture);
+    rows_.push_back({static_cast<uint32_t>(files_.size() - 1), static_cast<uint32_t>(row)});
   }
 
   void refuse_without_captions(const DatasetOptions& options) const {
-    if (listed_ == 0) {
-      throw Error(ExitStatus::kBadData,
-                  "the metadata files of " + quoted(folder_.string()) + " name no picture");
+    if (rows_.empty()) {
+      if (!unusable_.empty()) throw Error(ExitStatus::kBadData, unusable_.front().reason);
+      throw bad_data(options.path, "the metadata files name no picture");
     }
-    if (uncaptioned_ < listed_ - missing_ || missing_ == listed_) return;
+    for (const Row& row : rows_) {
+      if (files_[row.file]->has_caption(row.row)) return;
+    }
     std::set<std::string> columns;
     for (const auto& file : files_) {
       for (const std::string& column : file->columns()) columns.insert(column);
     }
-    throw Error(ExitStatus::kBadData,
-                str("no captions: the metadata files of ", quoted(folder_.string()),
-                    " have no column ", quoted(options.caption_column), " but ",
-                    escaped(join({columns.begin(), columns.end()}, ", ")),
-                    "; name it with --caption_column"));
+    const char* remedy = columns.contains(options.caption_column)
+                             ? " that holds a caption; its columns: "
+                             : "; their columns: ";
+    throw bad_data(options.path, "no captions: the metadata files have no column ",
+                   quoted(options.caption_column), remedy,
+                   escaped(join({columns.begin(), columns.end()}, ", ")),
+                   "; name it with --caption_column");
+  }
+
+  void note_what_is_left_out(const FolderListing& listing, const Listed& listed) {
+    const int64_t unlisted =
+        std::count(listed.pictures.begin(), listed.pictures.end(), false) +
+        std::count(listed.unreadable_pictures.begin(), listed.unreadable_pictures.end(), false);
+    if (unlisted > 0) {
+      notes_.push_back(str(counted(unlisted, "picture"), " that no metadata file names ",
+                           unlisted == 1 ? "is" : "are", " left out"));
+    }
+    if (other_splits_ > 0) {
+      notes_.push_back(str(counted(other_splits_, "row"), " of other splits ",
+                           other_splits_ == 1 ? "is" : "are", " left out, such as ",
+                           quoted(first_of_other_split_)));
+    }
+    if (const int64_t count = listing.caption_files.size()) {
+      notes_.push_back(str(counted(count, "caption file"), " ", count == 1 ? "is" : "are",
+                           " ignored, since captions come from ",
+                           quoted(listing.metadata_files.front())));
+    }
   }
 
   std::vector<std::unique_ptr<MetadataFile>> files_;
   std::vector<Row> rows_;
-  int64_t listed_ = 0, missing_ = 0, uncaptioned_ = 0;
-  std::string first_missing_, first_uncaptioned_;
+  int64_t other_splits_ = 0;
+  std::string first_of_other_split_;
 };
 
 class CaptionFileFolder : public ImageFolder {
  public:
-  CaptionFileFolder(const fs::path& folder, const FolderListing& listing,
+  CaptionFileFolder(const FormatFiles& files, const FolderListing& listing,
                     const DatasetOptions& options)
-      : ImageFolder(folder) {
-    std::unordered_map<size_t, bool> extensions;  // Hash of a stem -> whether it has a .txt.
+      : ImageFolder(files) {
+    if (listing.caption_files.size() == 0) {
+      throw bad_data(
+          options.path,
+          "no captions: it has pictures, but neither a metadata.jsonl or metadata.csv nor "
+          ".txt or .caption files beside them");
+    }
+    Captions captions;
     for (int64_t i = 0; i < listing.caption_files.size(); ++i) {
-      const std::string_view file = listing.caption_files[i];
-      const bool txt = file.substr(file.rfind('.')) == ".txt";
-      extensions[stem_hash(file)] |= txt;
+      add_caption(listing.caption_files[i], &captions);
     }
-    int64_t missing = 0;
-    std::string first_missing;
-    for (int64_t i = 0; i < listing.pictures.size(); ++i) {
-      const auto found = extensions.find(stem_hash(listing.pictures[i]));
-      if (found == extensions.end()) {
-        if (missing++ == 0) first_missing = (folder / listing.pictures[i]).string();
-        continue;
-      }
-      pictures_.add(listing.pictures[i]);
-      txt_.push_back(found->second);
-    }
-    if (pictures_.size() == 0) {
-      throw Error(ExitStatus::kBadData,
-                  "no captions: " + quoted(folder.string()) +
-                      " has pictures, but neither a metadata.jsonl or metadata.csv nor .txt or "
-                      ".caption files beside them");
-    }
-    report_bad(missing, quoted(first_missing),
-               missing == 1 ? "picture has no .txt or .caption file beside it"
-                            : "pictures have no .txt or .caption file beside them",
-               options);
+    add_pictures(listing, &captions);
+    note_captions_without_picture(listing, captions);
   }
 
   std::vector<std::string> captions(int64_t index) const override {
-    const fs::path file =
-        fs::path(path(index)).replace_extension(txt_[index] ? ".txt" : ".caption");
-    return {caption_from_file(read_file(file, 1 << 20), file.string())};
+    if (extensions_[index] == kNoCaption) return {};
+    const std::string_view picture = pictures_[index];
+    const std::string file =
+        std::string(picture.substr(0, picture.rfind('.'))) + known_extensions_[extensions_[index]];
+    std::string caption =
+        caption_from_file(tree_->read(file, kLargestCaption), tree_->full_path(file));
+    if (caption.empty()) return {};
+    return {std::move(caption)};
   }
 
  private:
+  static constexpr uint8_t kNoCaption = 0;
+
+  struct Caption {
+    uint8_t extension = kNoCaption;
+    bool has_picture = false;
+  };
+  using Captions = std::unordered_map<size_t, Caption>;  // By stem_hash().
+
   static size_t stem_hash(std::string_view file) {
     return std::hash<std::string_view>()(file.substr(0, file.rfind('.')));
   }
 
-  std::vector<bool> txt_;
+  /// .txt comes before .caption.
+  void add_caption(std::string_view file, Captions* captions) {
+    const std::string extension(file.substr(file.rfind('.')));
+    const auto known = std::find(known_extensions_.begin(), known_extensions_.end(), extension);
+    const auto number = static_cast<uint8_t>(known - known_extensions_.begin());
+    if (known == known_extensions_.end()) known_extensions_.push_back(extension);
+    Caption& caption = (*captions)[stem_hash(file)];
+    if (caption.extension == kNoCaption || lower_extension(file) == "txt") {
+      caption.extension = number;
+    }
+  }
+
+  /// All pictures that can be read, and those with a caption that cannot.
+  void add_pictures(const FolderListing& listing, Captions* captions) {
+    std::vector<std::string> names;
+    int64_t uncaptioned = 0;
+    std::string example;
+    for (int64_t i = 0; i < listing.pictures.size(); ++i) {
+      names.emplace_back(listing.pictures[i]);
+    }
+    for (int64_t i = 0; i < listing.unreadable_pictures.size(); ++i) {
+      const std::string name(listing.unreadable_pictures[i]);
+      if (captions->contains(stem_hash(name))) {
+        names.push_back(name);
+      } else if (uncaptioned++ == 0) {
+        example = name;
+      }
+    }
+    if (listing.unreadable_pictures.size() > 0) std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      const auto found = captions->find(stem_hash(name));
+      if (found != captions->end()) found->second.has_picture = true;
+      pictures_.add(name);
+      extensions_.push_back(found == captions->end() ? kNoCaption : found->second.extension);
+    }
+    if (uncaptioned > 0) {
+      notes_.push_back(str(counted(uncaptioned, "file"), " of formats that are not read ",
+                           uncaptioned == 1 ? "is" : "are", " left out, such as ",
+                           quoted(example)));
+    }
+  }
+
+  void note_captions_without_picture(const FolderListing& listing, const Captions& captions) {
+    int64_t count = 0;
+    std::string example;
+    for (int64_t i = 0; i < listing.caption_files.size(); ++i) {
+      if (captions.at(stem_hash(listing.caption_files[i])).has_picture) continue;
+      if (count++ == 0) example = listing.caption_files[i];
+    }
+    if (count > 0) {
+      notes_.push_back(str(counted(count, "caption file"), " without a picture beside ",
+                           count == 1 ? "it is" : "them are", " left out, such as ",
+                           quoted(example)));
+    }
+  }
+
+  std::vector<std::string> known_extensions_ = {""};  ///< The first stands for no caption.
+  std::vector<uint8_t> extensions_;                   ///< Of each row's caption file.
 };
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_image_folder(const fs::path& folder,
-                                           const std::vector<std::string>& files,
+std::unique_ptr<Dataset> open_image_folder(const FormatFiles& files,
                                            const DatasetOptions& options) {
-  const FolderListing listing = list_by_kind(files);
+  const FolderListing listing = list_by_kind(files.tree->files());
   if (listing.metadata_files.empty()) {
-    return std::make_unique<CaptionFileFolder>(folder, listing, options);
+    return std::make_unique<CaptionFileFolder>(files, listing, options);
   }
   std::set<std::string> kinds;
-  for (const std::string& file : listing.metadata_files) {
-    kinds.insert(fs::path(file).extension().string());
-  }
+  for (const std::string& file : listing.metadata_files) kinds.insert("." + lower_extension(file));
   if (kinds.size() > 1) {
-    throw Error(ExitStatus::kBadData,
-                str(quoted(folder.string()), " has metadata files of several kinds (",
-                    join({kinds.begin(), kinds.end()}, ", "), "); keep one kind"));
+    throw bad_data(options.path, "has metadata files of several kinds (",
+                   join({kinds.begin(), kinds.end()}, ", "), "); keep one kind");
   }
-  return std::make_unique<MetadataFolder>(folder, listing, options);
+  return std::make_unique<MetadataFolder>(files, listing, options);
 }
 
 }  // namespace sdxl

@@ -1,9 +1,9 @@
-// metadata.csv: a header line and one record per picture.
+// metadata.csv: a header line and one record per picture, read as pandas' read_csv reads them.
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 
-#include "base/files.h"
 #include "base/utf8.h"
 #include "data/formats/csv.h"
 #include "data/formats/text_metadata.h"
@@ -11,66 +11,108 @@
 namespace sdxl {
 namespace {
 
+/// Whether pandas takes a field for a missing value.
+bool is_missing_value(std::string_view field) {
+  static const std::set<std::string_view> kValues = {
+      "",     "#N/A",   "#N/A N/A", "#NA",  "-1.#IND", "-1.#QNAN", "-NaN",
+      "-nan", "1.#IND", "1.#QNAN",  "<NA>", "N/A",     "NA",       "NULL",
+      "NaN",  "None",   "n/a",      "nan",  "null"};
+  return kValues.contains(field);
+}
+
+bool is_empty_record(const std::vector<std::string>& fields) {
+  return std::all_of(fields.begin(), fields.end(),
+                     [](const std::string& field) { return trimmed(field).empty(); });
+}
+
 class CsvMetadata : public TextMetadata {
  public:
-  CsvMetadata(const fs::path& path, const MetadataColumns& columns) : TextMetadata(path) {
-    const MappedFile mapped(path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
-    if (!is_utf8(text)) {
-      throw Error(ExitStatus::kBadData,
-                  quoted(path.string()) + " is not UTF-8; convert it (iconv -t UTF-8)");
-    }
-    CsvReader reader(text, path.string());
-    std::vector<std::string> fields;
-    if (!reader.next(&columns_)) {
-      throw Error(ExitStatus::kBadData, quoted(path.string()) + " is empty: no header line");
-    }
-    std::optional<size_t> file_name = column(columns_, "file_name");
-    if (!file_name) file_name = column(columns_, columns.image + "_file_name");
-    if (!file_name) {
-      throw Error(ExitStatus::kBadData,
-                  str(quoted(path.string()),
-                      " has no column 'file_name'; its columns: ", escaped(join(columns_, ", "))));
-    }
-    caption_ = column(columns_, columns.caption);
-    while (reader.next(&fields)) {
-      if (fields.size() != columns_.size()) {
-        throw Error(ExitStatus::kBadData, str(quoted(source(reader.line())), " has ", fields.size(),
-                                              " fields where the header has ", columns_.size(),
-                                              "; put quotes around fields with commas"));
+  CsvMetadata(const FileTree& tree, const std::string& path, const MetadataColumns& columns)
+      : TextMetadata(tree, path) {
+    int64_t empty = 0;
+    scan([&](std::string_view text) {
+      CsvReader reader(text, path_);
+      read_header(text, reader, columns);
+      std::vector<std::string> fields;
+      while (reader.next(&fields)) {
+        if (is_empty_record(fields)) {
+          ++empty;
+        } else {
+          add_record(text, reader, &fields);
+        }
       }
-      add(fields[*file_name], reader.begin(), reader.end() - reader.begin(), caption_.has_value(),
-          reader.line());
+    });
+    if (empty > 0) {
+      notes_.push_back(str(empty, empty == 1 ? " empty row of " : " empty rows of ", quoted(path_),
+                           empty == 1 ? " is left out" : " are left out"));
     }
   }
 
   std::vector<std::string> captions(int64_t row) const override {
+    if (!has_caption(row)) return {};
     const std::string text = record_text(row);
-    CsvReader reader(text, file_.path().string());
+    CsvReader reader(text, path_);
     std::vector<std::string> fields;
     if (!reader.next(&fields) || fields.size() <= *caption_) {
-      throw Error(ExitStatus::kBadData,
-                  quoted(file_.path().string()) + " changed while it was in use");
+      throw bad_data(path_, "the file changed while it was in use");
     }
     return {fields[*caption_]};
   }
 
  private:
-  static std::optional<size_t> column(const std::vector<std::string>& names,
-                                      const std::string& name) {
+  static std::optional<size_t> index_of(const std::vector<std::string>& names,
+                                        const std::string& name) {
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) return std::nullopt;
     return static_cast<size_t>(found - names.begin());
   }
 
+  void read_header(std::string_view text, CsvReader& reader, const MetadataColumns& columns) {
+    if (!reader.next(&columns_)) throw bad_data(path_, "is empty; it needs a header line");
+    if (!is_utf8(text.substr(reader.begin(), reader.end() - reader.begin()))) {
+      throw bad_data(path_, "is not UTF-8; convert it (iconv -t UTF-8)");
+    }
+    std::optional<size_t> file_name = index_of(columns_, "file_name");
+    if (!file_name) file_name = index_of(columns_, columns.image + "_file_name");
+    if (!file_name) {
+      const bool other_separator =
+          columns_.size() == 1 && columns_.front().find_first_of(";\t") != std::string::npos;
+      throw bad_data(path_,
+                     "has no column 'file_name'; its columns: ", escaped(join(columns_, ", ")),
+                     other_separator ? "; save it with commas between the fields" : "");
+    }
+    file_name_ = *file_name;
+    caption_ = index_of(columns_, columns.caption);
+  }
+
+  /// Short records have no value in their last columns; further fields may only be empty.
+  void add_record(std::string_view text, const CsvReader& reader,
+                  std::vector<std::string>* fields) {
+    const std::string_view record = text.substr(reader.begin(), reader.end() - reader.begin());
+    const auto refuse = [&](const auto&... why) {
+      unusable_.push_back({source(reader.line()), str(source(reader.line()), " ", why...)});
+    };
+    while (fields->size() > columns_.size() && fields->back().empty()) fields->pop_back();
+    if (fields->size() > columns_.size()) {
+      return refuse("has ", fields->size(), " fields where the header has ", columns_.size(),
+                    "; put quotes around fields with commas");
+    }
+    fields->resize(columns_.size());
+    if (!is_utf8(record)) return refuse("is not UTF-8; convert the file (iconv -t UTF-8)");
+    if ((*fields)[file_name_].empty()) return refuse("names no picture");
+    add((*fields)[file_name_], reader.begin(), record.size(),
+        caption_ && !is_missing_value((*fields)[*caption_]), reader.line());
+  }
+
+  size_t file_name_ = 0;
   std::optional<size_t> caption_;
 };
 
 }  // namespace
 
-std::unique_ptr<MetadataFile> open_csv_metadata(const fs::path& path,
+std::unique_ptr<MetadataFile> open_csv_metadata(const FileTree& tree, const std::string& path,
                                                 const MetadataColumns& columns) {
-  return std::make_unique<CsvMetadata>(path, columns);
+  return std::make_unique<CsvMetadata>(tree, path, columns);
 }
 
 }  // namespace sdxl

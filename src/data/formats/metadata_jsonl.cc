@@ -1,4 +1,4 @@
-// metadata.jsonl: one JSON object per line.
+// metadata.jsonl: JSON objects, usually one per line.
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -8,17 +8,17 @@
 #include <span>
 #include <utility>
 
-#include "base/files.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "data/captions.h"
+#include "data/formats/json_rows.h"
 #include "data/formats/text_metadata.h"
 
 namespace sdxl {
 namespace {
 
-/// A line that is an object of a few texts without escapes, as most lines are: its fields without
-/// the cost of a JSON value. Any other line, wrong ones among them, is parse_json()'s.
+/// The fields of an object of a few texts without escapes, as most rows are, without the cost of a
+/// JSON value. All other rows, wrong ones included, are left to parse_json_row().
 class PlainRow {
  public:
   using Field = std::pair<std::string_view, std::string_view>;
@@ -49,7 +49,7 @@ class PlainRow {
   }
 
  private:
-  static constexpr std::string_view kSpace = " \t\r";
+  static constexpr std::string_view kSpace = " \t\r\n";
 
   bool take(char wanted) {
     const size_t at = rest_.find_first_not_of(kSpace);
@@ -75,89 +75,95 @@ class PlainRow {
 
 class JsonlMetadata : public TextMetadata {
  public:
-  JsonlMetadata(const fs::path& path, const MetadataColumns& columns)
-      : TextMetadata(path), caption_column_(columns.caption) {
-    const MappedFile mapped(path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.data()), mapped.size());
+  JsonlMetadata(const FileTree& tree, const std::string& path, const MetadataColumns& columns)
+      : TextMetadata(tree, path), names_(columns) {
     Columns seen;
-    uint64_t begin = text.size() - without_byte_order_mark(text).size();
-    for (int64_t line = 1; begin < text.size(); ++line) {
-      const uint64_t end = std::min<uint64_t>(text.find('\n', begin), text.size());
-      const std::string_view row = text.substr(begin, end - begin);
-      if (!trimmed(row).empty()) add_row(row, begin, line, columns, &seen);
-      begin = end + 1;
-    }
+    scan([&](std::string_view text) {
+      JsonRows rows(text);
+      while (rows.next()) try_row(rows, &seen);
+    });
     columns_.assign(seen.begin(), seen.end());
   }
 
   std::vector<std::string> captions(int64_t row) const override {
+    if (!has_caption(row)) return {};
     const std::string text = record_text(row);
     if (const std::optional<PlainRow> plain = PlainRow::read(text)) {
-      if (const std::string_view* caption = plain->find(caption_column_)) {
+      if (const std::string_view* caption = plain->find(names_.caption)) {
         return {std::string(*caption)};
       }
     }
-    const std::string where = file_.path().string();
-    const Json object = parse_json(text, where);
-    const auto found = object.find(caption_column_);
-    if (found == object.end()) {
-      throw Error(ExitStatus::kBadData, quoted(where) + " changed while it was in use");
-    }
-    return captions_from_json(*found, caption_column_, where);
+    const Json object = parse_json_row(text, path_);
+    const auto found = object.find(names_.caption);
+    if (found == object.end()) throw bad_data(path_, "the file changed while it was in use");
+    return captions_from_json(*found, names_.caption, path_);
   }
 
  private:
   using Columns = std::set<std::string, std::less<>>;
 
   static void see(std::string_view column, Columns* seen) {
-    if (seen->size() < 64 && seen->find(column) == seen->end()) seen->emplace(column);
+    if (seen->size() < 64 && !seen->contains(column)) seen->emplace(column);
   }
 
-  void add_row(std::string_view row, uint64_t begin, int64_t line, const MetadataColumns& columns,
-               Columns* seen) {
-    if (const std::optional<PlainRow> plain = PlainRow::read(row)) {
+  void try_row(const JsonRows& rows, Columns* seen) {
+    try {
+      add_row(rows, seen);
+    } catch (const Error& error) {
+      unusable_.push_back({source(rows.line()), error.what()});
+    }
+  }
+
+  void add_row(const JsonRows& rows, Columns* seen) {
+    if (const std::optional<PlainRow> plain = PlainRow::read(rows.row())) {
       const std::string_view* file_name = plain->find("file_name");
-      if (!file_name) file_name = plain->find(columns.image + "_file_name");
+      if (!file_name) file_name = plain->find(names_.image + "_file_name");
       if (file_name) {
         for (const auto& [key, value] : plain->fields()) see(key, seen);
-        return add(*file_name, begin, row.size(), plain->find(columns.caption) != nullptr, line);
+        return add(*file_name, rows.begin(), rows.row().size(),
+                   plain->find(names_.caption) != nullptr, rows.line());
       }
     }
-    add_any_row(row, begin, line, columns, seen);
+    add_any_row(rows, seen);
   }
 
-  void add_any_row(std::string_view row, uint64_t begin, int64_t line,
-                   const MetadataColumns& columns, Columns* seen) {
-    const Json object = parse_json(row, source(line));
-    if (!object.is_object()) {
-      throw Error(ExitStatus::kBadData, quoted(source(line)) + " is not a JSON object");
-    }
+  void add_any_row(const JsonRows& rows, Columns* seen) {
+    const std::string where = source(rows.line());
+    const Json object = parse_json_row(rows.row(), where);
+    if (object.is_array())
+      throw bad_data(where, "is a list; write its objects one after the other");
+    if (!object.is_object()) throw bad_data(where, "is not a JSON object");
     const Json* file_name = nullptr;
     const Json* caption = nullptr;
+    bool names_several = false;
     for (const auto& [key, value] : object.items()) {
-      if (key == "file_name" || (!file_name && key == columns.image + "_file_name")) {
+      if (key == "file_name" || (!file_name && key == names_.image + "_file_name")) {
         file_name = &value;
       }
-      if (key == columns.caption) caption = &value;
+      names_several = names_several || key == "file_names" || key.ends_with("_file_names");
+      if (key == names_.caption) caption = &value;
       see(key, seen);
     }
+    if (!file_name && names_several) {
+      throw bad_data(where, "names several pictures; give each a row with its 'file_name'");
+    }
     if (!file_name || !file_name->is_string()) {
-      throw Error(ExitStatus::kBadData,
-                  quoted(source(line)) + " has no text 'file_name' that names the picture");
+      throw bad_data(where, "has no text 'file_name' that names the picture");
     }
     const bool has_caption =
-        caption && !captions_from_json(*caption, columns.caption, source(line)).empty();
-    add(file_name->get_ref<const std::string&>(), begin, row.size(), has_caption, line);
+        caption && !captions_from_json(*caption, names_.caption, where).empty();
+    add(file_name->get_ref<const std::string&>(), rows.begin(), rows.row().size(), has_caption,
+        rows.line());
   }
 
-  std::string caption_column_;
+  MetadataColumns names_;
 };
 
 }  // namespace
 
-std::unique_ptr<MetadataFile> open_jsonl_metadata(const fs::path& path,
+std::unique_ptr<MetadataFile> open_jsonl_metadata(const FileTree& tree, const std::string& path,
                                                   const MetadataColumns& columns) {
-  return std::make_unique<JsonlMetadata>(path, columns);
+  return std::make_unique<JsonlMetadata>(tree, path, columns);
 }
 
 }  // namespace sdxl

@@ -1,4 +1,4 @@
-// metadata.parquet of an image folder.
+// metadata.parquet.
 #include <memory>
 
 #include "base/error.h"
@@ -11,15 +11,14 @@ namespace {
 
 class ParquetMetadata : public MetadataFile {
  public:
-  ParquetMetadata(const std::filesystem::path& path, const MetadataColumns& columns)
+  ParquetMetadata(const std::string& path, const MetadataColumns& columns)
       : reader_(path), caption_column_(columns.caption) {
     std::string names = "file_name";
     if (!reader_.column(names)) names = columns.image + "_file_name";
     const ParquetReader::Column* file_name = reader_.column(names);
     if (!file_name || file_name->kind != SDXL_PARQUET_TEXT) {
-      throw Error(ExitStatus::kBadData,
-                  str(quoted(path.string()), " has no column 'file_name' of texts; its columns: ",
-                      reader_.column_names()));
+      throw bad_data(path,
+                     "has no column 'file_name' of texts; its columns: ", reader_.column_names());
     }
     const ParquetReader::Column* caption = reader_.column(caption_column_);
     const bool captioned =
@@ -27,18 +26,19 @@ class ParquetMetadata : public MetadataFile {
     for (int64_t row = 0; row < reader_.rows(); ++row) {
       const ParquetReader::Value value = reader_.read(names, row);
       if (value.texts.empty()) {
-        throw Error(ExitStatus::kBadData,
-                    str(quoted(path.string()), " row ", row, " has no file name"));
+        const std::string source = str(path, " row ", row);
+        unusable_.push_back({source, source + " names no picture"});
+        continue;
       }
       file_names_.add(value.texts.front());
-      has_caption_.push_back(captioned && !reader_.read(caption_column_, row).texts.empty());
+      rows_.push_back({row, captioned && !reader_.read(caption_column_, row).texts.empty()});
     }
   }
 
-  const StringList& file_names() const override { return file_names_; }
-  bool has_caption(int64_t row) const override { return has_caption_[row]; }
+  bool has_caption(int64_t row) const override { return rows_[row].has_caption; }
   std::vector<std::string> captions(int64_t row) const override {
-    return reader_.read(caption_column_, row).texts;
+    if (!has_caption(row)) return {};
+    return reader_.read(caption_column_, rows_[row].number).texts;
   }
   std::vector<std::string> columns() const override {
     std::vector<std::string> names;
@@ -47,17 +47,24 @@ class ParquetMetadata : public MetadataFile {
   }
 
  private:
+  struct Row {
+    int64_t number;
+    bool has_caption;
+  };
+
   ParquetReader reader_;
   std::string caption_column_;
-  StringList file_names_;
-  std::vector<bool> has_caption_;
+  std::vector<Row> rows_;
 };
 
 }  // namespace
 
-std::unique_ptr<MetadataFile> open_parquet_metadata(const std::filesystem::path& path,
+std::unique_ptr<MetadataFile> open_parquet_metadata(const FileTree& tree, const std::string& path,
                                                     const MetadataColumns& columns) {
-  return std::make_unique<ParquetMetadata>(path, columns);
+  if (tree.is_archived(path)) {
+    throw bad_data(tree.full_path(path), "metadata.parquet is not read in a zip file; unpack it");
+  }
+  return std::make_unique<ParquetMetadata>(tree.full_path(path), columns);
 }
 
 }  // namespace sdxl

@@ -1,5 +1,7 @@
-// Rows of Parquet files.
+// Parquet files as the Hub stores data sets: a column of pictures (struct of bytes and path, bytes,
+// or path) and one of captions (text or list of texts), in any number of files.
 #include <algorithm>
+#include <initializer_list>
 #include <list>
 #include <mutex>
 
@@ -7,8 +9,8 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "data/dataset.h"
 #include "data/formats/file_kinds.h"
+#include "data/formats/format.h"
 #include "data/formats/metadata_file.h"
 #include "data/formats/parquet_reader.h"
 #include "data/formats/random_access_file.h"
@@ -18,12 +20,36 @@ namespace {
 
 constexpr size_t kOpenFiles = 64;
 
+bool is_one_of(sdxl_parquet_kind kind, std::initializer_list<sdxl_parquet_kind> kinds) {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+const char* kind_text(sdxl_parquet_kind kind) {
+  switch (kind) {
+    case SDXL_PARQUET_TEXT:
+      return "texts";
+    case SDXL_PARQUET_BYTES:
+      return "bytes";
+    case SDXL_PARQUET_PICTURE:
+      return "pictures";
+    case SDXL_PARQUET_TEXTS:
+      return "lists of texts";
+    case SDXL_PARQUET_PICTURES:
+      return "lists of pictures";
+    default:
+      return "values of another type";
+  }
+}
+
 class ParquetDataset : public Dataset {
  public:
-  ParquetDataset(const fs::path& root, const std::vector<std::string>& files,
-                 const DatasetOptions& options)
-      : root_(root), image_column_(options.image_column), caption_column_(options.caption_column) {
-    for (const std::string& file : files) add(file);
+  ParquetDataset(const FormatFiles& files, const DatasetOptions& options)
+      : root_(files.tree->root()),
+        image_column_(options.image_column),
+        caption_column_(options.caption_column) {
+    for (const std::string& file : files.tree->files()) {
+      if (is_parquet_file(file)) add(file);
+    }
   }
 
   int64_t size() const override { return rows_; }
@@ -33,8 +59,8 @@ class ParquetDataset : public Dataset {
     if (value.bytes) return *value.bytes;
     const std::string* path = value.path ? &*value.path : nullptr;
     if (!path && !value.texts.empty()) path = &value.texts.front();
-    if (!path) throw Error(ExitStatus::kBadData, quoted(name(index)) + " has no picture");
-    return read_file(root_ / resolve_file_name("", *path, name(index)), uint64_t{512} << 20);
+    if (!path) throw bad_data(name(index), "has no picture");
+    return read_file(root_ / resolve_file_name("", *path, name(index)), kLargestPicture);
   }
 
   uint64_t image_length(int64_t index) const override { return image_bytes(index).size(); }
@@ -43,7 +69,7 @@ class ParquetDataset : public Dataset {
     ParquetReader::Value value = read(caption_column_, index);
     if (value.bytes) value.texts = {std::move(*value.bytes)};
     if (!std::all_of(value.texts.begin(), value.texts.end(), is_utf8)) {
-      throw Error(ExitStatus::kBadData, quoted(name(index)) + " has a caption that is not UTF-8");
+      throw bad_data(name(index), "has a caption that is not UTF-8");
     }
     return std::move(value.texts);
   }
@@ -74,19 +100,22 @@ class ParquetDataset : public Dataset {
     const ParquetReader::Column* image = reader.column(image_column_);
     const ParquetReader::Column* caption = reader.column(caption_column_);
     const auto refuse = [&](const std::string& column, const char* what, const char* option) {
-      throw Error(ExitStatus::kBadData,
-                  str(quoted(path.string()), " has no column ", quoted(column), " of ", what,
-                      "; its columns: ", reader.column_names(), " (", option, ")"));
+      const ParquetReader::Column* found = reader.column(column);
+      throw bad_data(path.string(), found ? "the column " : "has no column ", quoted(column),
+                     found ? str(" holds ", kind_text(found->kind), ", not ") : " of ", what,
+                     "; its columns: ", reader.column_names(), " (", option, ")");
     };
-    if (!image || image->kind == SDXL_PARQUET_OTHER || image->kind == SDXL_PARQUET_TEXTS) {
-      refuse(image_column_, "pictures", "--image_column");
+    if (!image ||
+        !is_one_of(image->kind, {SDXL_PARQUET_TEXT, SDXL_PARQUET_BYTES, SDXL_PARQUET_PICTURE})) {
+      refuse(image_column_, "one picture per row", "--image_column");
     }
-    if (!caption || caption->kind == SDXL_PARQUET_OTHER || caption->kind == SDXL_PARQUET_PICTURE) {
+    if (!caption ||
+        !is_one_of(caption->kind, {SDXL_PARQUET_TEXT, SDXL_PARQUET_BYTES, SDXL_PARQUET_TEXTS})) {
       refuse(caption_column_, "texts", "--caption_column");
     }
     FileState state;
     if (!file_state(path.string(), &state)) {
-      throw Error(ExitStatus::kFileError, quoted(path.string()) + " is no longer there");
+      throw Error(ExitStatus::kFileError, quoted(path.string()), " is no longer there");
     }
     shards_.push_back({path, state.stamp, rows_, image->kind == SDXL_PARQUET_BYTES});
     if (image->kind == SDXL_PARQUET_PICTURE && reader.rows() > 0) {
@@ -131,11 +160,8 @@ class ParquetDataset : public Dataset {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_parquet(const fs::path& root, const std::vector<std::string>& files,
-                                      const DatasetOptions& options) {
-  std::vector<std::string> shards;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(shards), is_parquet_file);
-  return std::make_unique<ParquetDataset>(root, shards, options);
+std::unique_ptr<Dataset> open_parquet(const FormatFiles& files, const DatasetOptions& options) {
+  return std::make_unique<ParquetDataset>(files, options);
 }
 
 }  // namespace sdxl

@@ -8,10 +8,10 @@
 
 namespace sdxl {
 
-/// Opens the directory `options.path` with the first format that recognises one of its files.
-/// Error(kBadData) if nothing in it can be trained on: no pictures, no captions, or metadata that
-/// cannot be read. So are single rows without a picture or a caption, unless
-/// `options.skip_bad_rows`.
+/// Opens the folder or zip file `options.path` as the format that most of its files have. Its notes
+/// say which format that is if files of others are left out. Error(kBadData) if there is nothing to
+/// train on: no pictures, no captions, or metadata that cannot be read. Single rows that cannot be
+/// trained on stay: reading them fails, or they are in unusable().
 std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options);
 
 }  // namespace sdxl

@@ -34,22 +34,13 @@ Files expand_braces(const std::string& pattern) {
   return expanded;
 }
 
-Files matching(const Files& files, const Files& patterns) {
-  Files found;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(found), [&](const std::string& file) {
-    return std::any_of(patterns.begin(), patterns.end(),
-                       [&](const std::string& p) { return matches_pattern(file, p); });
-  });
-  return found;
-}
-
 // ---- README.md ---------------------------------------------------------------------------------
 
 struct Config {
   std::string name;
   bool is_default = false;
   std::string directory;
-  std::map<std::string, Files> patterns;  // By split; empty: by the rules of names.
+  std::map<std::string, Files> patterns;  ///< By split; empty if names tell the splits.
 };
 
 Files texts_of(const YAML::Node& node) {
@@ -80,9 +71,8 @@ Config read_config(const YAML::Node& node) {
 
 /// The YAML between the first two lines "---".
 std::string front_matter(const std::string& readme) {
-  std::string_view text = readme;
-  text = without_byte_order_mark(text);
-  if (text.substr(0, 4) != "---\n" && text.substr(0, 5) != "---\r\n") return "";
+  const std::string_view text = without_byte_order_mark(readme);
+  if (!text.starts_with("---\n") && !text.starts_with("---\r\n")) return "";
   const size_t begin = text.find('\n') + 1, end = text.find("\n---", begin - 1);
   if (end == std::string_view::npos || end < begin) return "";
   return std::string(text.substr(begin, end - begin + 1));
@@ -172,36 +162,28 @@ std::optional<std::string> split_of_shard(const std::string& file) {
   return {};
 }
 
-using Splits = std::map<std::string, Files>;
+bool is_shard(const std::string& file) { return split_of_shard(file).has_value(); }
 
-Splits splits_by_shards(const Files& files) {
-  Splits splits;
-  for (const std::string& file : files) {
-    if (const auto name = split_of_shard(file)) splits[*name].push_back(file);
-  }
-  return splits;
+bool is_shard_of(const std::string& file, const std::string& split) {
+  return split_of_shard(file) == split;
 }
 
-/// By the directories' names or by the files' names.
-Splits splits_by_keyword(const Files& files, bool directories) {
-  Splits splits;
-  for (const std::string& file : files) {
-    const size_t slash = file.rfind('/');
-    const std::string text = directories ? slash == std::string::npos ? "" : file.substr(0, slash)
-                                         : file.substr(slash == std::string::npos ? 0 : slash + 1);
-    for (const auto& [split, words] : keywords()) {
-      if (has_keyword(text, split)) splits[split].push_back(file);
-    }
-  }
-  return splits;
+/// By a keyword in the names of the file's folders.
+bool is_in_folder_of(const std::string& file, const std::string& split) {
+  const size_t slash = file.rfind('/');
+  return slash != std::string::npos && has_keyword(file.substr(0, slash), split);
 }
 
-Splits splits_by_name(const Files& files) {
-  Splits splits = splits_by_shards(files);
-  if (splits.empty()) splits = splits_by_keyword(files, true);
-  if (splits.empty()) splits = splits_by_keyword(files, false);
-  if (splits.empty()) splits["train"] = files;
-  return splits;
+bool is_named_after(const std::string& file, const std::string& split) {
+  return has_keyword(file.substr(file.rfind('/') + 1), split);
+}
+
+/// Whether `belongs` holds for one of `files` and one of the splits that have keywords.
+bool any_belongs(const Files& files, bool (*belongs)(const std::string&, const std::string&)) {
+  return std::any_of(files.begin(), files.end(), [&](const std::string& file) {
+    return std::any_of(keywords().begin(), keywords().end(),
+                       [&](const auto& entry) { return belongs(file, entry.first); });
+  });
 }
 
 bool is_passed_over(const std::string& file) {
@@ -214,15 +196,6 @@ bool is_passed_over(const std::string& file) {
     if (part.empty() || part[0] == '.' || part.starts_with("__")) return true;
   }
   return false;
-}
-
-Files below(const Files& files, const std::string& directory) {
-  if (directory.empty() || directory == ".") return files;
-  const std::string prefix = directory.back() == '/' ? directory : directory + "/";
-  Files found;
-  std::copy_if(files.begin(), files.end(), std::back_inserter(found),
-               [&](const std::string& file) { return file.starts_with(prefix); });
-  return found;
 }
 
 std::string directory_of_name(const std::string& file) {
@@ -264,34 +237,77 @@ bool matches_pattern(const std::string& path, const std::string& pattern) {
   return false;
 }
 
-Files files_of_split(Files files, const std::string& readme, const std::string& config_name,
-                     const std::string& split, const std::string& source) {
-  std::sort(files.begin(), files.end());
-  std::erase_if(files, is_passed_over);
-  const std::vector<Config> configs = read_configs(readme, source);
-  const Config* config = choose(configs, config_name, source);
-  if (config) files = below(files, config->directory);
-  Splits splits;
-  if (config && !config->patterns.empty()) {
-    for (const auto& [name, patterns] : config->patterns) {
-      Files within = patterns;
-      if (!config->directory.empty()) {
-        for (std::string& pattern : within) pattern = config->directory + "/" + pattern;
-      }
-      splits[name] = matching(files, within);
+SplitRules::SplitRules(Files files, const std::string& readme, const std::string& config_name,
+                       std::string source)
+    : source_(std::move(source)), files_(std::move(files)) {
+  std::sort(files_.begin(), files_.end());
+  std::erase_if(files_, is_passed_over);
+  const std::vector<Config> configs = read_configs(readme, source_);
+  if (const Config* config = choose(configs, config_name, source_)) {
+    if (!config->directory.empty() && config->directory != ".") {
+      directory_ = config->directory + (config->directory.ends_with('/') ? "" : "/");
     }
-  } else {
-    splits = splits_by_name(files);
+    patterns_ = config->patterns;
   }
-  const auto found = splits.find(split);
-  if (found != splits.end() && !found->second.empty()) return with_companions(found->second, files);
-  std::vector<std::string> names;
-  for (const auto& [name, members] : splits) {
-    if (!members.empty()) names.push_back(name);
+  std::erase_if(files_, [this](const std::string& file) { return !file.starts_with(directory_); });
+  if (!patterns_.empty()) {
+    by_ = By::kPatterns;
+  } else if (std::any_of(files_.begin(), files_.end(), is_shard)) {
+    by_ = By::kShards;
+  } else if (any_belongs(files_, is_in_folder_of)) {
+    by_ = By::kFolders;
+  } else if (any_belongs(files_, is_named_after)) {
+    by_ = By::kNames;
   }
-  throw Error(ExitStatus::kBadData,
-              str("the data set ", quoted(source), " has no files of the split ", quoted(split),
-                  names.empty() ? "" : " but of " + escaped(join(names, ", "))));
+}
+
+bool SplitRules::contains(const std::string& path, const std::string& split) const {
+  if (!path.starts_with(directory_)) return false;
+  switch (by_) {
+    case By::kPatterns: {
+      const auto found = patterns_.find(split);
+      return found != patterns_.end() &&
+             std::any_of(found->second.begin(), found->second.end(), [&](const std::string& p) {
+               return matches_pattern(path, directory_ + p);
+             });
+    }
+    case By::kShards:
+      return is_shard_of(path, split);
+    case By::kFolders:
+      return keywords().contains(split) && is_in_folder_of(path, split);
+    case By::kNames:
+      return keywords().contains(split) && is_named_after(path, split);
+    case By::kNothing:
+      break;
+  }
+  return split == "train";
+}
+
+Files SplitRules::files(const std::string& split) const {
+  Files chosen;
+  std::copy_if(files_.begin(), files_.end(), std::back_inserter(chosen),
+               [&](const std::string& file) { return contains(file, split); });
+  if (!chosen.empty()) return with_companions(std::move(chosen), files_);
+  const Files names = names_of_splits();
+  throw Error(ExitStatus::kBadData, "the data set ", quoted(source_), " has no files of the split ",
+              quoted(split), names.empty() ? "" : " but of " + escaped(join(names, ", ")));
+}
+
+Files SplitRules::names_of_splits() const {
+  std::set<std::string> known = {"train"};
+  for (const auto& [split, patterns] : patterns_) known.insert(split);
+  for (const auto& [split, words] : keywords()) known.insert(split);
+  for (const std::string& file : files_) {
+    if (const auto shard = split_of_shard(file)) known.insert(*shard);
+  }
+  Files names;
+  for (const std::string& split : known) {
+    if (std::any_of(files_.begin(), files_.end(),
+                    [&](const std::string& file) { return contains(file, split); })) {
+      names.push_back(split);
+    }
+  }
+  return names;
 }
 
 }  // namespace sdxl

@@ -3,18 +3,41 @@
 // Rules: https://huggingface.co/docs/hub/datasets-data-files-configuration
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace sdxl {
 
-/// The files of `split` in the configuration `config_name` ("" for the default one), ordered by
-/// their paths' bytes, with the caption and metadata files that may describe them. `files` are
-/// relative to the data set's root; `readme` is the text of its README.md, or "". Error(kBadData)
-/// names `source` and the splits or configurations there are.
-std::vector<std::string> files_of_split(std::vector<std::string> files, const std::string& readme,
-                                        const std::string& config_name, const std::string& split,
-                                        const std::string& source);
+/// Assigns the files of a data set to its splits.
+class SplitRules {
+ public:
+  /// `files` are relative to the data set's root; `readme` is the text of its README.md, or "".
+  /// `config_name` chooses one of its configurations, "" the default one. Error(kBadData) names
+  /// `source` and the configurations there are.
+  SplitRules(std::vector<std::string> files, const std::string& readme,
+             const std::string& config_name, std::string source);
+
+  /// The files of `split`, ordered by their paths' bytes, with the caption and metadata files that
+  /// may describe them. Error(kBadData) names the splits there are if it has no files.
+  std::vector<std::string> files(const std::string& split) const;
+
+  /// Whether a file of this path belongs to `split`, be it there or not.
+  bool contains(const std::string& path, const std::string& split) const;
+
+ private:
+  /// What tells a file's split: a pattern of README.md, the name of a shard in data/, a keyword in
+  /// the folders' names, a keyword in the file's name, or nothing (all files are of "train").
+  enum class By { kPatterns, kShards, kFolders, kNames, kNothing };
+
+  std::vector<std::string> names_of_splits() const;
+
+  std::string source_;
+  std::vector<std::string> files_;
+  By by_ = By::kNothing;
+  std::string directory_;  ///< "", or the configuration's data_dir with a slash at its end.
+  std::map<std::string, std::vector<std::string>> patterns_;
+};
 
 /// Whether `path` matches a pattern of a configuration: `*` and `?` within a name, `**` across
 /// folders, `[abc]` and `{a,b}`.

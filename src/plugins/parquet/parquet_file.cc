@@ -29,15 +29,16 @@ bool is_text(const Node& node) {
           node.converted_type() == parquet::ConvertedType::UTF8);
 }
 
+/// The element of a list, null if `node` is none:
 /// optional group x (LIST) { repeated group list { optional binary element (STRING) } }
-bool is_list_of_text(const Node& node) {
-  if (!node.is_group() || node.is_repeated() || !node.logical_type()->is_list()) return false;
+const Node* list_element(const Node& node) {
+  if (!node.is_group() || node.is_repeated() || !node.logical_type()->is_list()) return nullptr;
   const auto& outer = static_cast<const GroupNode&>(node);
   if (outer.field_count() != 1 || !outer.field(0)->is_repeated() || !outer.field(0)->is_group()) {
-    return false;
+    return nullptr;
   }
   const auto& inner = static_cast<const GroupNode&>(*outer.field(0));
-  return inner.field_count() == 1 && is_text(*inner.field(0));
+  return inner.field_count() == 1 ? inner.field(0).get() : nullptr;
 }
 
 int leaves_below(const Node& node) {
@@ -70,7 +71,11 @@ ParquetFile::ParquetFile(const std::string& path) : number_(files_opened++) {
 ParquetFile::Column ParquetFile::classify(const Node& node) {
   if (is_text(node)) return {SDXL_PARQUET_TEXT, {{SDXL_PARQUET_TEXT, 0}}};
   if (is_byte_array(node)) return {SDXL_PARQUET_BYTES, {{SDXL_PARQUET_BYTES, 0}}};
-  if (is_list_of_text(node)) return {SDXL_PARQUET_TEXTS, {{SDXL_PARQUET_TEXT, 0}}};
+  if (const Node* element = list_element(node)) {
+    if (is_text(*element)) return {SDXL_PARQUET_TEXTS, {{SDXL_PARQUET_TEXT, 0}}};
+    const bool pictures = classify(*element).kind == SDXL_PARQUET_PICTURE;
+    return {pictures ? SDXL_PARQUET_PICTURES : SDXL_PARQUET_OTHER, {}};
+  }
   if (!node.is_group() || node.is_repeated() || node.logical_type()->is_nested()) return {};
   const auto& group = static_cast<const GroupNode&>(node);
   Column column;

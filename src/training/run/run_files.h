@@ -3,6 +3,7 @@
 //   OUTPUT_DIR/
 //     config.json              every option; --config repeats the run from it
 //     metrics.jsonl            one line for each step
+//     left_out.jsonl           rows of the data set that are not trained on, and why
 //     best.json                step and validation loss of the best checkpoint
 //     README.md                the model card
 //     validation/base/         pictures of the model before training
@@ -25,6 +26,7 @@ namespace sdxl {
 
 inline constexpr const char* kRunConfigFile = "config.json";
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
+inline constexpr const char* kLeftOutFile = "left_out.jsonl";
 inline constexpr const char* kBestCheckpointFile = "best.json";
 inline constexpr const char* kModelCardFile = "README.md";
 /// Locked by the process that writes to the output directory.

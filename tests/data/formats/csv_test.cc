@@ -44,7 +44,9 @@ TEST(Csv, ErrorsNameTheLine) {
 }
 
 TEST(Csv, RecordsCanBeReadAgainFromWhereTheyLie) {
-  const std::string text = "a,b\n\"1\n2\",3\n4,5";
+  const std::string text =
+      "\xEF\xBB\xBF"
+      "a,b\n\"1\n2\",3\n4,5";
   CsvReader reader(text, "t.csv");
   std::vector<std::string> fields, again;
   while (reader.next(&fields)) {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "data/data_test_files.h"
-#include "data/formats/file_list.h"
+#include "data/formats/file_tree.h"
 #include "data/formats/metadata_file.h"
 
 namespace sdxl {
@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::vector<std::string> first_captions(const Dataset& dataset) {
   std::vector<std::string> result;
@@ -67,7 +68,9 @@ TEST(ImageFolder, CsvWithItsOwnColumnNames) {
   DatasetOptions options = in(d);
   options.image_column = "photo";
   options.caption_column = "prompt";
-  EXPECT_THAT(first_captions(*open_dataset(options)), ElementsAre("red, round", ""));
+  const auto dataset = open_dataset(options);
+  EXPECT_THAT(dataset->captions(0), ElementsAre("red, round"));
+  EXPECT_THAT(dataset->captions(1), IsEmpty());
 }
 
 TEST(ImageFolder, CaptionFilesInNestedDirectoriesByThePathsBytes) {
@@ -97,31 +100,27 @@ TEST(ImageFolder, UnlistedPicturesAreCounted) {
               ElementsAre("2 pictures that no metadata file names are left out"));
 }
 
-TEST(ImageFolder, MissingPicturesAreAnErrorOrSkipped) {
+TEST(ImageFolder, RowsOfMissingPicturesStay) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png"});
   d.write("metadata.jsonl",
           "{\"file_name\": \"gone.png\", \"text\": \"x\"}\n{\"file_name\": \"a.png\", \"text\": "
           "\"y\"}\n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("gone.png"));
-  DatasetOptions options = in(d);
-  options.skip_bad_rows = true;
-  const auto dataset = open_dataset(options);
-  EXPECT_THAT(first_captions(*dataset), ElementsAre("y"));
-  EXPECT_THAT(dataset->notes(), ElementsAre(HasSubstr("1 picture named by metadata is missing")));
+  const auto dataset = open_dataset(in(d));
+  EXPECT_THAT(first_captions(*dataset), ElementsAre("x", "y"));
+  EXPECT_THAT(test::error_message([&] { dataset->image_bytes(0); }, ExitStatus::kFileError),
+              HasSubstr("gone.png"));
 }
 
-TEST(ImageFolder, RowsWithoutCaptionAreAnErrorOrSkipped) {
+TEST(ImageFolder, RowsWithoutCaptionStay) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png", "b.png"});
   d.write(
       "metadata.jsonl",
       "{\"file_name\": \"a.png\", \"text\": null}\n{\"file_name\": \"b.png\", \"text\": \"y\"}\n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
-              HasSubstr("1 row has no caption, the first"));
-  DatasetOptions options = in(d);
-  options.skip_bad_rows = true;
-  EXPECT_THAT(first_captions(*open_dataset(options)), ElementsAre("y"));
+  const auto dataset = open_dataset(in(d));
+  EXPECT_THAT(dataset->captions(0), IsEmpty());
+  EXPECT_THAT(dataset->captions(1), ElementsAre("y"));
 }
 
 TEST(ImageFolder, NoCaptionsAtAllNamesTheColumns) {
@@ -133,31 +132,63 @@ TEST(ImageFolder, NoCaptionsAtAllNamesTheColumns) {
               HasSubstr("prompt; name it with --caption_column"));
 }
 
-TEST(ImageFolder, LinesThatAreNearlyJsonAreRefused) {
+/// The reason of the one row that cannot be used.
+std::string unusable(const TemporaryDirectory& d) {
+  const auto dataset = open_dataset(in(d));
+  EXPECT_EQ(dataset->unusable().size(), 1u);
+  return dataset->unusable().empty() ? "" : dataset->unusable().front().reason;
+}
+
+TEST(ImageFolder, LinesThatAreNearlyJsonAreUnusable) {
+  const std::string good = "{\"file_name\": \"a.png\", \"text\": \"good\"}\n";
   for (const char* line : {"\v{\"file_name\": \"a.png\", \"text\": \"t\"}",
                            "{\"file_name\": \"a.png\", \"text\": \"t\",}",
-                           "{\"file_name\": \"a.png\", \"text\": \"t\"} x",
                            "{\"file_name\": \"a.png\", \"text\": \"\t\"}",
                            "{\"file_name\": \"a.png\", \"text\": \"t\", \"text\": \"u\"}",
-                           "{\"file_name\": \"a.png\", \"text\": \"\xff\"}"}) {
+                           "{\"file_name\": \"a.png\", \"text\": \"\xff\"}",
+                           "{\"file_name\": \"a.png\", \"text\": nan}",
+                           "[{\"file_name\": \"a.png\", \"text\": \"t\"}]",
+                           "{\"file_names\": [\"a.png\"], \"text\": \"t\"}", "x"}) {
     TemporaryDirectory d;
     write_pictures(d, {"a.png"});
-    d.write("metadata.jsonl", line);
-    EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("line 1")) << line;
+    d.write("metadata.jsonl", good + line + "\n" + good);
+    EXPECT_THAT(unusable(d), HasSubstr("metadata.jsonl line 2")) << line;
+    EXPECT_THAT(first_captions(*open_dataset(in(d))), ElementsAre("good", "good"));
   }
 }
 
-TEST(ImageFolder, UnreadableMetadataNamesTheLine) {
+TEST(ImageFolder, RowsThatNameNoPictureAreUnusable) {
   TemporaryDirectory d;
   write_pictures(d, {"a.png"});
-  d.write("metadata.jsonl", "{\"file_name\": \"a.png\", \"text\": \"x\"}\n{\"file_name\": \n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
-              HasSubstr("metadata.jsonl line 2"));
-  d.write("metadata.jsonl", "{\"text\": \"x\"}\n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("'file_name'"));
+  const std::string good = "{\"file_name\": \"a.png\", \"text\": \"x\"}\n";
+  d.write("metadata.jsonl", good + "{\"file_name\": \n");
+  EXPECT_THAT(unusable(d), HasSubstr("metadata.jsonl line 2"));
+  d.write("metadata.jsonl", good + "{\"text\": \"x\"}\n");
+  EXPECT_THAT(unusable(d), HasSubstr("'file_name'"));
   fs::remove(d / "metadata.jsonl");
-  d.write("metadata.csv", "file_name,text\na.png,one,two\n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("line 2' has 3 fields"));
+  d.write("metadata.csv", "file_name,text\na.png,x\na.png,one,two\n");
+  EXPECT_THAT(unusable(d), HasSubstr("line 3 has 3 fields"));
+  d.write("metadata.csv", "file_name,text\na.png,x\n,one\n");
+  EXPECT_THAT(unusable(d), HasSubstr("line 3 names no picture"));
+  d.write("metadata.csv", "file_name,text\na.png,x\na.png,\xe9\n");
+  EXPECT_THAT(unusable(d), HasSubstr("line 3 is not UTF-8"));
+}
+
+TEST(ImageFolder, EmptyRowsOfASpreadsheetAreCounted) {
+  TemporaryDirectory d;
+  write_pictures(d, {"a.png"});
+  d.write("metadata.csv", "file_name,text\n,\na.png,x\n, \n");
+  const auto dataset = open_dataset(in(d));
+  EXPECT_EQ(dataset->size(), 1);
+  EXPECT_THAT(dataset->notes(), ElementsAre(HasSubstr("2 empty rows of")));
+}
+
+TEST(ImageFolder, SemicolonsBetweenFieldsAreNamed) {
+  TemporaryDirectory d;
+  write_pictures(d, {"a.png"});
+  d.write("metadata.csv", "file_name;text\na.png;x\n");
+  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
+              HasSubstr("commas between the fields"));
 }
 
 TEST(ImageFolder, NamesThatLeadOutsideAreRefused) {
@@ -178,13 +209,58 @@ TEST(ImageFolder, TwoKindsOfMetadataAreRefused) {
   EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr(".csv, .jsonl"));
 }
 
-TEST(ImageFolder, FormatsThatAreNotReadAreNamed) {
+TEST(ImageFolder, CaptionedPicturesOfUnreadFormatsAreRows) {
   TemporaryDirectory d;
-  write_pictures(d, {"a.tiff"});
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("'a.tiff'"));
-  write_pictures(d, {"b.png"});
-  d.write("metadata.jsonl", "{\"file_name\": \"a.tiff\", \"text\": \"x\"}\n");
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }), HasSubstr("convert it to PNG"));
+  write_pictures(d, {"a.heic", "b.png", "c.jxl", "d.tif"});
+  for (const char* name : {"a.txt", "b.txt", "d.TXT"}) d.write(name, name);
+  const auto dataset = open_dataset(in(d));
+  EXPECT_THAT(first_captions(*dataset), ElementsAre("a.txt", "b.txt", "d.TXT"));
+  EXPECT_THAT(dataset->notes(),
+              ElementsAre("1 file of formats that are not read is left out, such as 'c.jxl'"));
+}
+
+TEST(ImageFolder, DeadLinksAreRows) {
+  TemporaryDirectory d;
+  write_pictures(d, {"a.png"});
+  d.write("a.txt", "a");
+  d.write("b.txt", "b");
+  fs::create_symlink("/nowhere/b.png", d / "b.png");
+  const auto dataset = open_dataset(in(d));
+  ASSERT_EQ(dataset->size(), 2);
+  EXPECT_THAT(test::error_message([&] { dataset->image_bytes(1); }, ExitStatus::kFileError),
+              HasSubstr("b.png"));
+}
+
+TEST(ImageFolder, EmptyCaptionFilesAreNoCaptions) {
+  TemporaryDirectory d;
+  write_pictures(d, {"a.png", "b.png", "c.png"});
+  d.write("a.txt", " \n");
+  d.write("b.txt", "b");
+  d.write("stray.txt", "of no picture");
+  const auto dataset = open_dataset(in(d));
+  ASSERT_EQ(dataset->size(), 3);
+  EXPECT_THAT(dataset->captions(0), IsEmpty());
+  EXPECT_THAT(dataset->captions(2), IsEmpty());
+  EXPECT_THAT(dataset->notes(),
+              ElementsAre("1 caption file without a picture beside it is left out, such as "
+                          "'stray.txt'"));
+}
+
+TEST(ImageFolder, RowsOfOtherSplitsAreLeftOut) {
+  TemporaryDirectory d;
+  write_pictures(d, {"train/0.png", "train/1.png", "test/2.png"});
+  std::string rows;
+  for (const char* name : {"train/0.png", "test/2.png", "test/gone.png", "train/1.png"}) {
+    rows += std::string("{\"file_name\": \"") + name + "\", \"text\": \"" + name + "\"}\n";
+  }
+  d.write("metadata.jsonl", rows);
+  const auto dataset = open_dataset(in(d));
+  EXPECT_THAT(first_captions(*dataset), ElementsAre("train/0.png", "train/1.png"));
+  EXPECT_THAT(dataset->notes(),
+              ElementsAre("2 rows of other splits are left out, such as 'test/2.png'"));
+  DatasetOptions options = in(d);
+  options.whole_directory = true;
+  EXPECT_EQ(open_dataset(options)->size(), 4);
 }
 
 TEST(ImageFolder, SubsetIsTheFirstOfThePermutation) {

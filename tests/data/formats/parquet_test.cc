@@ -1,4 +1,5 @@
 // Parquet files that pyarrow wrote (tools/reference/datasets.py).
+#include "data/formats/format.h"
 #include "data/formats/registry.h"
 
 #include <gmock/gmock.h>
@@ -10,8 +11,7 @@
 
 namespace sdxl {
 
-std::unique_ptr<Dataset> open_parquet(const fs::path& root, const std::vector<std::string>& files,
-                                      const DatasetOptions& options);
+OpenFormat open_parquet;
 
 namespace {
 
@@ -26,9 +26,13 @@ std::string picture(int64_t i) {
   return bytes;
 }
 
+FormatFiles only(const fs::path& root, const std::string& name) {
+  return {std::make_shared<FileTree>(root, std::vector{name}), nullptr};
+}
+
 std::unique_ptr<Dataset> open(const std::string& name, DatasetOptions options = {}) {
   options.path = reference("").string();
-  return open_parquet(reference(""), {name}, options);
+  return open_parquet(only(reference(""), name), options);
 }
 
 TEST(Parquet, AnyRowOfAnyOrderOfPages) {
@@ -87,8 +91,9 @@ TEST(Parquet, ShardsOfASplitOneAfterTheOther) {
 TEST(Parquet, MissingColumnsNameWhatThereIs) {
   DatasetOptions options;
   options.caption_column = "prompt";
-  EXPECT_THAT(test::error_message([&] { open("snappy.parquet", options); }),
-              HasSubstr("'prompt' of texts; its columns: image, text, n (--caption_column)"));
+  EXPECT_THAT(
+      test::error_message([&] { open("snappy.parquet", options); }),
+      HasSubstr("no column 'prompt' of texts; its columns: image, text, n (--caption_column)"));
   options = {};
   options.image_column = "n";
   EXPECT_THAT(test::error_message([&] { open("snappy.parquet", options); }),
@@ -139,7 +144,7 @@ TEST(Parquet, DamagedFilesAreErrors) {
     if (round % 7 == 0) bytes.resize(random(bytes.size()));
     d.write("damaged.parquet", bytes);
     try {
-      const auto dataset = open_parquet(d.path(), {"damaged.parquet"}, {});
+      const auto dataset = open_parquet(only(d.path(), "damaged.parquet"), {});
       for (int64_t row = 0; row < std::min<int64_t>(dataset->size(), 40); ++row) {
         dataset->image_bytes(row);
         dataset->captions(row);

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using Files = std::vector<std::string>;
 
 Files train(const Files& files, const std::string& readme = "", const std::string& config = "") {
-  return files_of_split(files, readme, config, "train", "me/data");
+  return SplitRules(files, readme, config, "me/data").files("train");
 }
 
 TEST(Splits, ShardsInData) {

@@ -94,13 +94,42 @@ TEST(WebDataset, FieldsByName) {
 TEST(WebDataset, MissingPartsAreCounted) {
   TemporaryDirectory d;
   write_tar(d / "0.tar", {{"1.jpg", "J"}, {"1.txt", "t"}, {"2.jpg", "J"}, {"3.txt", "t"}});
-  EXPECT_THAT(test::error_message([&] { open_dataset(in(d)); }),
-              HasSubstr("1 pictures in the tar files"));
+  const auto dataset = open_dataset(in(d));
+  ASSERT_EQ(dataset->size(), 2);
+  EXPECT_TRUE(dataset->captions(1).empty());
+  EXPECT_THAT(dataset->notes(),
+              ElementsAre("1 key of the tar files without a picture is left out, such as '3'"));
+}
+
+TEST(WebDataset, UpperCaseAndHiddenMembers) {
+  TemporaryDirectory d;
+  write_tar(d / "0.TAR", {{"._1.JPG", "hidden"},
+                          {"1.JPG", "J"},
+                          {"._1.TXT", "hidden"},
+                          {"1.TXT", "one"},
+                          {"__MACOSX/1.jpg", "hidden"},
+                          {"sub/._2.jpg", "hidden"},
+                          {"sub/2.Png", "P"},
+                          {"sub/2.Json", "{\"text\": \"two\"}"}});
+  const auto dataset = open_dataset(in(d));
+  ASSERT_EQ(dataset->size(), 2);
+  EXPECT_EQ(dataset->image_bytes(0), "J");
+  EXPECT_THAT(dataset->captions(0), ElementsAre("one"));
+  EXPECT_EQ(dataset->image_bytes(1), "P");
+  EXPECT_THAT(dataset->captions(1), ElementsAre("two"));
+}
+
+TEST(WebDataset, ConditioningPicturesAreTakenOnlyByName) {
+  TemporaryDirectory d;
+  write_tar(
+      d / "0.tar",
+      {{"1.seg.png", "S"}, {"1.jpg", "J"}, {"1.txt", "t"}, {"2.seg.png", "S"}, {"2.txt", "t"}});
+  EXPECT_EQ(open_dataset(in(d))->size(), 1);
+  EXPECT_EQ(open_dataset(in(d))->image_bytes(0), "J");
   DatasetOptions options = in(d);
-  options.skip_bad_rows = true;
-  EXPECT_THAT(open_dataset(options)->notes(),
-              ElementsAre("1 pictures without a caption are left out",
-                          "1 keys without a picture are left out"));
+  options.image_column = "seg.png";
+  EXPECT_EQ(open_dataset(options)->size(), 2);
+  EXPECT_EQ(open_dataset(options)->image_bytes(0), "S");
 }
 
 TEST(WebDataset, WhatIsNoPlainTarIsRefused) {
