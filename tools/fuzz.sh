@@ -7,14 +7,14 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(safetensors_header image json)
+[ ${#names[@]} -gt 0 ] || names=(safetensors_header image json sentencepiece)
 
 cmake --preset fuzz > /dev/null
 cmake --build build-fuzz --target "${names[@]/#/fuzz_}" >&2
 python3 - <<'PY'
 import base64, json, pathlib, struct
 data, out = pathlib.Path("tests/fixtures"), pathlib.Path("build-fuzz/corpus")
-for name in ("safetensors_header", "image", "json"):
+for name in ("safetensors_header", "image", "json", "sentencepiece"):
     (out / name).mkdir(parents=True, exist_ok=True)
 for i, case in enumerate(json.load(open(data / "safetensors/cases.json"))["cases"]):
     (out / f"safetensors_header/case{i}").write_bytes(base64.b64decode(case["file"]))
@@ -24,6 +24,7 @@ for i, (name, entry) in enumerate(json.loads(pictures[8:8 + size]).items()):
     if name.endswith("/file"):
         begin, end = entry["data_offsets"]
         (out / f"image/case{i}").write_bytes(pictures[8 + size + begin:8 + size + end])
+(out / "sentencepiece/model").write_bytes((data / "tokenizers/t5/spiece.model").read_bytes())
 for i, path in enumerate(sorted(data.rglob("*.json"))):
     if path.stat().st_size < 20000:
         (out / f"json/case{i}").write_bytes(path.read_bytes())

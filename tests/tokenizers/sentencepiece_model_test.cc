@@ -14,6 +14,8 @@
 namespace sdxl {
 namespace {
 
+using namespace std::literals;
+
 std::string whole_model() { return read_file(test::kTokenizerData / "t5/spiece.model"); }
 
 SentencePieceModel load(std::string_view bytes) {
@@ -24,7 +26,7 @@ SentencePieceModel load(std::string_view bytes) {
 void load_and_encode(std::string_view bytes) {
   try {
     std::vector<int64_t> ids;
-    load(bytes).encode(std::string("A\u0301 quick\0B <dog> cat \uFB01 \U00020000", 31), &ids);
+    load(bytes).encode("A\u0301 quick\0B <dog> cat \uFB01 \U00020000"sv, &ids);
   } catch (const Error& error) {
     EXPECT_EQ(error.status(), ExitStatus::kBadData);
     EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos);
