@@ -18,9 +18,10 @@ struct T5Files {
 /// transformers' T5Tokenizer: special and added tokens are cut out of the text, libsentencepiece
 /// encodes the stretches between them, and eos ends the ids; there is no bos.
 ///
-/// The ids are those of transformers 5.17 but for texts that SentencePiece itself segments
-/// otherwise (tests/tokenizers/t5_tokenizer_test.cc names them): white space that the model does
-/// not map to a space, combining marks, U+2581 and the model's user-defined symbols.
+/// The ids are those of transformers 5.17 except where SentencePiece itself segments otherwise:
+/// white space that the model does not map to a space, decomposed characters, U+2581, the model's
+/// user-defined symbols, and control symbols that no file lists as special
+/// (tests/tokenizers/t5_tokenizer_test.cc, findings/t5_decomposed_text.sh).
 class T5Tokenizer : public Tokenizer {
  public:
   /// `directory` holds tokenizer_config.json and tokenizer.json, tokenizer.model or spiece.model;

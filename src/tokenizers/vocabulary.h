@@ -9,8 +9,8 @@
 
 namespace sdxl {
 
-/// The tokens of a model and their ids, both ways. Every start of the program looks up 10^5 tokens
-/// while it loads merges, which takes this open-addressing table half of std::unordered_map's time.
+/// The tokens of a model and their ids, both ways, in an open-addressing hash table: every start of
+/// the program looks up 10^5 tokens while it loads CLIP's merges.
 class Vocabulary {
  public:
   /// Error(kBadData) names `source` unless tokens and ids are unique and every id lies in
