@@ -1,18 +1,16 @@
-"""Writes tests/fixtures/schedulers: trajectories of diffusers' samplers with a function in place of the model.
+"""Runs diffusers' samplers with a function in place of the model, and writes tests/fixtures/schedulers.json.
 
     python tools/reference/schedulers.py
 
-cases.json lists the runs. trajectories.safetensors holds the timesteps of each and the latents after some calls, one run
-after the other. tools/parity/schedulers_check.py covers a far larger grid.
+The file has a run of each sampler: timesteps, initial noise and the last latents. tools/parity/schedulers_check.py imports
+run() for a far larger grid. Beta spacings need scipy.
 """
 import inspect
 import json
-import pathlib
+from pathlib import Path
 
 import diffusers
-import numpy as np
 import torch
-from safetensors.torch import save_file
 
 SDXL = {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0",
         "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
@@ -96,3 +94,23 @@ def run(case):
         latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
         samples.append(latents)
     return scheduler.timesteps.float(), float(scheduler.init_noise_sigma), samples
+
+
+def names():
+    return [name + suffix for name in CLASSES for suffix in ["", *(f"_{s}" for s in SPACINGS if name in SPACED)]]
+
+
+def main():
+    plan = {"config": SDXL, "steps": 7, "seed": 5, "shape": [1, 4, 2, 2]}
+    lines = []
+    for name in names():
+        timesteps, init_noise_sigma, samples = run(plan | {"name": name})
+        result = {"timesteps": timesteps.tolist(), "init_noise_sigma": init_noise_sigma,
+                  "latents": samples[-1].flatten().tolist()}
+        lines.append(f"  {json.dumps(name)}: {json.dumps(result)}")
+    path = Path(__file__).resolve().parents[2] / "tests/fixtures/schedulers.json"
+    path.write_text('{"plan": ' + json.dumps(plan) + ',\n "runs": {\n' + ",\n".join(lines) + "}}\n")
+
+
+if __name__ == "__main__":
+    main()

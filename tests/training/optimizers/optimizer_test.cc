@@ -81,6 +81,14 @@ void follow_reference(const OptimizerCase& c, bool whole_tensors) {
   }
 }
 
+TEST(Optimizer, HasAReference) {
+  const TensorMap data = reference();
+  for (const std::string& name : optimizer_names()) {
+    EXPECT_TRUE(data.contains(sdxl::str(name, ".", kSteps, ".matrix")))
+        << "add " << name << " to tools/reference/optimizers.py and run it";
+  }
+}
+
 TEST_P(OptimizerReference, FollowsTheReferenceForFiftySteps) {
   follow_reference(GetParam(), /*whole_tensors=*/false);
 }
