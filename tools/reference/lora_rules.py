@@ -56,6 +56,8 @@ def write_pipeline_file(name, configs):
     pipe = new_pipeline()
     for seed, (part, config) in enumerate(configs.items()):
         getattr(pipe, part).add_adapter(config)
+        for adapter in getattr(pipe, part).peft_config.values():
+            adapter.base_model_name_or_path = "tiny-sdxl"  # not this machine's path
         randomise(getattr(pipe, part), seed)
     layers = {f"{part}_lora_layers": get_peft_model_state_dict(getattr(pipe, part)) for part in configs}
     StableDiffusionXLPipeline.save_lora_weights(OUT, weight_name=name, **layers, **_collate_lora_metadata({part: getattr(pipe, part) for part in configs}))
