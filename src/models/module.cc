@@ -64,7 +64,7 @@ class Mismatches {
     if (names.empty()) return;
     std::vector<std::string> shown(names.begin(), names.begin() + std::min(kShown, names.size()));
     for (std::string& name : shown) name = escaped(name);
-    parts->push_back(str(names.size(), names.size() == 1 ? " tensor " : " tensors ", what, " (",
+    parts->push_back(str(counted(static_cast<int64_t>(names.size()), "tensor"), ' ', what, " (",
                          join(shown, ", "), names.size() > kShown ? ", …)" : ")"));
   }
 

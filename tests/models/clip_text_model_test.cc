@@ -57,9 +57,11 @@ TEST_P(ClipAgainstTransformers, ComputesNearlyTheSameInBfloat16) {
   EXPECT_LT(relative_error(state, reference_.tensors.at("hidden_1")), 0.05);
 }
 
+/// With and without a projection; transformers loads nothing into CLIPTextModelWithProjection from
+/// names without "text_model.".
 TEST_P(ClipAgainstTransformers, LoadsBothStylesOfNames) {
   const auto without_prefix = [](const std::string& name) {
-    return name.rfind("text_model.", 0) == 0 ? name.substr(11) : name;
+    return name.starts_with("text_model.") ? name.substr(11) : name;
   };
   load_hashed_weights(model_);
   const at::Tensor expected = model_.forward(ids_).hidden_state;

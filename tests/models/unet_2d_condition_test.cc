@@ -71,6 +71,16 @@ TEST_P(UNetAgainstDiffusers, KeepsWhatThePromptAloneDecides) {
   EXPECT_TRUE(cache.added_embedding.defined());
 }
 
+/// Unlike diffusers, which converts them to the prompt's dtype: there 1023 becomes 1024.
+TEST_P(UNetAgainstDiffusers, KeepsSizesInFloat32WithWeightsInBfloat16) {
+  load_hashed_weights(model_, at::kBFloat16);
+  const at::NoGradGuard no_grad;
+  inputs_.time_ids = at::full_like(inputs_.time_ids, 1024);
+  const at::Tensor even = inputs_.forward(model_);
+  inputs_.time_ids = at::full_like(inputs_.time_ids, 1023);
+  EXPECT_FALSE(inputs_.forward(model_).equal(even));
+}
+
 TEST_P(UNetAgainstDiffusers, ComputesTheSameOutput) {
   load_hashed_weights(model_);
   EXPECT_LT(relative_error(inputs_.forward(model_), reference_.tensors.at("output")), 1e-5);

@@ -70,6 +70,41 @@ TEST_F(SingleFile, MarksVelocityAndZeroTerminalSnr) {
   EXPECT_EQ(config.at("rescale_betas_zero_snr"), true);
 }
 
+TEST_F(SingleFile, MayHold8BitWeightsWithScales) {
+  write_with({});
+  TensorMap tensors = SafetensorsFile(file_).tensors();
+  const std::string embedding =
+      "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding";
+  const std::string layer = "model.diffusion_model.time_embed.0";
+  std::map<std::string, at::Tensor> expected;
+  for (const std::string& name : {embedding, layer}) {
+    const at::Tensor weight = tensors.at(name + ".weight").to(at::kFloat);
+    const at::Tensor scale = weight.abs().max() / 448;
+    const at::Tensor codes = (weight / scale).to(at::kFloat8_e4m3fn);
+    expected[name] = codes.to(at::kFloat) * scale;
+    tensors[name + ".weight"] = codes;
+    tensors[name + ".weight_scale"] = scale;
+  }
+  write_safetensors(file_, NamedTensorList(tensors.begin(), tensors.end()));
+  EXPECT_TRUE(read().unknown.empty());
+  const fs::path view = single_file_pipeline(file_, kTiny);
+  EXPECT_TRUE(Weights::open(view / "unet", "diffusion_pytorch_model")
+                  .tensor("time_embedding.linear_1.weight")
+                  .equal(expected.at(layer)));
+  EXPECT_TRUE(Weights::open(view / "text_encoder", "model")
+                  .tensor("text_model.embeddings.token_embedding.weight")
+                  .equal(expected.at(embedding)));
+}
+
+TEST_F(SingleFile, IsRefusedAtEachUseWithUnknownTensorsBesideWeights) {
+  write_with({{"model.diffusion_model.time_embed.0.weight_zero", at::ones({1})}});
+  for (int use = 0; use < 2; ++use) {
+    EXPECT_SDXL_ERROR(single_file_pipeline(file_, kTiny), ExitStatus::kBadData,
+                      "'model.diffusion_model.time_embed.0.weight_zero' stands beside a layer's "
+                      "weight and is not understood");
+  }
+}
+
 TEST_F(SingleFile, IsViewedWithoutACopyOfTheWeights) {
   write_with({});
   const fs::path view = single_file_pipeline(file_, kTiny);

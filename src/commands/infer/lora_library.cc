@@ -23,8 +23,9 @@ void LoraLibrary::read(const WeightSet& set) {
     if (!allow_unmatched_) {
       require_all_matched(lora);
     } else if (!lora.unmatched.empty()) {
-      log::warning(str(lora.source, ": left out ", lora.unmatched.size(),
-                       " tensors that match no layer: ", escaped(join(lora.unmatched, ", "))));
+      log::warning(str(lora.source, ": left out ",
+                       counted(static_cast<int64_t>(lora.unmatched.size()), "tensor"),
+                       " without a layer in this model: ", escaped(join(lora.unmatched, ", "))));
     }
     files_.emplace(path, std::move(lora));
   }
