@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "tests" / "data" / "tiny-sdxl"
-LORAS = ROOT / "tests" / "data" / "lora"
+MODEL = ROOT / "tests" / "fixtures" / "tiny-sdxl"
+LORAS = ROOT / "tests" / "fixtures" / "lora"
 worst = {}
 
 

@@ -20,7 +20,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "tests" / "data" / "tiny-sdxl"
+MODEL = ROOT / "tests" / "fixtures" / "tiny-sdxl"
 
 
 def draw_here(binary, directory, flags):

@@ -15,7 +15,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
-ROOT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data"
+ROOT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "fixtures"
 MODEL = ROOT / "tiny-sdxl"
 OUT = ROOT / "lora"
 PARTS = ("unet", "text_encoder", "text_encoder_2")

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPi
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-ROOT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data"
+ROOT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "fixtures"
 MODEL = ROOT / "tiny-sdxl"
 TEXT = """a photo of a cat sitting on a red chair, a painting of a green dragon in the night sky, a small
 blue circle at the top left of a white picture, portrait of a cute creature with large eyes, masterpiece,
